@@ -1,0 +1,64 @@
+//! Attention of new tokens over cached keys and values.
+
+use burn::tensor::{Device, Int, Tensor};
+
+use crate::composed;
+
+/// Cached keys and values of one layer, preallocated and written in place.
+#[derive(Debug, Clone)]
+pub struct KvLayer {
+    /// `[batch, n_heads, d_head, capacity]`: transposed, so that the scores of neighbouring keys are neighbours.
+    pub(crate) keys: Tensor<4>,
+    /// `[batch, n_heads, capacity, d_head]`.
+    pub(crate) values: Tensor<4>,
+}
+
+impl KvLayer {
+    /// An empty cache for `[batch, n_heads, capacity, d_head]` keys and as many values.
+    pub fn new(dims: [usize; 4], device: &Device) -> Self {
+        let [batch, n_heads, capacity, d_head] = dims;
+        Self {
+            keys: Tensor::zeros([batch, n_heads, d_head, capacity], device),
+            values: Tensor::zeros([batch, n_heads, capacity, d_head], device),
+        }
+    }
+
+    /// Number of sequences.
+    pub fn batch(&self) -> usize {
+        self.values.dims()[0]
+    }
+
+    /// Number of tokens a sequence can hold.
+    pub fn capacity(&self) -> usize {
+        self.values.dims()[2]
+    }
+
+    /// Keeps the sequences at `indices`, in that order.
+    pub fn select_rows(self, indices: &[usize]) -> Self {
+        let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
+        let indices = Tensor::<1, Int>::from_data(indices.as_slice(), &self.keys.device());
+        Self {
+            keys: self.keys.select(0, indices.clone()),
+            values: self.values.select(0, indices),
+        }
+    }
+}
+
+/// Writes the keys and values of new tokens into the cache at positions `filled ..`, and attends each new token `t`
+/// over positions `visible_from[b] ..= filled + t`. A padding token (before `visible_from`) sees itself only; nobody
+/// reads its output.
+///
+/// # Shapes
+///
+/// - `qkv`: `[batch, new_tokens, 3 * d_model]`
+/// - `visible_from`: `[batch]`, the number of padding tokens on the left of each sequence
+/// - result: `[batch, new_tokens, d_model]`
+pub fn decode_attention(
+    cache: KvLayer,
+    qkv: Tensor<3>,
+    visible_from: Tensor<1, Int>,
+    filled: usize,
+    n_heads: usize,
+) -> (Tensor<3>, KvLayer) {
+    composed::decode_attention(cache, qkv, visible_from, filled, n_heads)
+}

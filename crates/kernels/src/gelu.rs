@@ -1,0 +1,14 @@
+//! The activation of GPT-2.
+
+use burn::tensor::Tensor;
+
+use crate::composed;
+
+/// GELU by the tanh formula GPT-2 was trained with: `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3)))`.
+///
+/// # Shapes
+///
+/// - `x` and result: `[tokens, features]`
+pub fn gelu_tanh(x: Tensor<2>) -> Tensor<2> {
+    composed::gelu_tanh(x)
+}

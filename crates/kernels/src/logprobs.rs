@@ -1,0 +1,30 @@
+//! Log-probabilities of target tokens under a tied language-model head.
+
+use burn::tensor::{Int, Tensor};
+
+use crate::composed;
+
+/// What [`token_logprobs`] returns.
+#[derive(Debug, Clone)]
+pub struct TokenLogprobs {
+    /// Log-probability of each target, in nats: `[selected]`.
+    pub logprobs: Tensor<1>,
+    /// Entropy of each predicted distribution, in nats: `[selected]`. A statistic: no gradient flows through it.
+    pub entropy: Tensor<1>,
+}
+
+/// Log-softmax of `hidden @ weight^T / temperature` at the targets, and its entropy.
+///
+/// # Shapes
+///
+/// - `hidden`: `[selected, d_model]`
+/// - `weight`: `[vocab, d_model]`
+/// - `targets`: `[selected]`, each in `0 .. vocab`
+pub fn token_logprobs(
+    hidden: Tensor<2>,
+    weight: Tensor<2>,
+    targets: Tensor<1, Int>,
+    temperature: f64,
+) -> TokenLogprobs {
+    composed::token_logprobs(hidden, weight, targets, temperature)
+}
