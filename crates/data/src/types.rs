@@ -1,0 +1,228 @@
+//! The rows every stage exchanges: prompts, demonstrations and comparisons.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Who says a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Standing instructions, before the conversation begins.
+    System,
+    /// The person who asks.
+    User,
+    /// The model that answers.
+    Assistant,
+}
+
+impl Role {
+    /// Every role, in the order of the special tokens.
+    pub const ALL: [Role; 3] = [Role::System, Role::User, Role::Assistant];
+
+    /// The name used in files: `system`, `user` or `assistant`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::System => "system",
+            Role::User => "user",
+            Role::Assistant => "assistant",
+        }
+    }
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One turn of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said, without role markers.
+    pub content: String,
+}
+
+impl Message {
+    /// A message of `role`.
+    pub fn new(role: Role, content: impl Into<String>) -> Self {
+        Self {
+            role,
+            content: content.into(),
+        }
+    }
+
+    /// A system message.
+    pub fn system(content: impl Into<String>) -> Self {
+        Self::new(Role::System, content)
+    }
+
+    /// A user message.
+    pub fn user(content: impl Into<String>) -> Self {
+        Self::new(Role::User, content)
+    }
+
+    /// An assistant message.
+    pub fn assistant(content: impl Into<String>) -> Self {
+        Self::new(Role::Assistant, content)
+    }
+}
+
+/// A conversation that waits for an answer: its last message is the user's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Prompt {
+    /// Name of the row, unique in its data set.
+    pub id: String,
+    /// The conversation so far.
+    pub messages: Vec<Message>,
+    /// What a judge needs to know about the task; opaque to training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<Value>,
+}
+
+/// A conversation with the answers a labeler wrote: its last message is the assistant's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Demonstration {
+    /// Name of the row, unique in its data set.
+    pub id: String,
+    /// The whole conversation; every assistant turn is demonstrated.
+    pub messages: Vec<Message>,
+    /// What a judge needs to know about the task; opaque to training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<Value>,
+}
+
+/// K answers to one prompt and how a labeler ranked them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Name of the row, unique in its data set.
+    pub id: String,
+    /// The prompt: its last message is the user's.
+    pub messages: Vec<Message>,
+    /// The K >= 2 answers.
+    pub completions: Vec<String>,
+    /// `ranking[i]` is the rank of `completions[i]`: 0 is best, equal ranks are ties.
+    pub ranking: Vec<u32>,
+    /// Who ranked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labeler: Option<String>,
+    /// How sure the labeler was, in 0..=1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
+    /// By how much the score of the better answer of each pair should exceed the other's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin: Option<f64>,
+    /// What a judge needs to know about the task; opaque to training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<Value>,
+}
+
+impl Prompt {
+    /// What decides the side of the split: see [`prompt_key`].
+    pub fn key(&self) -> &str {
+        prompt_key(&self.messages)
+    }
+}
+
+impl Demonstration {
+    /// The conversation up to the last answer.
+    pub fn prompt(&self) -> &[Message] {
+        &self.messages[..self.messages.len().saturating_sub(1)]
+    }
+
+    /// The last answer.
+    pub fn completion(&self) -> &str {
+        self.messages.last().map_or("", |message| &message.content)
+    }
+
+    /// What decides the side of the split: see [`prompt_key`].
+    pub fn key(&self) -> &str {
+        prompt_key(&self.messages)
+    }
+}
+
+impl Comparison {
+    /// Pairs `(winner, loser)` of indices into `completions`, ties left out, in index order of the winner.
+    pub fn pairs(&self) -> Vec<(usize, usize)> {
+        let ranks = &self.ranking;
+        (0..ranks.len())
+            .flat_map(|i| (0..ranks.len()).map(move |j| (i, j)))
+            .filter(|&(winner, loser)| ranks[winner] < ranks[loser])
+            .collect()
+    }
+
+    /// Whether the ranking prefers nothing to anything.
+    pub fn is_all_ties(&self) -> bool {
+        self.ranking.windows(2).all(|pair| pair[0] == pair[1])
+    }
+
+    /// What decides the side of the split: see [`prompt_key`].
+    pub fn key(&self) -> &str {
+        prompt_key(&self.messages)
+    }
+}
+
+/// The text that stands for a conversation when data are split: its first user message.
+///
+/// A longer conversation that opens with the same request has the same key, so a prompt and its follow-ups
+/// never sit on both sides of a split.
+pub fn prompt_key(messages: &[Message]) -> &str {
+    messages
+        .iter()
+        .find(|message| message.role == Role::User)
+        .or(messages.first())
+        .map_or("", |message| message.content.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn comparison(ranking: &[u32]) -> Comparison {
+        Comparison {
+            id: "a".into(),
+            messages: vec![Message::user("Why?")],
+            completions: ranking
+                .iter()
+                .map(|rank| format!("answer {rank}"))
+                .collect(),
+            ranking: ranking.to_vec(),
+            labeler: None,
+            confidence: None,
+            margin: None,
+            task: None,
+        }
+    }
+
+    #[test]
+    fn ties_give_no_pairs() {
+        // Ranks 1, 0, 1: the middle answer beats both others, which tie.
+        assert_eq!(comparison(&[1, 0, 1]).pairs(), vec![(1, 0), (1, 2)]);
+        assert!(comparison(&[2, 2, 2]).is_all_ties());
+        assert!(comparison(&[2, 2, 2]).pairs().is_empty());
+    }
+
+    #[test]
+    fn a_full_ranking_gives_k_choose_2_pairs() {
+        assert_eq!(comparison(&[3, 1, 0, 2]).pairs().len(), 6);
+    }
+
+    #[test]
+    fn follow_ups_share_the_key_of_their_opening() {
+        let opening = [Message::system("Be brief."), Message::user(" Why? ")];
+        let mut longer = opening.to_vec();
+        longer.extend([Message::assistant("Because."), Message::user("And then?")]);
+        assert_eq!(prompt_key(&opening), "Why?");
+        assert_eq!(prompt_key(&longer), "Why?");
+    }
+
+    #[test]
+    fn absent_options_are_not_written() {
+        let text = serde_json::to_string(&comparison(&[0, 1])).unwrap();
+        assert_eq!(
+            text,
+            r#"{"id":"a","messages":[{"role":"user","content":"Why?"}],"completions":["answer 0","answer 1"],"ranking":[0,1]}"#
+        );
+    }
+}
