@@ -1,0 +1,413 @@
+//! Gradient accumulation, clipping, AdamW and the exponential moving average of weights.
+//!
+//! All of it walks the float parameters of a Burn module in declaration order, so that the state of an optimiser is a
+//! plain list that a checkpoint can hold by name.
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Gradients, Tensor, TensorData};
+use rlhf_kernels::{AdamWStep, adamw_step};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use rlhf_kernels::EpsMode;
+
+use crate::batch::to_host;
+use crate::error::{Error, Result};
+use crate::params::{AutodiffState, NamedTensor, TensorMap};
+
+/// Hyper-parameters of [`AdamW`]; the learning rate comes with each step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdamWConfig {
+    /// Decay of the first moment. InstructGPT: 0.9.
+    pub beta1: f64,
+    /// Decay of the second moment. InstructGPT: 0.95.
+    pub beta2: f64,
+    /// Added to the root of the second moment. N+ (arXiv 2403.17031): 1e-5.
+    pub eps: f64,
+    /// Where eps stands: `torch` adds it after bias correction, `tensorflow` (the original RLHF code) before.
+    pub eps_mode: EpsModeConfig,
+    /// Decoupled weight decay per step, times the learning rate.
+    pub weight_decay: f64,
+}
+
+/// Serialisable form of [`EpsMode`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EpsModeConfig {
+    /// p -= lr · m̂ / (√v̂ + eps)
+    Torch,
+    /// p -= lr · √(1-β₂ᵗ)/(1-β₁ᵗ) · m / (√v + eps)
+    Tensorflow,
+}
+
+impl Default for AdamWConfig {
+    fn default() -> Self {
+        Self {
+            beta1: 0.9,
+            beta2: 0.95,
+            eps: 1e-5,
+            eps_mode: EpsModeConfig::Torch,
+            weight_decay: 0.0,
+        }
+    }
+}
+
+impl AdamWConfig {
+    /// Faults by field name, relative to this struct.
+    pub fn faults(&self) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
+        for (field, beta) in [("beta1", self.beta1), ("beta2", self.beta2)] {
+            if !(0.0..1.0).contains(&beta) {
+                faults.push((field, format!("{beta} is not in [0, 1)")));
+            }
+        }
+        if self.eps.is_nan() || self.eps <= 0.0 {
+            faults.push(("eps", format!("{} is not above 0", self.eps)));
+        }
+        if self.weight_decay.is_nan() || self.weight_decay < 0.0 {
+            faults.push(("weight_decay", format!("{} is below 0", self.weight_decay)));
+        }
+        faults
+    }
+}
+
+/// Sum of gradients of one optimiser step, one flat tensor per parameter.
+///
+/// Losses are written with weights that sum to one over the whole optimiser batch, so accumulation is addition alone.
+#[derive(Debug, Clone, Default)]
+pub struct GradientBuffer {
+    grads: Vec<Option<Tensor<1>>>,
+}
+
+impl GradientBuffer {
+    /// An empty buffer.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the gradients of `module`'s parameters out of `gradients` and adds them.
+    pub fn add<M: Module>(&mut self, module: &M, gradients: Gradients) {
+        struct Take<'a> {
+            gradients: Gradients,
+            buffer: &'a mut Vec<Option<Tensor<1>>>,
+            next: usize,
+        }
+        impl ModuleVisitor for Take<'_> {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                if self.buffer.len() <= self.next {
+                    self.buffer.push(None);
+                }
+                let slot = &mut self.buffer[self.next];
+                self.next += 1;
+                let Some(grad) = param.val().grad_remove(&mut self.gradients) else {
+                    return;
+                };
+                let count = grad.dims().iter().product::<usize>();
+                let grad = grad.reshape([count]);
+                *slot = Some(match slot.take() {
+                    Some(sum) => sum + grad,
+                    None => grad,
+                });
+            }
+        }
+        module.visit(&mut Take {
+            gradients,
+            buffer: &mut self.grads,
+            next: 0,
+        });
+    }
+
+    /// Adds `scale` times another buffer of the same module.
+    pub fn add_scaled(&mut self, other: Self, scale: f64) {
+        if self.grads.len() < other.grads.len() {
+            self.grads.resize(other.grads.len(), None);
+        }
+        for (slot, grad) in self.grads.iter_mut().zip(other.grads) {
+            let Some(grad) = grad else { continue };
+            let grad = grad * scale;
+            *slot = Some(match slot.take() {
+                Some(sum) => sum + grad,
+                None => grad,
+            });
+        }
+    }
+
+    /// Euclidean norm over all parameters.
+    pub fn norm(&self) -> f64 {
+        self.dot(self).sqrt()
+    }
+
+    /// Inner product with another buffer of the same module; a missing gradient counts as 0.
+    pub fn dot(&self, other: &Self) -> f64 {
+        let products: Vec<Tensor<1>> = self
+            .grads
+            .iter()
+            .zip(&other.grads)
+            .filter_map(|(a, b)| Some((a.clone()? * b.clone()?).sum()))
+            .collect();
+        if products.is_empty() {
+            return 0.0;
+        }
+        to_host(Tensor::cat(products, 0)).into_iter().map(f64::from).sum()
+    }
+
+    /// Scales every gradient by `min(1, max_norm / (norm + 1e-6))`, as PyTorch's `clip_grad_norm_`; returns the norm before.
+    pub fn clip_norm(&mut self, max_norm: f64) -> f64 {
+        let norm = self.norm();
+        let scale = max_norm / (norm + 1e-6);
+        if scale < 1.0 {
+            for grad in self.grads.iter_mut() {
+                *grad = grad.take().map(|g| g * scale);
+            }
+        }
+        norm
+    }
+
+    /// The gradients on the host, named as `module` names its parameters; zeros where there is none.
+    pub fn to_named<M: Module>(&self, module: &M) -> Vec<NamedTensor> {
+        let mut named = crate::params::named_parameters(module);
+        for (tensor, grad) in named.iter_mut().zip(&self.grads) {
+            tensor.values = match grad {
+                Some(grad) => to_host(grad.clone()),
+                None => vec![0.0; tensor.values.len()],
+            };
+        }
+        named
+    }
+}
+
+/// AdamW with decoupled weight decay on every parameter.
+#[derive(Debug, Clone)]
+pub struct AdamW {
+    config: AdamWConfig,
+    step: usize,
+    moments: Vec<Moments>,
+}
+
+#[derive(Debug, Clone)]
+struct Moments {
+    name: String,
+    exp_avg: Tensor<1>,
+    exp_avg_sq: Tensor<1>,
+}
+
+impl AdamW {
+    /// An optimiser with zero moments.
+    pub fn new(config: AdamWConfig) -> Self {
+        Self {
+            config,
+            step: 0,
+            moments: Vec::new(),
+        }
+    }
+
+    /// Steps taken.
+    pub fn steps(&self) -> usize {
+        self.step
+    }
+
+    /// Applies one step to every parameter that has a gradient.
+    pub fn step<M: Module>(&mut self, module: M, gradients: GradientBuffer, lr: f64) -> M {
+        struct Apply<'a> {
+            hyper: AdamWStep,
+            grads: std::vec::IntoIter<Option<Tensor<1>>>,
+            moments: &'a mut Vec<Moments>,
+            next: usize,
+            path: Vec<String>,
+        }
+        impl ModuleMapper for Apply<'_> {
+            fn enter_module(&mut self, name: &str, _: &str) {
+                self.path.push(name.to_owned());
+            }
+            fn exit_module(&mut self, _: &str, _: &str) {
+                self.path.pop();
+            }
+            fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+                let index = self.next;
+                self.next += 1;
+                let dims = param.val().dims();
+                let count: usize = dims.iter().product();
+                if self.moments.len() <= index {
+                    let device = param.val().device().inner();
+                    self.moments.push(Moments {
+                        name: self.path.join("."),
+                        exp_avg: Tensor::zeros([count], &device),
+                        exp_avg_sq: Tensor::zeros([count], &device),
+                    });
+                }
+                let Some(grad) = self.grads.next().flatten() else {
+                    return param;
+                };
+                let slot = &mut self.moments[index];
+                let hyper = &self.hyper;
+                param.map(|old| {
+                    let state = AutodiffState::of(&old);
+                    let device = old.device().inner();
+                    let empty = || Tensor::empty([0], &device);
+                    let exp_avg = std::mem::replace(&mut slot.exp_avg, empty());
+                    let exp_avg_sq = std::mem::replace(&mut slot.exp_avg_sq, empty());
+                    let (new, m, v) =
+                        adamw_step(old.inner().reshape([count]), grad, exp_avg, exp_avg_sq, hyper);
+                    slot.exp_avg = m;
+                    slot.exp_avg_sq = v;
+                    state.apply(new.reshape(dims))
+                })
+            }
+        }
+        self.step += 1;
+        let hyper = AdamWStep {
+            lr,
+            beta1: self.config.beta1,
+            beta2: self.config.beta2,
+            eps: self.config.eps,
+            weight_decay: self.config.weight_decay,
+            step: self.step,
+            eps_mode: match self.config.eps_mode {
+                EpsModeConfig::Torch => EpsMode::Torch,
+                EpsModeConfig::Tensorflow => EpsMode::TensorFlow,
+            },
+        };
+        module.map(&mut Apply {
+            hyper,
+            grads: gradients.grads.into_iter(),
+            moments: &mut self.moments,
+            next: 0,
+            path: Vec::new(),
+        })
+    }
+
+    /// Moments on the host, as `exp_avg.NAME` and `exp_avg_sq.NAME`.
+    pub fn state(&self) -> Vec<NamedTensor> {
+        let mut out = Vec::with_capacity(2 * self.moments.len());
+        for moments in &self.moments {
+            for (kind, tensor) in [("exp_avg", &moments.exp_avg), ("exp_avg_sq", &moments.exp_avg_sq)] {
+                out.push(NamedTensor {
+                    name: format!("{kind}.{}", moments.name),
+                    shape: tensor.dims().to_vec(),
+                    values: to_host(tensor.clone()),
+                });
+            }
+        }
+        out
+    }
+
+    /// Restores what [`AdamW::state`] gave, for the parameters of `module`, after `step` steps.
+    ///
+    /// # Errors
+    /// [`Error::MissingTensor`] or [`Error::TensorShape`] when the state is not that of such a module.
+    pub fn restore<M: Module>(
+        config: AdamWConfig,
+        module: &M,
+        step: usize,
+        state: &mut TensorMap,
+    ) -> Result<Self> {
+        struct Restore<'a> {
+            path: Vec<String>,
+            state: &'a mut TensorMap,
+            moments: Vec<Moments>,
+            fault: Option<Error>,
+        }
+        impl Restore<'_> {
+            fn take(&mut self, name: String, count: usize) -> Result<Vec<f32>> {
+                let (shape, values) = self.state.remove(&name).ok_or_else(|| Error::MissingTensor {
+                    name: name.clone(),
+                    expected: vec![count],
+                })?;
+                if shape != [count] {
+                    return Err(Error::TensorShape {
+                        name,
+                        expected: vec![count],
+                        found: shape,
+                    });
+                }
+                Ok(values)
+            }
+        }
+        impl ModuleVisitor for Restore<'_> {
+            fn enter_module(&mut self, name: &str, _: &str) {
+                self.path.push(name.to_owned());
+            }
+            fn exit_module(&mut self, _: &str, _: &str) {
+                self.path.pop();
+            }
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                if self.fault.is_some() {
+                    return;
+                }
+                let name = self.path.join(".");
+                let count: usize = param.val().dims().iter().product();
+                let device = param.val().device().inner();
+                let pair = self
+                    .take(format!("exp_avg.{name}"), count)
+                    .and_then(|m| Ok((m, self.take(format!("exp_avg_sq.{name}"), count)?)));
+                match pair {
+                    Ok((m, v)) => self.moments.push(Moments {
+                        name,
+                        exp_avg: Tensor::from_data(TensorData::new(m, [count]), &device),
+                        exp_avg_sq: Tensor::from_data(TensorData::new(v, [count]), &device),
+                    }),
+                    Err(fault) => self.fault = Some(fault),
+                }
+            }
+        }
+        if step == 0 {
+            return Ok(Self::new(config));
+        }
+        let mut visitor = Restore {
+            path: Vec::new(),
+            state,
+            moments: Vec::new(),
+            fault: None,
+        };
+        module.visit(&mut visitor);
+        match visitor.fault {
+            Some(fault) => Err(fault),
+            None => Ok(Self {
+                config,
+                step,
+                moments: visitor.moments,
+            }),
+        }
+    }
+}
+
+/// One step of the exponential moving average of weights: `average ← decay · average + (1 - decay) · current`.
+///
+/// InstructGPT uses decay 0.992. Both modules must be of one shape; `average` stays off the autodiff graph.
+pub fn ema_update<M: Module>(average: M, current: &M, decay: f64) -> M {
+    struct Read {
+        out: std::collections::VecDeque<Tensor<1>>,
+    }
+    impl ModuleVisitor for Read {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let tensor = param.val().inner();
+            let count = tensor.dims().iter().product::<usize>();
+            self.out.push_back(tensor.reshape([count]));
+        }
+    }
+    struct Blend {
+        current: std::collections::VecDeque<Tensor<1>>,
+        decay: f64,
+    }
+    impl ModuleMapper for Blend {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let Some(current) = self.current.pop_front() else {
+                return param;
+            };
+            param.map(|old| {
+                let dims = old.dims();
+                let state = AutodiffState::of(&old);
+                state.apply(old.inner() * self.decay + current.reshape(dims) * (1.0 - self.decay))
+            })
+        }
+    }
+    let mut read = Read {
+        out: Default::default(),
+    };
+    current.visit(&mut read);
+    average.map(&mut Blend {
+        current: read.out,
+        decay,
+    })
+}

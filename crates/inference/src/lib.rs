@@ -1,0 +1,1 @@
+//! Sampling, batched generation with a key/value cache, and scoring of text.

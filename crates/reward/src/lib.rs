@@ -1,0 +1,1 @@
+//! K-wise reward modelling on ranked completions.

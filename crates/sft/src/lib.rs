@@ -1,0 +1,1 @@
+//! Language-model training on text (pretraining) and on demonstrations (SFT).
