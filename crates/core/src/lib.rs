@@ -2,15 +2,25 @@
 //! metrics, statistics.
 
 mod batch;
+pub mod config;
 mod device;
 mod error;
+pub mod hash;
+mod interrupt;
+pub mod masked;
 mod optim;
 mod params;
+mod schedule;
+mod seed;
+pub mod stats;
 
 pub use batch::{
     BatchTensors, PaddingSide, TokenBatch, float_tensor, index_tensor, int_tensor, micro_batches, to_host,
 };
 pub use device::{available_devices, parse_device};
 pub use error::{Error, Result};
+pub use interrupt::StopFlag;
 pub use optim::{AdamW, AdamWConfig, EpsMode, EpsModeConfig, GradientBuffer, ema_update};
 pub use params::{NamedTensor, TensorMap, count_parameters, load_parameters, named_parameters};
+pub use schedule::{LrSchedule, ScheduleKind};
+pub use seed::{permutation, rng};

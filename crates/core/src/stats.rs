@@ -1,0 +1,225 @@
+//! Numbers that are reported to people: means, quantiles, and intervals that say how far to trust them.
+
+use std::cmp::Ordering;
+
+use rand::Rng;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::seed::rng;
+
+/// The 97.5 % quantile of the standard normal: intervals here cover 95 %.
+const Z: f64 = 1.959_963_984_540_054;
+
+/// Resamples of a bootstrap; the ends of a 95 % interval then rest on 50 resamples each.
+const RESAMPLES: usize = 2000;
+
+/// An estimate and its 95 % interval. Without observations the numbers are NaN, written as `null`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Interval {
+    /// The estimate.
+    #[serde(deserialize_with = "null_is_nan")]
+    pub value: f64,
+    /// Lower end of the 95 % interval.
+    #[serde(deserialize_with = "null_is_nan")]
+    pub low: f64,
+    /// Upper end of the 95 % interval.
+    #[serde(deserialize_with = "null_is_nan")]
+    pub high: f64,
+    /// Number of observations.
+    pub n: usize,
+}
+
+impl Interval {
+    const NOTHING: Self = Self {
+        value: f64::NAN,
+        low: f64::NAN,
+        high: f64::NAN,
+        n: 0,
+    };
+}
+
+/// JSON has no NaN: serde_json writes it as `null`, and this reads it back.
+fn null_is_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
+
+/// Wilson's score interval of a share; `successes` may hold halves for ties.
+///
+/// Unlike the normal approximation it stays within 0 and 1 and is sensible at 0 of n (Wilson 1927).
+pub fn wilson(successes: f64, n: usize) -> Interval {
+    if n == 0 {
+        return Interval::NOTHING;
+    }
+    let (count, z2) = (n as f64, Z * Z);
+    let share = successes / count;
+    let centre = (share + z2 / (2.0 * count)) / (1.0 + z2 / count);
+    let half = Z * (share * (1.0 - share) / count + z2 / (4.0 * count * count)).sqrt() / (1.0 + z2 / count);
+    // Clamped because rounding can put the ends a hair outside of what the formula guarantees.
+    Interval {
+        value: share,
+        low: (centre - half).clamp(0.0, share),
+        high: (centre + half).clamp(share, 1.0),
+        n,
+    }
+}
+
+/// The mean of `values` with its percentile-bootstrap interval.
+pub fn bootstrap_mean(values: &[f64], seed: u64) -> Interval {
+    if values.is_empty() {
+        return Interval::NOTHING;
+    }
+    let mut rng = rng(seed, "stats.bootstrap_mean", &[values.len() as u64]);
+    let means: Vec<f64> = (0..RESAMPLES)
+        .map(|_| {
+            let sum: f64 = (0..values.len())
+                .map(|_| values[rng.random_range(0..values.len())])
+                .sum();
+            sum / values.len() as f64
+        })
+        .collect();
+    Interval {
+        value: mean(values),
+        low: quantile(&means, 0.025),
+        high: quantile(&means, 0.975),
+        n: values.len(),
+    }
+}
+
+/// The share of wins, a tie counting half, with Wilson's interval. `Greater` is a win.
+pub fn win_rate(outcomes: &[Ordering]) -> Interval {
+    let wins = outcomes.iter().map(|outcome| match outcome {
+        Ordering::Greater => 1.0,
+        Ordering::Equal => 0.5,
+        Ordering::Less => 0.0,
+    });
+    wilson(wins.sum(), outcomes.len())
+}
+
+/// The arithmetic mean; NaN of nothing.
+pub fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// The mean and the sample standard deviation (divided by n - 1; 0 for a single value).
+pub fn mean_std(values: &[f64]) -> (f64, f64) {
+    let mean = mean(values);
+    if values.len() == 1 {
+        return (mean, 0.0);
+    }
+    let squares: f64 = values.iter().map(|x| (x - mean) * (x - mean)).sum();
+    (mean, (squares / (values.len() as f64 - 1.0)).sqrt())
+}
+
+/// `sum(weight · value) / sum(weight)` over `(value, weight)` pairs; NaN where the weights add up to 0.
+pub fn weighted_mean(pairs: impl IntoIterator<Item = (f64, f64)>) -> f64 {
+    let (mut sum, mut weights) = (0.0, 0.0);
+    for (value, weight) in pairs {
+        sum += value * weight;
+        weights += weight;
+    }
+    sum / weights
+}
+
+/// The `q`-quantile (0 to 1), interpolated between neighbours as NumPy does by default; NaN of nothing.
+pub fn quantile(values: &[f64], q: f64) -> f64 {
+    if values.is_empty() {
+        return f64::NAN;
+    }
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let position = q.clamp(0.0, 1.0) * (sorted.len() - 1) as f64;
+    let below = position.floor() as usize;
+    let above = (below + 1).min(sorted.len() - 1);
+    sorted[below] + (sorted[above] - sorted[below]) * (position - below as f64)
+}
+
+/// The middle value, or the mean of the two in the middle; NaN of nothing.
+pub fn median(values: &[f64]) -> f64 {
+    quantile(values, 0.5)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn near(found: f64, expected: f64, tolerance: f64) {
+        assert!(
+            (found - expected).abs() <= tolerance,
+            "found {found}, expected {expected}"
+        );
+    }
+
+    #[test]
+    fn wilson_matches_published_intervals() {
+        // Newcombe 1998, table I, method 3 (score without continuity correction).
+        for (successes, n, low, high) in [
+            (81.0, 263, 0.2553, 0.3662),
+            (15.0, 148, 0.0624, 0.1605),
+            (0.0, 20, 0.0, 0.1611),
+            (1.0, 29, 0.0061, 0.1718),
+        ] {
+            let found = wilson(successes, n);
+            near(found.low, low, 5e-5);
+            near(found.high, high, 5e-5);
+        }
+    }
+
+    #[test]
+    fn a_tie_counts_half() {
+        use Ordering::{Equal, Greater, Less};
+        let found = win_rate(&[Greater, Greater, Equal, Less]);
+        near(found.value, 0.625, 1e-12); // (1 + 1 + 0.5 + 0) / 4
+        assert_eq!(found, wilson(2.5, 4));
+    }
+
+    #[test]
+    fn nothing_is_null_in_json_and_nan_in_memory() {
+        let text = serde_json::to_string(&wilson(0.0, 0)).unwrap();
+        assert_eq!(text, r#"{"value":null,"low":null,"high":null,"n":0}"#);
+        let back: Interval = serde_json::from_str(&text).unwrap();
+        assert!(back.value.is_nan() && back.n == 0);
+    }
+
+    #[test]
+    fn bootstrap_of_many_values_agrees_with_the_normal_interval() {
+        let values: Vec<f64> = (0..1000).map(|i| f64::from(i % 10)).collect();
+        let found = bootstrap_mean(&values, 1);
+        // 0..=9 evenly: mean 4.5, standard deviation 2.8723, standard error 0.09083, half-width 0.1780.
+        near(found.value, 4.5, 1e-12);
+        near(found.low, 4.322, 0.015);
+        near(found.high, 4.678, 0.015);
+        assert_eq!(found, bootstrap_mean(&values, 1));
+    }
+
+    #[test]
+    fn means_and_quantiles_are_what_a_hand_computes() {
+        let values = [4.0, 1.0, 3.0, 2.0];
+        let (mean, std) = mean_std(&values);
+        near(mean, 2.5, 1e-12);
+        near(std, (5.0_f64 / 3.0).sqrt(), 1e-12); // squares 2.25 + 0.25 + 0.25 + 2.25 = 5, over 3
+        near(median(&values), 2.5, 1e-12);
+        near(quantile(&values, 0.25), 1.75, 1e-12); // position 0.75: a quarter of the way short of 2
+        near(quantile(&values, 1.0), 4.0, 1e-12);
+        near(weighted_mean([(1.0, 3.0), (5.0, 1.0)]), 2.0, 1e-12); // (3 + 5) / 4
+        assert_eq!(mean_std(&[7.0]), (7.0, 0.0));
+        assert!(median(&[]).is_nan() && mean_std(&[]).0.is_nan());
+    }
+
+    proptest! {
+        #[test]
+        fn wilson_contains_the_share_and_stays_a_share(n in 1_usize..500, part in 0.0..=1.0_f64) {
+            let found = wilson((part * n as f64).round(), n);
+            prop_assert!(0.0 <= found.low && found.low <= found.value);
+            prop_assert!(found.value <= found.high && found.high <= 1.0);
+        }
+
+        #[test]
+        fn a_bootstrap_interval_lies_within_the_values(values in prop::collection::vec(-5.0..5.0_f64, 1..20)) {
+            let found = bootstrap_mean(&values, 3);
+            let (least, most) = (quantile(&values, 0.0), quantile(&values, 1.0));
+            prop_assert!(least - 1e-9 <= found.low && found.low <= found.high && found.high <= most + 1e-9);
+        }
+    }
+}
