@@ -178,35 +178,6 @@ pub enum Error {
         message: String,
     },
 
-    /// `--device` named a backend that this build does not contain.
-    #[error("unknown device `{name}`: this build has {available}")]
-    UnknownDevice {
-        /// What was asked for.
-        name: String,
-        /// Names that would do.
-        available: String,
-    },
-
-    /// A parameter has no tensor of its name.
-    #[error("tensor `{name}` is missing, expected shape {expected:?}")]
-    MissingTensor {
-        /// Parameter name.
-        name: String,
-        /// Its shape.
-        expected: Vec<usize>,
-    },
-
-    /// A tensor has another shape than its parameter.
-    #[error("tensor `{name}` has shape {found:?}, expected {expected:?}")]
-    TensorShape {
-        /// Parameter name.
-        name: String,
-        /// Shape of the parameter.
-        expected: Vec<usize>,
-        /// Shape in the file.
-        found: Vec<usize>,
-    },
-
     /// The configuration has faults; all of them are listed.
     #[error(transparent)]
     Config(#[from] ConfigErrors),
