@@ -1,0 +1,67 @@
+//! Keys and values of the tokens seen so far.
+
+use burn::tensor::{Device, Int, Tensor};
+use rlhf_core::index_tensor;
+use rlhf_kernels::{KvLayer, decode_attention};
+
+/// A preallocated key/value cache for a left-padded batch.
+#[derive(Debug, Clone)]
+pub struct KvCache {
+    layers: Vec<Option<KvLayer>>,
+    visible_from: Vec<usize>,
+    visible_tensor: Tensor<1, Int>,
+    filled: usize,
+    device: Device,
+}
+
+impl KvCache {
+    pub(crate) fn new(
+        n_layers: usize,
+        n_heads: usize,
+        d_head: usize,
+        visible_from: &[usize],
+        capacity: usize,
+        device: &Device,
+    ) -> Self {
+        let device = device.clone().inner();
+        let dims = [visible_from.len(), n_heads, capacity, d_head];
+        Self {
+            layers: (0..n_layers).map(|_| Some(KvLayer::new(dims, &device))).collect(),
+            visible_tensor: index_tensor(visible_from, &device),
+            visible_from: visible_from.to_vec(),
+            filled: 0,
+            device,
+        }
+    }
+
+    /// Sequences in the cache.
+    pub fn batch(&self) -> usize {
+        self.visible_from.len()
+    }
+
+    /// Tokens in the cache, padding included.
+    pub fn filled(&self) -> usize {
+        self.filled
+    }
+
+    /// Keeps the sequences at `rows`, in that order.
+    pub fn select_rows(&mut self, rows: &[usize]) {
+        for layer in &mut self.layers {
+            *layer = layer.take().map(|l| l.select_rows(rows));
+        }
+        self.visible_from = rows.iter().map(|&r| self.visible_from[r]).collect();
+        self.visible_tensor = index_tensor(&self.visible_from, &self.device);
+    }
+
+    pub(crate) fn attend(&mut self, layer: usize, qkv: Tensor<3>, n_heads: usize) -> Tensor<3> {
+        let slot = &mut self.layers[layer];
+        let cache = slot.take().expect("every layer is put back below");
+        let (out, cache) = decode_attention(cache, qkv, self.visible_tensor.clone(), self.filled, n_heads);
+        *slot = Some(cache);
+        out
+    }
+
+    pub(crate) fn advance(&mut self, new_tokens: usize) {
+        self.filled += new_tokens;
+    }
+}

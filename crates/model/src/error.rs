@@ -1,0 +1,64 @@
+//! What can go wrong with a model's files.
+
+use std::path::PathBuf;
+
+/// Result of this crate's functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A fault in a model directory.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// `config.json` is not what it should be.
+    #[error("{}: {message}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// Field, what was expected and what was found.
+        message: String,
+    },
+    /// The weights file is damaged.
+    #[error("{}: not a whole safetensors file: {message}", path.display())]
+    Safetensors {
+        /// The file.
+        path: PathBuf,
+        /// What the parser found.
+        message: String,
+    },
+    /// A tensor is stored in a type that this crate does not read.
+    #[error("{}: tensor `{name}` has type {found}, expected F32", path.display())]
+    DType {
+        /// The file.
+        path: PathBuf,
+        /// Tensor name.
+        name: String,
+        /// Type found.
+        found: String,
+    },
+    /// A tensor is missing or of another shape.
+    #[error("{}: {source}", path.display())]
+    Tensor {
+        /// The file.
+        path: PathBuf,
+        /// Which tensor and what was expected.
+        #[source]
+        source: rlhf_core::Error,
+    },
+    /// The file holds tensors that the model has no place for.
+    #[error("{}: surplus tensors {}", path.display(), names.join(", "))]
+    SurplusTensors {
+        /// The file.
+        path: PathBuf,
+        /// Their names.
+        names: Vec<String>,
+    },
+}
