@@ -2,6 +2,9 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+/// Row length that training and scoring passes pack to when their sequences are shorter.
+pub const ROW_LEN: usize = 256;
+
 /// Variable-length sequences in `rows` rows of `row_len` tokens, on the host.
 ///
 /// Each token carries the first position of its row that it may attend to, which expresses causal masks, packing and

@@ -7,6 +7,7 @@ mod device;
 mod error;
 pub mod hash;
 mod interrupt;
+mod logprobs;
 pub mod masked;
 mod optim;
 mod params;
@@ -15,11 +16,12 @@ mod seed;
 pub mod stats;
 
 pub use batch::{
-    BatchTensors, PaddingSide, TokenBatch, float_tensor, index_tensor, int_tensor, micro_batches, to_host,
+    BatchTensors, PaddingSide, ROW_LEN, TokenBatch, float_tensor, index_tensor, int_tensor, micro_batches, to_host,
 };
 pub use device::{available_devices, parse_device};
 pub use error::{Error, Result};
 pub use interrupt::StopFlag;
+pub use logprobs::{Targets, last_positions};
 pub use optim::{AdamW, AdamWConfig, EpsMode, EpsModeConfig, GradientBuffer, ema_update};
 pub use params::{NamedTensor, TensorMap, count_parameters, load_parameters, named_parameters};
 pub use schedule::{LrSchedule, ScheduleKind};

@@ -83,6 +83,11 @@ impl Decoder {
         KvCache::new(self.h.len(), self.n_heads, d_head, visible_from, capacity, &weight.device())
     }
 
+    /// The plain device that the weights are on.
+    pub fn device(&self) -> Device {
+        self.wte.weight.val().device().inner()
+    }
+
     /// Longest sequence the position embeddings allow.
     pub fn max_seq_len(&self) -> usize {
         self.wpe.weight.val().dims()[0]

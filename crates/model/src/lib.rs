@@ -25,6 +25,7 @@ mod decoder;
 mod error;
 mod heads;
 mod layers;
+mod passes;
 
 pub use cache::KvCache;
 pub use checkpoint::{load_causal_lm, load_config, load_scalar_model, read_safetensors, save_causal_lm, save_scalar_model};
@@ -32,4 +33,5 @@ pub use config::ModelConfig;
 pub use decoder::Decoder;
 pub use error::{Error, Result};
 pub use heads::{CausalLm, ScalarModel};
+pub use passes::{SequenceLogprobs, sequence_logprobs, sequence_scores, sequence_values};
 pub use rlhf_kernels::TokenLogprobs;

@@ -1,0 +1,174 @@
+//! From logits to the distribution that the next token is drawn from.
+
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How the next token is chosen. The filters apply in the order of the fields.
+///
+/// PPO rollouts use the temperature alone: any filter would make the recorded log-probability that of another
+/// distribution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sampling {
+    /// Divides a positive logit of a token that occurred before, multiplies a negative one; 1 is off.
+    pub repetition_penalty: f64,
+    /// Divides the logits; 0 is greedy.
+    pub temperature: f64,
+    /// Keeps the k most likely tokens; 0 is off.
+    pub top_k: usize,
+    /// Keeps the smallest set of most likely tokens with at least this mass; 1 is off.
+    pub top_p: f64,
+    /// Drops tokens less likely than this share of the most likely one; 0 is off.
+    pub min_p: f64,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self { repetition_penalty: 1.0, temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0 }
+    }
+}
+
+impl Sampling {
+    /// The most likely token, always.
+    pub fn greedy() -> Self {
+        Self { temperature: 0.0, ..Self::default() }
+    }
+
+    /// Plain sampling at a temperature.
+    pub fn at_temperature(temperature: f64) -> Self {
+        Self { temperature, ..Self::default() }
+    }
+
+    /// What is wrong with the options, by field.
+    pub fn faults(&self) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
+        let mut check = |field, ok: bool, value: f64, expected: &str| {
+            if !ok {
+                faults.push((field, format!("{value} is not {expected}")));
+            }
+        };
+        check("repetition_penalty", self.repetition_penalty > 0.0, self.repetition_penalty, "above 0");
+        check("temperature", (0.0..=100.0).contains(&self.temperature), self.temperature, "in [0, 100]");
+        check("top_p", self.top_p > 0.0 && self.top_p <= 1.0, self.top_p, "in (0, 1]");
+        check("min_p", (0.0..=1.0).contains(&self.min_p), self.min_p, "in [0, 1]");
+        faults
+    }
+
+    fn is_plain(&self) -> bool {
+        self.repetition_penalty == 1.0 && self.top_k == 0 && self.top_p == 1.0 && self.min_p == 0.0
+    }
+
+    /// Draws a token; returns it with its log-probability under the distribution it was drawn from.
+    pub(crate) fn draw(&self, logits: &[f32], previous: &[u32], rng: &mut ChaCha8Rng) -> (u32, f32) {
+        if self.temperature == 0.0 {
+            return (argmax(logits) as u32, 0.0);
+        }
+        if self.is_plain() {
+            return draw_plain(logits, self.temperature as f32, rng);
+        }
+        let logits: Vec<f64> = logits.iter().map(|&l| f64::from(l)).collect();
+        let probabilities = next_token_distribution(&logits, self, previous);
+        let token = pick(&probabilities, rng.random::<f64>());
+        (token as u32, probabilities[token].ln() as f32)
+    }
+}
+
+/// Sampling without filters, in one pass of exponentials.
+fn draw_plain(logits: &[f32], temperature: f32, rng: &mut ChaCha8Rng) -> (u32, f32) {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let inverse = 1.0 / temperature;
+    let weights: Vec<f32> = logits.iter().map(|&l| ((l - max) * inverse).exp()).collect();
+    let total: f64 = weights.iter().map(|&w| f64::from(w)).sum();
+    let mut left = rng.random::<f64>() * total;
+    let mut token = weights.len() - 1;
+    for (i, &weight) in weights.iter().enumerate() {
+        left -= f64::from(weight);
+        if left < 0.0 {
+            token = i;
+            break;
+        }
+    }
+    (token as u32, ((f64::from((logits[token] - max) * inverse)) - total.ln()) as f32)
+}
+
+/// Index of the largest value, the first one of several.
+pub fn argmax(values: &[f32]) -> usize {
+    let mut best = 0;
+    for (i, value) in values.iter().enumerate() {
+        if *value > values[best] {
+            best = i;
+        }
+    }
+    best
+}
+
+fn pick(probabilities: &[f64], uniform: f64) -> usize {
+    let mut left = uniform;
+    for (i, p) in probabilities.iter().enumerate() {
+        left -= p;
+        if left < 0.0 && *p > 0.0 {
+            return i;
+        }
+    }
+    probabilities.iter().rposition(|&p| p > 0.0).unwrap_or(0)
+}
+
+/// The distribution of the next token after repetition penalty, temperature, top-k, top-p and min-p, in that order.
+///
+/// `logits`: `[vocab]`; `previous`: the tokens that the repetition penalty looks at. A temperature of 0 puts all mass on
+/// the most likely token.
+pub fn next_token_distribution(logits: &[f64], sampling: &Sampling, previous: &[u32]) -> Vec<f64> {
+    let mut logits = logits.to_vec();
+    if sampling.repetition_penalty != 1.0 {
+        let seen: std::collections::BTreeSet<u32> = previous.iter().copied().collect();
+        for id in seen {
+            let logit = &mut logits[id as usize];
+            *logit = if *logit > 0.0 { *logit / sampling.repetition_penalty } else { *logit * sampling.repetition_penalty };
+        }
+    }
+    if sampling.temperature == 0.0 {
+        let best = (0..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best });
+        return (0..logits.len()).map(|i| f64::from(u8::from(i == best))).collect();
+    }
+    for logit in &mut logits {
+        *logit /= sampling.temperature;
+    }
+    let mut order: Vec<usize> = (0..logits.len()).collect();
+    order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]).then(a.cmp(&b)));
+    if sampling.top_k > 0 && sampling.top_k < order.len() {
+        let threshold = logits[order[sampling.top_k - 1]];
+        order.retain(|&i| logits[i] >= threshold);
+    }
+    let mut probabilities = softmax_over(&logits, &order);
+    if sampling.top_p < 1.0 {
+        let mut mass = 0.0;
+        let keep = order
+            .iter()
+            .position(|&i| {
+                mass += probabilities[i];
+                mass >= sampling.top_p
+            })
+            .map_or(order.len(), |last| last + 1);
+        order.truncate(keep);
+        probabilities = softmax_over(&logits, &order);
+    }
+    if sampling.min_p > 0.0 {
+        let threshold = sampling.min_p * order.first().map_or(0.0, |&i| probabilities[i]);
+        order.retain(|&i| probabilities[i] >= threshold);
+        probabilities = softmax_over(&logits, &order);
+    }
+    probabilities
+}
+
+/// Softmax over the kept indices, 0 elsewhere; `kept` starts with the largest.
+fn softmax_over(logits: &[f64], kept: &[usize]) -> Vec<f64> {
+    let mut probabilities = vec![0.0; logits.len()];
+    let Some(&best) = kept.first() else { return probabilities };
+    let total: f64 = kept.iter().map(|&i| (logits[i] - logits[best]).exp()).sum();
+    for &i in kept {
+        probabilities[i] = (logits[i] - logits[best]).exp() / total;
+    }
+    probabilities
+}
