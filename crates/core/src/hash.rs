@@ -52,6 +52,19 @@ pub struct Difference {
     pub found: String,
 }
 
+impl Difference {
+    /// The error that says that `path` was made with another configuration.
+    pub fn into_error(self, path: impl Into<std::path::PathBuf>) -> Error {
+        let Self { field, expected, found } = self;
+        Error::OtherConfig {
+            path: path.into(),
+            field,
+            expected,
+            found,
+        }
+    }
+}
+
 /// The fingerprint of anything that can be written as JSON. The order of fields does not matter.
 pub fn fingerprint(of: &impl Serialize) -> Result<Fingerprint> {
     let encode = |e: serde_json::Error| Error::Encode {

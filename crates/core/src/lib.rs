@@ -1,7 +1,9 @@
 //! Shared vocabulary and arithmetic of the rlhf workspace: devices, seeds, schedules, optimiser, run directories,
 //! metrics, statistics.
 
+pub mod atomic;
 mod batch;
+mod checkpoint;
 pub mod config;
 mod device;
 mod error;
@@ -18,6 +20,7 @@ pub mod stats;
 pub use batch::{
     BatchTensors, PaddingSide, ROW_LEN, TokenBatch, float_tensor, index_tensor, int_tensor, micro_batches, to_host,
 };
+pub use checkpoint::{Checkpoint, CheckpointStore, CheckpointWriter};
 pub use device::{available_devices, parse_device};
 pub use error::{Error, Result};
 pub use interrupt::StopFlag;

@@ -1,0 +1,213 @@
+use super::*;
+use crate::hash::fingerprint;
+use serde_json::json;
+use tempfile::TempDir;
+
+struct Case {
+    dir: TempDir,
+    store: CheckpointStore,
+    fingerprint: Fingerprint,
+}
+
+impl Case {
+    fn new(keep: usize) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = CheckpointStore::open(dir.path().join("checkpoints"), keep).unwrap();
+        Self {
+            dir,
+            store,
+            fingerprint: fingerprint(&json!({"ppo": {"kl_coef": 0.05}, "seed": 1})).unwrap(),
+        }
+    }
+
+    fn begin(&self, step: u64) -> CheckpointWriter<'_> {
+        let mut writer = self.store.begin(step).unwrap();
+        writer.add_json("state", &json!({"step": step})).unwrap();
+        let (even, odd) = (
+            (vec![2, 2], vec![1.0, -0.0, f32::MIN_POSITIVE, 0.1]),
+            (vec![], vec![step as f32]),
+        );
+        writer
+            .add_tensors(
+                "policy",
+                [("w".to_owned(), even.0, even.1), ("b".to_owned(), odd.0, odd.1)],
+            )
+            .unwrap();
+        writer.add_bytes("rollout", &[1, 2, 3]).unwrap();
+        writer
+    }
+
+    fn save(&self, step: u64) {
+        self.begin(step).commit(&self.fingerprint).unwrap();
+    }
+
+    fn latest_step(&self) -> Option<u64> {
+        self.store
+            .latest(&self.fingerprint)
+            .unwrap()
+            .map(|checkpoint| checkpoint.step())
+    }
+
+    fn files(&self, step: u64) -> Vec<PathBuf> {
+        fs::read_dir(self.store.path_of(step))
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .collect()
+    }
+}
+
+#[test]
+fn what_was_written_is_read_bit_for_bit() {
+    let case = Case::new(2);
+    assert!(case.store.latest(&case.fingerprint).unwrap().is_none());
+    case.save(7);
+    let checkpoint = case.store.latest(&case.fingerprint).unwrap().unwrap();
+    assert_eq!(checkpoint.step(), 7);
+    assert_eq!(checkpoint.json::<Value>("state").unwrap(), json!({"step": 7}));
+    assert_eq!(checkpoint.bytes("rollout").unwrap(), [1, 2, 3]);
+    let tensors = checkpoint.tensors("policy").unwrap();
+    let bits: Vec<u32> = tensors["w"].1.iter().map(|x| x.to_bits()).collect();
+    assert_eq!(tensors["w"].0, [2, 2]);
+    assert_eq!(bits, [1.0, -0.0, f32::MIN_POSITIVE, 0.1].map(f32::to_bits));
+    assert_eq!(tensors["b"], (vec![], vec![7.0]));
+    let error = checkpoint.bytes("policy").unwrap_err().to_string();
+    assert!(
+        error.contains("no part named `policy.bin`; it has policy.safetensors"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_checkpoint_with_any_file_cut_short_or_missing_is_passed_over() {
+    for file in ["manifest.json", "policy.safetensors", "rollout.bin", "state.json"] {
+        let case = Case::new(3);
+        case.save(1);
+        case.save(2);
+        let path = case.store.path_of(2).join(file);
+        let bytes = fs::read(&path).unwrap();
+        for keep in [0, 1, bytes.len() / 2, bytes.len() - 1] {
+            fs::write(&path, &bytes[..keep]).unwrap();
+            assert_eq!(case.latest_step(), Some(1), "{file} cut to {keep} bytes");
+        }
+        fs::remove_file(&path).unwrap();
+        assert_eq!(case.latest_step(), Some(1), "{file} removed");
+        fs::write(&path, &bytes).unwrap();
+        assert_eq!(case.latest_step(), Some(2), "{file} put back");
+    }
+}
+
+#[test]
+fn a_flipped_bit_anywhere_is_noticed() {
+    let case = Case::new(3);
+    case.save(1);
+    case.save(2);
+    for path in case.files(2) {
+        let bytes = fs::read(&path).unwrap();
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            fs::write(&path, &damaged).unwrap();
+            assert_eq!(case.latest_step(), Some(1), "{} byte {at}", path.display());
+        }
+        fs::write(&path, &bytes).unwrap();
+    }
+    assert_eq!(case.latest_step(), Some(2));
+}
+
+#[test]
+fn a_process_killed_while_writing_leaves_the_older_checkpoint_and_no_rubbish() {
+    let case = Case::new(3);
+    case.save(1);
+    let writer = case.begin(2);
+    let temporary = writer.pending.path().to_path_buf();
+    std::mem::forget(writer); // as a kill would: no destructor runs
+    assert!(temporary.exists());
+    assert_eq!(case.latest_step(), Some(1));
+    let store = CheckpointStore::open(case.dir.path().join("checkpoints"), 3).unwrap();
+    assert!(!temporary.exists(), "the next start cleans up");
+    assert_eq!(store.steps().unwrap(), [1]);
+}
+
+#[test]
+fn a_writer_that_is_dropped_leaves_nothing() {
+    let case = Case::new(3);
+    drop(case.begin(1));
+    assert_eq!(fs::read_dir(case.dir.path().join("checkpoints")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_checkpoint_of_another_configuration_is_refused_by_field() {
+    let case = Case::new(3);
+    case.save(1);
+    let other = fingerprint(&json!({"ppo": {"kl_coef": 0.2}, "seed": 1})).unwrap();
+    let error = case.store.latest(&other).unwrap_err();
+    assert!(
+        matches!(&error, Error::OtherConfig { field, .. } if field == "ppo.kl_coef"),
+        "{error}"
+    );
+    let said = error.to_string();
+    assert!(
+        said.ends_with("made with another configuration: `ppo.kl_coef` is 0.2 now but was 0.05 then"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_checkpoint_of_another_format_version_is_an_error_and_not_damage() {
+    let case = Case::new(3);
+    case.save(1);
+    let path = case.store.path_of(1).join(MANIFEST);
+    let mut sealed: Sealed = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    sealed.manifest["format"] = json!(2);
+    sealed.sha256 = bytes_sha256(sealed.manifest.to_string().as_bytes());
+    fs::write(&path, serde_json::to_vec(&sealed).unwrap()).unwrap();
+    let error = case.store.latest(&case.fingerprint).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::FormatVersion {
+                expected: 1,
+                found: 2,
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn only_the_newest_are_kept_and_a_damaged_later_one_goes() {
+    let case = Case::new(2);
+    for step in [10, 20, 30] {
+        case.save(step);
+    }
+    assert_eq!(case.store.steps().unwrap(), [20, 30]);
+    fs::write(case.store.path_of(30).join("state.json"), "").unwrap();
+    assert_eq!(case.latest_step(), Some(20));
+    case.save(25);
+    assert_eq!(case.store.steps().unwrap(), [20, 25]);
+}
+
+#[test]
+fn the_checkpoint_of_a_step_can_be_written_again() {
+    let case = Case::new(2);
+    case.save(5);
+    fs::write(case.store.path_of(5).join("state.json"), "").unwrap();
+    case.save(5);
+    assert_eq!(case.latest_step(), Some(5));
+}
+
+#[test]
+fn names_that_are_no_file_names_or_taken_are_refused() {
+    let case = Case::new(2);
+    let mut writer = case.begin(1);
+    for name in ["", "a/b", "..", ".hidden", "rollout"] {
+        let error = writer.add_bytes(name, &[]).unwrap_err();
+        assert!(matches!(error, Error::BadName { .. }), "{name}: {error}");
+    }
+    assert!(matches!(writer.add_json("manifest", &1), Err(Error::BadName { .. })));
+    let wrong_shape = writer
+        .add_tensors("value", [("w".to_owned(), vec![3], vec![0.0])])
+        .unwrap_err();
+    assert!(matches!(wrong_shape, Error::Encode { .. }), "{wrong_shape}");
+}
