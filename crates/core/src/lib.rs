@@ -11,11 +11,14 @@ pub mod hash;
 mod interrupt;
 mod logprobs;
 pub mod masked;
+mod metrics;
 mod optim;
 mod params;
+mod run_dir;
 mod schedule;
 mod seed;
 pub mod stats;
+mod tensorboard;
 
 pub use batch::{
     BatchTensors, PaddingSide, ROW_LEN, TokenBatch, float_tensor, index_tensor, int_tensor, micro_batches, to_host,
@@ -25,7 +28,9 @@ pub use device::{available_devices, parse_device};
 pub use error::{Error, Result};
 pub use interrupt::StopFlag;
 pub use logprobs::{Targets, last_positions};
+pub use metrics::{METRICS_FILE, MetricRow, MetricWriter, TIME_PREFIX, read_metrics};
 pub use optim::{AdamW, AdamWConfig, EpsMode, EpsModeConfig, GradientBuffer, ema_update};
 pub use params::{NamedTensor, TensorMap, count_parameters, load_parameters, named_parameters};
+pub use run_dir::{Completion, RunDir, StageDir, StageLock};
 pub use schedule::{LrSchedule, ScheduleKind};
 pub use seed::{permutation, rng};
