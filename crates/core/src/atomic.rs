@@ -53,20 +53,20 @@ pub fn write_dir<T, E: From<Error>>(path: impl AsRef<Path>, fill: impl FnOnce(&P
 #[derive(Debug)]
 pub struct PendingDir {
     temporary: PathBuf,
-    path: PathBuf,
+    target: PathBuf,
     committed: bool,
 }
 
 impl PendingDir {
     /// Starts a folder that is to stand at `path`, whose parent is made if it is missing.
     pub fn new(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref().to_path_buf();
-        make_dir(parent(&path))?;
-        let temporary = temporary_name(&path)?;
-        fs::create_dir(&temporary).map_err(|e| Error::io("create", &path, e))?;
+        let target = path.as_ref().to_path_buf();
+        make_dir(parent(&target))?;
+        let temporary = temporary_name(&target)?;
+        fs::create_dir(&temporary).map_err(|e| Error::io("create", &target, e))?;
         Ok(Self {
             temporary,
-            path,
+            target,
             committed: false,
         })
     }
@@ -79,14 +79,18 @@ impl PendingDir {
     /// Syncs everything inside and gives the folder its final name, replacing what is there.
     pub fn commit(mut self) -> Result<()> {
         sync_tree(&self.temporary)?;
-        let replaced = self.path.exists().then(|| sibling(&self.path, REPLACED)).transpose()?;
+        let replaced = self
+            .target
+            .exists()
+            .then(|| sibling(&self.target, REPLACED))
+            .transpose()?;
         if let Some(replaced) = &replaced {
             remove_if_there(replaced)?;
-            fs::rename(&self.path, replaced).map_err(|e| Error::io("replace", &self.path, e))?;
+            fs::rename(&self.target, replaced).map_err(|e| Error::io("replace", &self.target, e))?;
         }
-        fs::rename(&self.temporary, &self.path).map_err(|e| Error::io("write", &self.path, e))?;
+        fs::rename(&self.temporary, &self.target).map_err(|e| Error::io("write", &self.target, e))?;
         self.committed = true;
-        sync_dir(parent(&self.path))?;
+        sync_dir(parent(&self.target))?;
         replaced.map_or(Ok(()), |replaced| remove_if_there(&replaced))
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     atomic::{self, PendingDir},
     error::{Error, Result},
     hash::{Fingerprint, bytes_sha256, file_sha256},
+    params::TensorMap,
 };
 
 /// Version of the layout below; a change that older programs cannot read raises it.
@@ -267,7 +268,7 @@ impl Checkpoint {
     }
 
     /// Reads what [`CheckpointWriter::add_tensors`] wrote: shape and values by name.
-    pub fn tensors(&self, name: &str) -> Result<BTreeMap<String, (Vec<usize>, Vec<f32>)>> {
+    pub fn tensors(&self, name: &str) -> Result<TensorMap> {
         let (path, bytes) = self.read(name, "safetensors")?;
         let malformed = |message: String| Error::Malformed {
             path: path.clone(),
@@ -276,7 +277,7 @@ impl Checkpoint {
             message,
         };
         let file = SafeTensors::deserialize(&bytes).map_err(|e| malformed(e.to_string()))?;
-        let mut tensors = BTreeMap::new();
+        let mut tensors = TensorMap::new();
         for (tensor, view) in file.iter() {
             if view.dtype() != Dtype::F32 {
                 return Err(malformed(format!("`{tensor}` is {:?}", view.dtype())));
