@@ -1,5 +1,48 @@
-//! Tokenizer, demonstrations, comparisons, prompts, splits and packing for the rlhf workspace.
+//! Files to rows to tokens: everything of the rlhf workspace that knows text, and nothing that knows tensors.
+//!
+//! [`read_demonstrations`], [`read_comparisons`], [`read_prompts`] and [`read_text`] turn `.jsonl`, `.json` and `.txt` files, gzipped or
+//! not, into [`Demonstration`]s, [`Comparison`]s, [`Prompt`]s and documents; [`load_demonstrations`] and its siblings do so for several
+//! weighted [`Source`]s. [`split_rows`] holds prompts out by their hash. [`Tokenizer`] is byte-level BPE with tokens for pad, eos and the
+//! three roles, and [`demonstration_sequence`], [`comparison_tokens`], [`prompt_tokens`] and [`pack_documents`] give what each stage trains
+//! on. [`shuffled_order`] and [`length_bucketed_batches`] order an epoch.
+//!
+//! ```
+//! use rlhf_data::{Message, Tokenizer, TokenizerConfig};
+//!
+//! # fn main() -> rlhf_data::Result<()> {
+//! let config = TokenizerConfig { vocab_size: 300, min_frequency: 2 };
+//! let tokenizer = Tokenizer::train(["the sea, the sea", "the shore"], &config)?;
+//! let mut ids = tokenizer.encode_prompt(&[Message::user("the sea?")]);
+//! ids.extend(tokenizer.encode_completion("the shore"));
+//! assert_eq!(tokenizer.decode(&ids, false), "<|user|>the sea?<|assistant|>the shore<|eos|>");
+//! # Ok(())
+//! # }
+//! ```
 
+mod dialogue;
+mod error;
+mod inspect;
+mod lines;
+mod order;
+mod read;
+mod rows;
+mod sequence;
+mod source;
+mod split;
+mod text;
+mod tokenizer;
 mod types;
 
+pub use error::{Error, Result};
+pub use inspect::{DataKind, Inspection, Lengths, inspect};
+pub use order::{length_bucketed_batches, shuffled_order};
+pub use read::{FileReport, LoadReport, Loaded, read_comparisons, read_demonstrations, read_prompts, read_text};
+pub use sequence::{
+    LossOn, TokenSequence, TokenizedComparison, comparison_tokens, demonstration_sequence, pack_documents,
+    prompt_tokens,
+};
+pub use source::{Source, load_comparisons, load_demonstrations, load_prompts, load_text};
+pub use split::{Split, split_by_hash, split_documents, split_rows};
+pub use text::Documents;
+pub use tokenizer::{DecodeStream, Tokenizer, TokenizerConfig};
 pub use types::{Comparison, Demonstration, Message, Prompt, Role, prompt_key};

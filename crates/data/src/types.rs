@@ -183,10 +183,7 @@ mod tests {
         Comparison {
             id: "a".into(),
             messages: vec![Message::user("Why?")],
-            completions: ranking
-                .iter()
-                .map(|rank| format!("answer {rank}"))
-                .collect(),
+            completions: ranking.iter().map(|rank| format!("answer {rank}")).collect(),
             ranking: ranking.to_vec(),
             labeler: None,
             confidence: None,

@@ -1,0 +1,183 @@
+//! What can be wrong with data, said with file, line, field, what was expected and what was found.
+
+use std::path::PathBuf;
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can be wrong with data, tokenizers and their settings.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no such file.
+    #[error("{}: no such file; expected {expected}", path.display())]
+    MissingFile {
+        /// The path asked for.
+        path: PathBuf,
+        /// What the file should have been.
+        expected: &'static str,
+    },
+    /// A file could not be opened or read.
+    #[error("{}: cannot be read after line {line}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The last line read, 0 if none.
+        line: usize,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file could not be written.
+    #[error("{}: cannot be written: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said, for example that the disk is full.
+        source: std::io::Error,
+    },
+    /// The name of a file does not say which format it has.
+    #[error("{}: unknown format; expected a name ending in {expected}", path.display())]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+        /// The endings understood.
+        expected: &'static str,
+    },
+    /// A file holds no row at all.
+    #[error("{}: the file is empty; expected {expected}", path.display())]
+    EmptyFile {
+        /// The file.
+        path: PathBuf,
+        /// What it should have held.
+        expected: &'static str,
+    },
+    /// A line is no row: not UTF-8, not JSON, not an object.
+    #[error("{}:{line}: malformed line: expected {expected}, found {found}", path.display())]
+    MalformedLine {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What the line should have been.
+        expected: &'static str,
+        /// What it is, with the parser's words.
+        found: String,
+    },
+    /// A field is missing, or has another type or content than it must have.
+    #[error("{}:{line}: field `{field}`: expected {expected}, found {found}", path.display())]
+    WrongField {
+        /// The file.
+        path: PathBuf,
+        /// The line the row starts on, counted from 1.
+        line: usize,
+        /// The field, for example `messages[1].role`.
+        field: String,
+        /// What it should have been.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// A ranking does not rank each completion once.
+    #[error("{}:{line}: field `ranking`: expected {completions} ranks, one for each completion, found {ranks}", path.display())]
+    RankingLength {
+        /// The file.
+        path: PathBuf,
+        /// The line the row starts on, counted from 1.
+        line: usize,
+        /// How many completions there are.
+        completions: usize,
+        /// How many ranks there are.
+        ranks: usize,
+    },
+    /// A comparison needs two completions at least.
+    #[error("{}:{line}: field `completions`: expected at least 2 completions to compare, found {found}", path.display())]
+    TooFewCompletions {
+        /// The file.
+        path: PathBuf,
+        /// The line the row starts on, counted from 1.
+        line: usize,
+        /// How many completions there are.
+        found: usize,
+    },
+    /// No row of a comparisons file prefers anything.
+    #[error("{}: all {rows} rankings are ties; expected a row that prefers one completion to another", path.display())]
+    AllTies {
+        /// The file.
+        path: PathBuf,
+        /// How many rows it has.
+        rows: usize,
+    },
+    /// Every row of a file was left out.
+    #[error("{}: none of its {rows} rows can be used: {reasons}", path.display())]
+    NothingLeft {
+        /// The file.
+        path: PathBuf,
+        /// How many rows it has.
+        rows: usize,
+        /// How many were left out for which reason.
+        reasons: String,
+    },
+    /// A setting of this crate is out of range.
+    #[error("{field}: expected {expected}, found {found}")]
+    Config {
+        /// The setting, for example `sources[1].weight`.
+        field: String,
+        /// What it should have been.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// A prompt leaves no room for the answer.
+    #[error(
+        "prompt {id}: {tokens} tokens; expected at most {} (context of {context} less {max_new_tokens} new tokens)",
+        context.saturating_sub(*max_new_tokens)
+    )]
+    PromptTooLong {
+        /// The id of the row.
+        id: String,
+        /// Its length in tokens, role tokens included.
+        tokens: usize,
+        /// Positions the model has.
+        context: usize,
+        /// Positions kept free for the answer.
+        max_new_tokens: usize,
+    },
+    /// The model was made for another tokenizer.
+    #[error(
+        "model and tokenizer do not belong together: expected a vocabulary of {tokenizer} tokens (or padded to a power of two up to 512), the model has {model}"
+    )]
+    VocabMismatch {
+        /// Tokens the tokenizer has.
+        tokenizer: usize,
+        /// Rows the model's embedding has.
+        model: usize,
+    },
+    /// One token serves as padding and as end of sequence, so nothing could learn to stop.
+    #[error("{}: pad_token and eos_token are both `{token}` (id {id}); expected two different tokens", path.display())]
+    PadIsEos {
+        /// The file that says so.
+        path: PathBuf,
+        /// The token.
+        token: String,
+        /// Its id.
+        id: u32,
+    },
+    /// The tokenizer lacks a special token.
+    #[error("{}: no {name} token: `{token}` is not in the vocabulary", path.display())]
+    MissingSpecialToken {
+        /// The tokenizer file.
+        path: PathBuf,
+        /// What the token is for: `eos`, `pad`, `system`, `user` or `assistant`.
+        name: &'static str,
+        /// What it should be called.
+        token: String,
+    },
+    /// A tokenizer file is not one.
+    #[error("{}: not a tokenizer: {reason}", path.display())]
+    MalformedTokenizer {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said.
+        reason: String,
+    },
+}

@@ -1,0 +1,409 @@
+//! What is in a file: for people, before they train on it.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::lines::{self, Format};
+use crate::read::{FileReport, Loaded, read_comparisons, read_demonstrations, read_prompts, read_text};
+use crate::text::Documents;
+use crate::tokenizer::Tokenizer;
+use crate::types::{Comparison, Message, prompt_key};
+
+/// What a file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DataKind {
+    /// Conversations with answers.
+    Demonstrations,
+    /// Ranked answers.
+    Comparisons,
+    /// Conversations that wait for an answer.
+    Prompts,
+    /// Documents.
+    Text,
+}
+
+/// Lengths of one kind of text.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Lengths {
+    /// Which text and which unit, for example `completion, words`.
+    pub of: String,
+    /// The shortest.
+    pub min: usize,
+    /// The middle one.
+    pub median: usize,
+    /// The mean.
+    pub mean: f64,
+    /// 95 of 100 are at most as long.
+    pub p95: usize,
+    /// The longest.
+    pub max: usize,
+    /// For equal ranges from `min` to `max`: the largest length in the range, and how many texts fall into it.
+    pub histogram: Vec<(usize, usize)>,
+}
+
+/// Statistics of a file, printed by `rlhf data inspect`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Inspection {
+    /// What the first row says the file holds.
+    pub kind: DataKind,
+    /// Rows read and left out.
+    pub file: FileReport,
+    /// Different opening requests.
+    pub distinct_prompts: usize,
+    /// Rows that repeat an earlier row word for word.
+    pub duplicate_rows: usize,
+    /// For comparisons: how many rows have K completions.
+    pub completions_per_row: BTreeMap<usize, usize>,
+    /// For comparisons: pairs of completions that tie.
+    pub tied_pairs: usize,
+    /// For comparisons: pairs in which one wins.
+    pub decided_pairs: usize,
+    /// For comparisons: share of decided pairs of different length in which the longer one, by bytes, wins.
+    pub longer_wins: Option<f64>,
+    /// For comparisons: rows of each labeler, where rows name one.
+    pub labelers: BTreeMap<String, usize>,
+    /// For conversations: how many rows have that many messages.
+    pub messages_per_row: BTreeMap<usize, usize>,
+    /// Lengths in words, and in tokens if there is a tokenizer.
+    pub lengths: Vec<Lengths>,
+    /// The first row, written out.
+    pub first_row: String,
+}
+
+/// Reads a file of any kind and counts what is in it; lengths are also in tokens if there is a tokenizer.
+///
+/// # Errors
+/// Those of the reader of its kind: see [`read_demonstrations`], [`read_comparisons`], [`read_prompts`], [`read_text`].
+pub fn inspect(path: impl AsRef<Path>, tokenizer: Option<&Tokenizer>) -> Result<Inspection> {
+    let path = path.as_ref();
+    let mut found = Survey::new(tokenizer);
+    match kind_of(path)? {
+        DataKind::Text => {
+            let loaded = read_text(path, Documents::Auto)?;
+            for document in &loaded.rows {
+                found.row(document, document);
+                found.text("document", document, |tokenizer| tokenizer.encode(document).len());
+            }
+            Ok(found.finish(DataKind::Text, &loaded, |document| shortened(document)))
+        }
+        DataKind::Prompts => {
+            let loaded = read_prompts(path)?;
+            for row in &loaded.rows {
+                found.conversation(&row.messages, &row.messages);
+            }
+            Ok(found.finish(DataKind::Prompts, &loaded, |row| rendered(&row.messages)))
+        }
+        DataKind::Demonstrations => {
+            let loaded = read_demonstrations(path)?;
+            for row in &loaded.rows {
+                found.conversation(&row.messages, row.prompt());
+                found.completion(row.completion());
+            }
+            Ok(found.finish(DataKind::Demonstrations, &loaded, |row| rendered(&row.messages)))
+        }
+        DataKind::Comparisons => {
+            let loaded = read_comparisons(path)?;
+            for row in &loaded.rows {
+                found.comparison(row);
+            }
+            Ok(found.finish(DataKind::Comparisons, &loaded, rendered_comparison))
+        }
+    }
+}
+
+/// Tells the kind by the fields of the first row.
+fn kind_of(path: &Path) -> Result<DataKind> {
+    let expected = "rows of demonstrations, comparisons, prompts or text";
+    if path.exists() && lines::format_of(path)? == Format::Text {
+        return Ok(DataKind::Text);
+    }
+    let Some(first) = lines::open_rows(path, expected)?.next() else {
+        return Err(crate::Error::EmptyFile {
+            path: path.to_owned(),
+            expected,
+        });
+    };
+    let (_, row) = first?;
+    let has = |field: &str| row.get(field).is_some_and(|value| !value.is_null());
+    let last_role = row
+        .get("messages")
+        .and_then(|messages| messages.as_array()?.last()?.get("role")?.as_str());
+    Ok(if has("completions") || has("chosen") || has("rejected") {
+        DataKind::Comparisons
+    } else if has("completion") || last_role == Some("assistant") {
+        DataKind::Demonstrations
+    } else if has("text") && !has("prompt") && !has("messages") {
+        DataKind::Text
+    } else {
+        DataKind::Prompts
+    })
+}
+
+/// Counts while rows go by.
+struct Survey<'a> {
+    tokenizer: Option<&'a Tokenizer>,
+    prompts: HashSet<String>,
+    rows: HashSet<String>,
+    duplicate_rows: usize,
+    completions_per_row: BTreeMap<usize, usize>,
+    tied_pairs: usize,
+    decided_pairs: usize,
+    longer: usize,
+    uneven: usize,
+    labelers: BTreeMap<String, usize>,
+    messages_per_row: BTreeMap<usize, usize>,
+    words: BTreeMap<&'static str, Vec<usize>>,
+    tokens: BTreeMap<&'static str, Vec<usize>>,
+}
+
+impl<'a> Survey<'a> {
+    fn new(tokenizer: Option<&'a Tokenizer>) -> Self {
+        Self {
+            tokenizer,
+            prompts: HashSet::new(),
+            rows: HashSet::new(),
+            duplicate_rows: 0,
+            completions_per_row: BTreeMap::new(),
+            tied_pairs: 0,
+            decided_pairs: 0,
+            longer: 0,
+            uneven: 0,
+            labelers: BTreeMap::new(),
+            messages_per_row: BTreeMap::new(),
+            words: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+        }
+    }
+
+    fn row(&mut self, key: &str, content: &str) {
+        self.prompts.insert(key.to_owned());
+        self.duplicate_rows += usize::from(!self.rows.insert(content.to_owned()));
+    }
+
+    fn text(&mut self, of: &'static str, text: &str, tokens: impl Fn(&Tokenizer) -> usize) {
+        self.words.entry(of).or_default().push(text.split_whitespace().count());
+        if let Some(tokenizer) = self.tokenizer {
+            self.tokens.entry(of).or_default().push(tokens(tokenizer));
+        }
+    }
+
+    fn conversation(&mut self, messages: &[Message], prompt: &[Message]) {
+        self.row(prompt_key(messages), &rendered(messages));
+        self.prompt(prompt);
+        *self.messages_per_row.entry(messages.len()).or_default() += 1;
+    }
+
+    fn prompt(&mut self, prompt: &[Message]) {
+        let text: Vec<&str> = prompt.iter().map(|message| message.content.as_str()).collect();
+        self.text("prompt", &text.join("\n"), |tokenizer| {
+            tokenizer.encode_prompt(prompt).len()
+        });
+    }
+
+    fn completion(&mut self, completion: &str) {
+        self.text("completion", completion, |tokenizer| {
+            tokenizer.encode_completion(completion).len()
+        });
+    }
+
+    fn comparison(&mut self, row: &Comparison) {
+        let content = format!("{}{:?}{:?}", rendered(&row.messages), row.completions, row.ranking);
+        self.row(row.key(), &content);
+        self.prompt(&row.messages);
+        *self.messages_per_row.entry(row.messages.len()).or_default() += 1;
+        row.completions
+            .iter()
+            .for_each(|completion| self.completion(completion));
+        let k = row.completions.len();
+        *self.completions_per_row.entry(k).or_default() += 1;
+        let pairs = row.pairs();
+        self.decided_pairs += pairs.len();
+        self.tied_pairs += k * (k - 1) / 2 - pairs.len();
+        for (winner, loser) in pairs {
+            let [won, lost] = [winner, loser].map(|index| row.completions[index].len());
+            self.longer += usize::from(won > lost);
+            self.uneven += usize::from(won != lost);
+        }
+        if let Some(labeler) = &row.labeler {
+            *self.labelers.entry(labeler.clone()).or_default() += 1;
+        }
+    }
+
+    fn finish<T>(self, kind: DataKind, loaded: &Loaded<T>, render: impl Fn(&T) -> String) -> Inspection {
+        let in_words = self
+            .words
+            .into_iter()
+            .map(|(of, lengths)| (format!("{of}, words"), lengths));
+        let in_tokens = self
+            .tokens
+            .into_iter()
+            .map(|(of, lengths)| (format!("{of}, tokens"), lengths));
+        Inspection {
+            kind,
+            file: loaded.report.files.first().cloned().unwrap_or_default(),
+            distinct_prompts: self.prompts.len(),
+            duplicate_rows: self.duplicate_rows,
+            completions_per_row: self.completions_per_row,
+            tied_pairs: self.tied_pairs,
+            decided_pairs: self.decided_pairs,
+            longer_wins: (self.uneven > 0).then(|| self.longer as f64 / self.uneven as f64),
+            labelers: self.labelers,
+            messages_per_row: self.messages_per_row,
+            lengths: in_words
+                .chain(in_tokens)
+                .filter_map(|(of, lengths)| Lengths::new(of, lengths))
+                .collect(),
+            first_row: loaded.rows.first().map(render).unwrap_or_default(),
+        }
+    }
+}
+
+impl Lengths {
+    const BARS: usize = 8;
+
+    fn new(of: String, mut lengths: Vec<usize>) -> Option<Self> {
+        lengths.sort_unstable();
+        let (&min, &max) = (lengths.first()?, lengths.last()?);
+        let n = lengths.len();
+        let width = (max - min + 1).div_ceil(Self::BARS);
+        let bars = (max - min + 1).div_ceil(width);
+        let mut histogram: Vec<(usize, usize)> = (1..=bars).map(|bar| ((min + bar * width - 1).min(max), 0)).collect();
+        for length in &lengths {
+            histogram[(length - min) / width].1 += 1;
+        }
+        let mean = lengths.iter().sum::<usize>() as f64 / n as f64;
+        // Nearest rank: the smallest length that 95 of 100 do not exceed.
+        let p95 = lengths[(n * 95).div_ceil(100) - 1];
+        Some(Self {
+            of,
+            min,
+            median: lengths[(n - 1) / 2],
+            mean,
+            p95,
+            max,
+            histogram,
+        })
+    }
+}
+
+fn rendered(messages: &[Message]) -> String {
+    let lines = messages
+        .iter()
+        .map(|message| format!("{}: {}", message.role, shortened(&message.content)));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn rendered_comparison(row: &Comparison) -> String {
+    let mut text = rendered(&row.messages);
+    for (rank, completion) in row.ranking.iter().zip(&row.completions) {
+        text.push_str(&format!("\nrank {rank}: {}", shortened(completion)));
+    }
+    text
+}
+
+fn shortened(text: &str) -> String {
+    const SHOWN: usize = 400;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// `2: 5 rows, 4: 1 row`.
+fn counts(counts: &BTreeMap<impl fmt::Display, usize>) -> String {
+    let entry = |(key, count): (_, &usize)| format!("{key}: {count}");
+    counts.iter().map(entry).collect::<Vec<_>>().join(", ")
+}
+
+impl fmt::Display for Inspection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = format!("{:?}", self.kind).to_lowercase();
+        writeln!(f, "{}: {kind}", self.file.path.display())?;
+        writeln!(f, "rows            {}", self.file.rows)?;
+        if self.file.skipped() > 0 {
+            let FileReport {
+                skipped_empty,
+                skipped_ties,
+                skipped_unaligned,
+                ..
+            } = self.file;
+            writeln!(
+                f,
+                "left out        {skipped_empty} empty, {skipped_ties} all ties, {skipped_unaligned} different conversations"
+            )?;
+        }
+        writeln!(
+            f,
+            "distinct        {} prompts, {} duplicate rows",
+            self.distinct_prompts, self.duplicate_rows
+        )?;
+        if !self.messages_per_row.is_empty() {
+            writeln!(f, "messages: rows  {}", counts(&self.messages_per_row))?;
+        }
+        if self.kind == DataKind::Comparisons {
+            writeln!(f, "K: rows         {}", counts(&self.completions_per_row))?;
+            writeln!(
+                f,
+                "pairs           {} decided, {} tied",
+                self.decided_pairs, self.tied_pairs
+            )?;
+        }
+        if let Some(share) = self.longer_wins {
+            writeln!(f, "longer wins     {:.1} %", 100.0 * share)?;
+        }
+        if !self.labelers.is_empty() {
+            writeln!(f, "labelers: rows  {}", counts(&self.labelers))?;
+        }
+        for lengths in &self.lengths {
+            let Lengths {
+                of,
+                min,
+                median,
+                mean,
+                p95,
+                max,
+                histogram,
+            } = lengths;
+            writeln!(
+                f,
+                "\n{of}: min {min}, median {median}, mean {mean:.1}, p95 {p95}, max {max}"
+            )?;
+            let tallest = histogram.iter().map(|(_, count)| *count).max().unwrap_or(1).max(1);
+            for (upper, count) in histogram {
+                let bar = "█".repeat((count * 40).div_ceil(tallest));
+                writeln!(f, "  up to {upper:>7} {count:>7} {bar}")?;
+            }
+        }
+        let first = self.first_row.replace('\n', "\n  ");
+        write!(f, "\nfirst row:\n  {first}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_those_of_a_sorted_list() {
+        // 1..=20: median the 10th, p95 the 19th of 20, mean 10.5; ranges of 3 from 1 on.
+        let lengths = Lengths::new("words".into(), (1..=20).rev().collect()).expect("not empty");
+        assert_eq!((lengths.min, lengths.median, lengths.p95, lengths.max), (1, 10, 19, 20));
+        assert_eq!(lengths.mean, 10.5);
+        assert_eq!(
+            lengths.histogram,
+            [(3, 3), (6, 3), (9, 3), (12, 3), (15, 3), (18, 3), (20, 2)]
+        );
+    }
+
+    #[test]
+    fn one_length_is_one_bar() {
+        let lengths = Lengths::new("words".into(), vec![5, 5]).expect("not empty");
+        assert_eq!(lengths.histogram, [(5, 2)]);
+        assert_eq!(Lengths::new("words".into(), vec![]), None);
+    }
+}

@@ -1,0 +1,197 @@
+//! Readers of whole files.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::lines::{self, Format};
+use crate::rows::{Parsed, Row, Skip};
+use crate::types::{Comparison, Demonstration, Prompt};
+
+/// Rows and what was seen while reading them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded<T> {
+    /// The rows that can be used, in the order of the file.
+    pub rows: Vec<T>,
+    /// What was read and what was left out.
+    pub report: LoadReport,
+}
+
+/// What was read and what was left out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LoadReport {
+    /// One entry for each file, in the order given.
+    pub files: Vec<FileReport>,
+}
+
+/// What was read from one file and what was left out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FileReport {
+    /// The file.
+    pub path: PathBuf,
+    /// Its size on the disk.
+    pub bytes: u64,
+    /// Its sha256 on the disk, in hexadecimal digits.
+    pub sha256: String,
+    /// Rows that can be used.
+    pub rows: usize,
+    /// Rows left out because nothing is asked or nothing is answered.
+    pub skipped_empty: usize,
+    /// Comparisons left out because every completion has the same rank.
+    pub skipped_ties: usize,
+    /// Pairs of conversations left out because they part before their last turn.
+    pub skipped_unaligned: usize,
+}
+
+impl FileReport {
+    /// Rows left out, whatever the reason.
+    pub fn skipped(&self) -> usize {
+        self.skipped_empty + self.skipped_ties + self.skipped_unaligned
+    }
+
+    fn reasons(&self) -> String {
+        let reasons = [
+            (self.skipped_empty, "empty"),
+            (self.skipped_ties, "all ties"),
+            (self.skipped_unaligned, "different conversations"),
+        ];
+        let said = reasons
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, reason)| format!("{count} {reason}"));
+        said.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl LoadReport {
+    /// Rows that can be used, over all files, before weights are applied.
+    pub fn rows(&self) -> usize {
+        self.files.iter().map(|file| file.rows).sum()
+    }
+
+    /// Rows left out, over all files and reasons.
+    pub fn skipped(&self) -> usize {
+        self.files.iter().map(FileReport::skipped).sum()
+    }
+}
+
+const DEMONSTRATIONS: &str = "demonstrations: rows of {\"prompt\",\"completion\"} or {\"messages\"}";
+const COMPARISONS: &str =
+    "comparisons: rows of {\"prompt\",\"chosen\",\"rejected\"} or {\"prompt\",\"completions\",\"ranking\"}";
+const PROMPTS: &str = "prompts: rows of {\"prompt\"} or {\"messages\"}";
+const TEXT: &str = "text";
+
+/// Reads demonstrations: rows of `{"prompt","completion"}` or `{"messages"}` that end with the assistant.
+///
+/// A prompt is a string or an array of messages. Where it is a string, white space around it and around the completion
+/// is layout and is trimmed, and a text of `\n\nHuman:` and `\n\nAssistant:` turns becomes those turns; messages are taken as they
+/// are. Rows without a question or an answer are left out and counted. Other fields are ignored.
+///
+/// # Errors
+/// If the file is missing, empty or of unknown format, or a row is malformed.
+pub fn read_demonstrations(path: impl AsRef<Path>) -> Result<Loaded<Demonstration>> {
+    read_json(path.as_ref(), DEMONSTRATIONS, Row::into_demonstration)
+}
+
+/// Reads comparisons: rows of `{"prompt","chosen","rejected"}`, of `{"prompt","completions","ranking"}`, or of two whole
+/// conversations `{"chosen","rejected"}` that differ in the last turn. `labeler`, `confidence`, `margin` and `task` are optional.
+///
+/// Texts are treated as [`read_demonstrations`] says. Rows whose completions all tie are left out and counted.
+///
+/// # Errors
+/// As [`read_demonstrations`]; also if a ranking has another length than the completions, if there are fewer than two
+/// completions, or if every row is all ties.
+pub fn read_comparisons(path: impl AsRef<Path>) -> Result<Loaded<Comparison>> {
+    read_json(path.as_ref(), COMPARISONS, Row::into_comparison)
+}
+
+/// Reads prompts: rows of `{"prompt"}` or `{"messages"}`. Other fields are ignored and answers at the end of `messages` are left
+/// off, so files of demonstrations or comparisons serve too.
+///
+/// # Errors
+/// As [`read_demonstrations`].
+pub fn read_prompts(path: impl AsRef<Path>) -> Result<Loaded<Prompt>> {
+    read_json(path.as_ref(), PROMPTS, Row::into_prompt)
+}
+
+/// Reads documents: a text file, cut as `documents` says, or rows of `{"text"}`.
+///
+/// # Errors
+/// As [`read_demonstrations`].
+pub fn read_text(path: impl AsRef<Path>, documents: crate::Documents) -> Result<Loaded<String>> {
+    let path = path.as_ref();
+    if path.exists() && lines::format_of(path)? == Format::Json {
+        return read_json(path, TEXT, Row::into_text);
+    }
+    let text = lines::read_to_string(path, TEXT)?;
+    let rows: Vec<String> = documents.cut(&text).map(str::to_owned).collect();
+    if rows.is_empty() {
+        return Err(Error::EmptyFile {
+            path: path.to_owned(),
+            expected: TEXT,
+        });
+    }
+    let (bytes, sha256) = lines::fingerprint(path)?;
+    let file = FileReport {
+        path: path.to_owned(),
+        bytes,
+        sha256,
+        rows: rows.len(),
+        ..FileReport::default()
+    };
+    Ok(Loaded {
+        rows,
+        report: LoadReport { files: vec![file] },
+    })
+}
+
+fn read_json<'a, T>(path: &'a Path, expected: &'static str, parse: impl Fn(Row<'a>) -> Parsed<T>) -> Result<Loaded<T>> {
+    let source = lines::open_rows(path, expected)?;
+    if lines::format_of(path)? != Format::Json {
+        return Err(Error::UnknownFormat {
+            path: path.to_owned(),
+            expected: ".jsonl or .json, or one of these and .gz",
+        });
+    }
+    let mut rows = Vec::new();
+    let mut file = FileReport {
+        path: path.to_owned(),
+        ..FileReport::default()
+    };
+    for item in source {
+        let (line, fields) = item?;
+        match parse(Row { path, line, fields })? {
+            Ok(row) => rows.push(row),
+            Err(Skip::Empty) => file.skipped_empty += 1,
+            Err(Skip::AllTies) => file.skipped_ties += 1,
+            Err(Skip::Unaligned) => file.skipped_unaligned += 1,
+        }
+    }
+    file.rows = rows.len();
+    if rows.is_empty() {
+        return Err(match (file.skipped(), file.skipped_ties) {
+            (0, _) => Error::EmptyFile {
+                path: path.to_owned(),
+                expected,
+            },
+            (all, ties) if all == ties => Error::AllTies {
+                path: path.to_owned(),
+                rows: all,
+            },
+            (all, _) => Error::NothingLeft {
+                path: path.to_owned(),
+                rows: all,
+                reasons: file.reasons(),
+            },
+        });
+    }
+    if file.skipped() > 0 {
+        tracing::debug!(path = %path.display(), rows = file.rows, skipped = file.skipped(), "rows left out");
+    }
+    (file.bytes, file.sha256) = lines::fingerprint(path)?;
+    Ok(Loaded {
+        rows,
+        report: LoadReport { files: vec![file] },
+    })
+}

@@ -1,0 +1,239 @@
+//! Rows to token sequences, with the positions a model is taught.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::tokenizer::Tokenizer;
+use crate::types::{Comparison, Demonstration, Message, Prompt, Role};
+
+/// Tokens and which of them are taught.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenSequence {
+    /// The tokens, without padding.
+    pub input_ids: Vec<u32>,
+    /// `loss_mask[t]` is true when token `t` is a target, predicted from the tokens before it. It is false at 0, which nothing precedes.
+    pub loss_mask: Vec<bool>,
+}
+
+impl TokenSequence {
+    /// How many tokens there are.
+    pub fn len(&self) -> usize {
+        self.input_ids.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.input_ids.is_empty()
+    }
+
+    /// How many tokens are targets.
+    pub fn targets(&self) -> usize {
+        self.loss_mask.iter().filter(|&&is_target| is_target).count()
+    }
+
+    /// All tokens are targets but the first.
+    fn fully_taught(input_ids: Vec<u32>) -> Self {
+        let loss_mask = (0..input_ids.len()).map(|position| position > 0).collect();
+        Self { input_ids, loss_mask }
+    }
+}
+
+/// Which tokens of a demonstration are taught.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LossOn {
+    /// The content and the eos of every assistant message.
+    #[default]
+    Assistant,
+    /// Every token, role tokens included.
+    All,
+}
+
+/// Tokens of a demonstration, or nothing if its last question and answer are longer than `max_len`.
+///
+/// Where a longer conversation does not fit, its oldest exchanges are dropped, each up to and including an answer; system
+/// messages at the start stay, and the last question and answer are never cut.
+///
+/// ```
+/// use rlhf_data::{Demonstration, LossOn, Message, Tokenizer, TokenizerConfig, demonstration_sequence};
+///
+/// # fn main() -> rlhf_data::Result<()> {
+/// let tokenizer = Tokenizer::train(["a b"], &TokenizerConfig::default())?;
+/// let messages = vec![Message::user("a"), Message::assistant("b")];
+/// let row = Demonstration { id: "1".into(), messages, task: None };
+/// let sequence = demonstration_sequence(&tokenizer, &row, LossOn::Assistant, 64).expect("5 tokens fit");
+/// // <|user|> a <|assistant|> b <|eos|>
+/// assert_eq!(sequence.loss_mask, [false, false, false, true, true]);
+/// # Ok(())
+/// # }
+/// ```
+pub fn demonstration_sequence(
+    tokenizer: &Tokenizer,
+    demonstration: &Demonstration,
+    loss_on: LossOn,
+    max_len: usize,
+) -> Option<TokenSequence> {
+    let messages = &demonstration.messages;
+    let encoded: Vec<Vec<u32>> = messages
+        .iter()
+        .map(|message| tokenizer.encode_message(message))
+        .collect();
+    let kept = kept_messages(messages, &encoded, max_len)?;
+    let mut input_ids = Vec::new();
+    let mut loss_mask = Vec::new();
+    for (message, ids) in kept.map(|index| (&messages[index], &encoded[index])) {
+        for (position, &id) in ids.iter().enumerate() {
+            let is_role = position == 0;
+            loss_mask.push(match loss_on {
+                LossOn::Assistant => message.role == Role::Assistant && !is_role,
+                LossOn::All => !input_ids.is_empty(),
+            });
+            input_ids.push(id);
+        }
+    }
+    Some(TokenSequence { input_ids, loss_mask })
+}
+
+/// Indices of the messages that stay when the oldest exchanges are dropped until the rest fits.
+fn kept_messages(
+    messages: &[Message],
+    encoded: &[Vec<u32>],
+    max_len: usize,
+) -> Option<impl Iterator<Item = usize> + use<>> {
+    let n = messages.len();
+    let system = messages
+        .iter()
+        .take_while(|message| message.role == Role::System)
+        .count();
+    let length = |range: std::ops::Range<usize>| encoded[range].iter().map(Vec::len).sum::<usize>();
+    let ends_exchange = |index: &usize| messages[*index].role == Role::Assistant;
+    let starts = std::iter::once(system).chain(
+        (system..n.saturating_sub(1))
+            .filter(ends_exchange)
+            .map(|index| index + 1),
+    );
+    let start = starts
+        .into_iter()
+        .find(|&start| length(0..system) + length(start..n) <= max_len)?;
+    let asks = messages[start..].iter().any(|message| message.role == Role::User);
+    asks.then(|| (0..system).chain(start..n))
+}
+
+/// Cuts documents into windows for pretraining.
+///
+/// All documents form one stream, `eos d1 eos d2 eos …`, so that eos comes before and after each. It is cut into windows of `context`
+/// tokens, of which the first is the last of the window before: it is given but not taught, and so every token of every document is
+/// taught exactly once. The last window may be shorter. Windows may hold several documents, and a token sees those before its own, as in
+/// GPT-3.
+///
+/// # Panics
+/// If `context` is below 2.
+pub fn pack_documents<S: AsRef<str>>(
+    tokenizer: &Tokenizer,
+    documents: impl IntoIterator<Item = S>,
+    context: usize,
+) -> Vec<TokenSequence> {
+    const DOCUMENTS_AT_ONCE: usize = 1024;
+    assert!(context >= 2, "a window of {context} tokens has nothing to predict");
+    let mut documents = documents.into_iter();
+    let mut windows = Vec::new();
+    let mut stream = vec![tokenizer.eos_token_id()];
+    loop {
+        let chunk: Vec<S> = documents.by_ref().take(DOCUMENTS_AT_ONCE).collect();
+        let texts: Vec<&str> = chunk.iter().map(AsRef::as_ref).collect();
+        for ids in tokenizer.encode_batch(&texts) {
+            stream.extend(ids);
+            stream.push(tokenizer.eos_token_id());
+        }
+        let mut start = 0;
+        while stream.len() - start >= context {
+            windows.push(TokenSequence::fully_taught(stream[start..start + context].to_vec()));
+            start += context - 1;
+        }
+        stream.drain(..start);
+        if chunk.is_empty() {
+            break;
+        }
+    }
+    if stream.len() > 1 {
+        windows.push(TokenSequence::fully_taught(stream));
+    }
+    windows
+}
+
+/// Tokens of a comparison.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenizedComparison {
+    /// The prompt, up to and including the assistant's role token.
+    pub prompt: Vec<u32>,
+    /// The completions, each with eos at its end.
+    pub completions: Vec<Vec<u32>>,
+    /// Pairs `(winner, loser)` of indices into `completions`; ties are left out.
+    pub pairs: Vec<(usize, usize)>,
+    /// Who ranked.
+    pub labeler: Option<String>,
+    /// How sure the labeler was, in 0..=1.
+    pub confidence: Option<f64>,
+    /// By how much the score of a winner should exceed the loser's.
+    pub margin: Option<f64>,
+    /// Completions left out because they did not fit.
+    pub dropped: usize,
+}
+
+/// Tokens of a comparison, or nothing if no pair is left.
+///
+/// A completion that does not fit into `max_len` tokens with its prompt and eos is left out with its pairs, rather than cut: what was
+/// judged is the whole.
+pub fn comparison_tokens(
+    tokenizer: &Tokenizer,
+    comparison: &Comparison,
+    max_len: usize,
+) -> Option<TokenizedComparison> {
+    let prompt = tokenizer.encode_prompt(&comparison.messages);
+    let mut completions = Vec::new();
+    let mut place = vec![None; comparison.completions.len()];
+    for (index, completion) in comparison.completions.iter().enumerate() {
+        let ids = tokenizer.encode_completion(completion);
+        if prompt.len() + ids.len() <= max_len {
+            place[index] = Some(completions.len());
+            completions.push(ids);
+        }
+    }
+    let placed = |(winner, loser): (usize, usize)| Some((place[winner]?, place[loser]?));
+    let pairs: Vec<(usize, usize)> = comparison.pairs().into_iter().filter_map(placed).collect();
+    let dropped = comparison.completions.len() - completions.len();
+    let (labeler, confidence, margin) = (comparison.labeler.clone(), comparison.confidence, comparison.margin);
+    let tokens = TokenizedComparison {
+        prompt,
+        completions,
+        pairs,
+        labeler,
+        confidence,
+        margin,
+        dropped,
+    };
+    Some(tokens).filter(|tokens| !tokens.pairs.is_empty())
+}
+
+/// Tokens of a prompt that leaves room for an answer of `max_new_tokens` in a context of `context` tokens.
+///
+/// # Errors
+/// [`Error::PromptTooLong`] if it does not.
+pub fn prompt_tokens(
+    tokenizer: &Tokenizer,
+    prompt: &Prompt,
+    context: usize,
+    max_new_tokens: usize,
+) -> Result<Vec<u32>> {
+    let ids = tokenizer.encode_prompt(&prompt.messages);
+    if ids.len() + max_new_tokens <= context {
+        return Ok(ids);
+    }
+    Err(Error::PromptTooLong {
+        id: prompt.id.clone(),
+        tokens: ids.len(),
+        context,
+        max_new_tokens,
+    })
+}

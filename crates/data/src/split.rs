@@ -1,0 +1,119 @@
+//! Training and validation rows, parted by a hash of the prompt.
+
+use sha2::{Digest, Sha256};
+
+/// The side of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Split {
+    /// Used for training.
+    Train,
+    /// Held out.
+    Validation,
+}
+
+/// The side of a prompt: `fraction` of all prompts are held out.
+///
+/// It depends on nothing but the text, so a prompt stands on the same side in every file, stage and run, whatever other rows there
+/// are. Case and the length of white space do not count.
+pub fn split_by_hash(text: &str, fraction: f64) -> Split {
+    let normal = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+    let digest = Sha256::digest(normal.as_bytes());
+    let head = digest
+        .iter()
+        .take(8)
+        .fold(0_u64, |number, &byte| number << 8 | u64::from(byte));
+    if (head as f64) < fraction * 2.0_f64.powi(64) {
+        Split::Validation
+    } else {
+        Split::Train
+    }
+}
+
+/// Parts rows into those to train on and those held out, in their order, by [`split_by_hash`] of `key`.
+///
+/// ```
+/// use rlhf_data::{Message, Prompt, split_rows};
+///
+/// let prompt = |n: usize| Prompt { id: n.to_string(), messages: vec![Message::user(format!("What is {n}?"))], task: None };
+/// let (train, validation) = split_rows((0..1000).map(prompt).collect(), 0.1, Prompt::key);
+/// assert_eq!(train.len() + validation.len(), 1000);
+/// assert!((70..130).contains(&validation.len()));
+/// ```
+pub fn split_rows<T>(rows: Vec<T>, fraction: f64, key: impl Fn(&T) -> &str) -> (Vec<T>, Vec<T>) {
+    rows.into_iter()
+        .partition(|row| split_by_hash(key(row), fraction) == Split::Train)
+}
+
+/// Documents longer than this many bytes are cut in two rather than held out whole.
+const LONG_DOCUMENT: usize = 16 * 1024;
+
+/// Parts documents: short ones by [`split_by_hash`], while of long ones, such as books, the last `fraction` is held out, from the next
+/// paragraph on.
+pub fn split_documents(documents: Vec<String>, fraction: f64) -> (Vec<String>, Vec<String>) {
+    let (mut train, mut validation) = (Vec::new(), Vec::new());
+    for mut document in documents {
+        if document.len() <= LONG_DOCUMENT || fraction <= 0.0 {
+            match split_by_hash(&document, fraction) {
+                Split::Train => train.push(document),
+                Split::Validation => validation.push(document),
+            }
+            continue;
+        }
+        let wanted = document.floor_char_boundary((document.len() as f64 * (1.0 - fraction.min(1.0))) as usize);
+        let paragraph = document[wanted..]
+            .find("\n\n")
+            .or_else(|| document[wanted..].find('\n'));
+        let tail = document
+            .split_off(wanted + paragraph.unwrap_or(0))
+            .trim_start()
+            .to_owned();
+        train.extend(Some(document).filter(|text| !text.is_empty()));
+        validation.extend(Some(tail).filter(|text| !text.is_empty()));
+    }
+    (train, validation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_fixed_for_ever() {
+        // sha256("abc") starts with ba7816bf, sha256("") with e3b0c442: 0.7284 and 0.8894 of the range.
+        assert_eq!(split_by_hash("abc", 0.728), Split::Train);
+        assert_eq!(split_by_hash("abc", 0.729), Split::Validation);
+        assert_eq!(split_by_hash("", 0.889), Split::Train);
+        assert_eq!(split_by_hash("", 0.890), Split::Validation);
+    }
+
+    #[test]
+    fn the_ends_of_the_range_take_nothing_and_everything() {
+        for n in 0..100 {
+            let text = n.to_string();
+            assert_eq!(split_by_hash(&text, 0.0), Split::Train);
+            assert_eq!(split_by_hash(&text, 1.0), Split::Validation);
+        }
+    }
+
+    #[test]
+    fn case_and_white_space_do_not_count() {
+        for n in 0..50 {
+            let [plain, shouted] = [format!("why is {n}"), format!("  Why\n is  {n} ")];
+            assert_eq!(split_by_hash(&plain, 0.5), split_by_hash(&shouted, 0.5));
+        }
+    }
+
+    #[test]
+    fn a_book_gives_its_last_paragraphs() {
+        let book: String = (0..2000).map(|n| format!("This is paragraph {n}.\n\n")).collect();
+        let (train, validation) = split_documents(vec![book.trim().to_owned()], 0.1);
+        assert_eq!((train.len(), validation.len()), (1, 1));
+        assert!(
+            train[0].ends_with('.') && validation[0].starts_with("This is paragraph 18"),
+            "{}",
+            &validation[0][..40]
+        );
+        let share = validation[0].len() as f64 / book.len() as f64;
+        assert!((0.09..0.11).contains(&share), "{share}");
+    }
+}
