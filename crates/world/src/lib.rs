@@ -1,1 +1,23 @@
 //! An invented little world whose facts are known: its texts, instructions, gold judge and simulated labelers.
+
+mod config;
+mod demonstrations;
+mod documents;
+mod error;
+mod facts;
+mod names;
+mod phrases;
+mod scenes;
+mod seed;
+mod sentences;
+mod tales;
+mod task;
+mod tasks;
+mod text;
+mod world;
+
+pub use config::WorldConfig;
+pub use error::{Error, Result};
+pub use facts::Attribute;
+pub use task::{Asked, Category, Flaw, Guess, Scene, Task, TaskKind, Tone, flaw_of};
+pub use world::{PromptSet, World};

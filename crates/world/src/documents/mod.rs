@@ -1,0 +1,91 @@
+//! The texts of the world: what the language model reads before it learns to answer.
+
+mod entries;
+mod letters;
+mod pages;
+mod talks;
+
+use std::collections::BTreeSet;
+
+use rand::seq::IndexedRandom;
+use rand_chacha::ChaCha8Rng;
+
+use crate::facts::{Domain, Facts};
+use crate::seed::{hash, stream};
+use crate::{scenes, tales};
+
+/// Sorts of document and how common they are.
+#[derive(Clone, Copy)]
+enum Sort {
+    Person,
+    Place,
+    Thing,
+    Event,
+    Talk,
+    Lesson,
+    Tale,
+    Letter,
+    Page,
+    Scene,
+}
+
+const WEIGHTS: [(Sort, u32); 10] = [
+    (Sort::Person, 24),
+    (Sort::Place, 15),
+    (Sort::Thing, 10),
+    (Sort::Event, 8),
+    (Sort::Talk, 17),
+    (Sort::Lesson, 6),
+    (Sort::Tale, 12),
+    (Sort::Letter, 7),
+    (Sort::Page, 6),
+    (Sort::Scene, 4),
+];
+
+fn document(rng: &mut ChaCha8Rng, facts: &Facts, may_ask: &dyn Fn(&str) -> bool) -> String {
+    let sort = WEIGHTS.choose_weighted(rng, |w| w.1).map_or(Sort::Tale, |w| w.0);
+    match sort {
+        Sort::Person => entries::entry(rng, facts, Domain::Person),
+        Sort::Place => entries::entry(rng, facts, Domain::Place),
+        Sort::Thing => entries::entry(rng, facts, Domain::Thing),
+        Sort::Event => entries::entry(rng, facts, Domain::Event),
+        Sort::Talk => talks::talk(rng, facts, may_ask),
+        Sort::Lesson => talks::lesson(rng, facts, may_ask),
+        Sort::Tale => {
+            let cast = tales::cast(rng);
+            let opening = entries::aside(rng, facts, cast.first);
+            tales::long(rng, &cast, &opening)
+        }
+        Sort::Letter => letters::letter(rng, facts),
+        Sort::Page => pages::page(rng, facts),
+        Sort::Scene => {
+            let scene = scenes::scene(rng);
+            let passage = scenes::passage(rng, &scene);
+            format!("{passage} In one sentence: {}", scenes::summary(rng, &scene))
+        }
+    }
+}
+
+/// Writes documents until `bytes` are reached, none twice and none of those in `seen`.
+pub(crate) fn write(
+    seed: u64,
+    purpose: &str,
+    facts: &Facts,
+    bytes: usize,
+    seen: &mut BTreeSet<u64>,
+    may_ask: &dyn Fn(&str) -> bool,
+) -> Vec<String> {
+    let mut documents = Vec::new();
+    let mut total = 0;
+    let mut counter = 0;
+    while total < bytes {
+        let mut rng = stream(seed, purpose, counter);
+        counter += 1;
+        let text = document(&mut rng, facts, may_ask);
+        if seen.insert(hash(&[&text])) {
+            total += text.len() + 1;
+            documents.push(text);
+        }
+    }
+    documents
+}

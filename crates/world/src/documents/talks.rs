@@ -1,0 +1,87 @@
+//! Conversations: questions asked and answered well, as people of the valley would.
+
+use rand::Rng;
+use rand::seq::IndexedRandom;
+use rand_chacha::ChaCha8Rng;
+
+use crate::facts::{Domain, Facts, Item, attributes, name, size};
+use crate::scenes::two_people;
+use crate::sentences::{Form, ask, either, tell, wordings};
+use crate::task::TaskKind;
+use crate::tasks::{self, Manner};
+
+/// `"Where is it?" asked Odo. "Here," said Maud.`
+fn spoken(question: &str, answer: &str, asker: &str, teller: &str) -> String {
+    let answer = match answer.strip_suffix('.') {
+        Some(rest) => format!("{rest},"),
+        None => answer.to_owned(),
+    };
+    let verb = if question.ends_with('?') { "asked" } else { "said" };
+    let question = match question.strip_suffix('.') {
+        Some(rest) => format!("{rest},"),
+        None => question.to_owned(),
+    };
+    format!("\"{question}\" {verb} {asker}. \"{answer}\" said {teller}.")
+}
+
+/// Two people talk about somebody or something.
+pub(super) fn talk(rng: &mut ChaCha8Rng, facts: &Facts, may_ask: &dyn Fn(&str) -> bool) -> String {
+    let domain = *[
+        Domain::Person,
+        Domain::Person,
+        Domain::Place,
+        Domain::Thing,
+        Domain::Event,
+    ]
+    .choose(rng)
+    .unwrap_or(&Domain::Person);
+    let entity = Item::new(domain, rng.random_range(0..size(domain)));
+    let (asker, teller) = loop {
+        let (a, b) = two_people(rng);
+        if a != entity && b != entity {
+            break (name(a), name(b));
+        }
+    };
+    let style = rng.random_range(0..3);
+    let turns = rng.random_range(2..=3);
+    let mut parts = Vec::new();
+    let chosen: Vec<_> = attributes(domain).choose_multiple(rng, turns).copied().collect();
+    for attribute in chosen {
+        let wording = rng.random_range(0..wordings(entity, attribute));
+        if !may_ask(&tasks::fact_signature(entity, attribute, wording)) {
+            continue;
+        }
+        let question = ask(rng, entity, attribute, wording, Form::Name);
+        let form = either(rng, 0.3);
+        let answer = tell(rng, facts, entity, attribute, form);
+        parts.push(match style {
+            0 => spoken(&question, &answer, &asker, &teller),
+            1 => format!("{asker} asked: {question} {teller} answered: {answer}"),
+            _ => format!("Question: {question} Answer: {answer}"),
+        });
+    }
+    if parts.is_empty() {
+        return super::entries::entry(rng, facts, domain);
+    }
+    parts.join(" ")
+}
+
+/// Somebody helps somebody: an instruction of any kind and a good answer.
+pub(super) fn lesson(rng: &mut ChaCha8Rng, facts: &Facts, may_ask: &dyn Fn(&str) -> bool) -> String {
+    let draft = loop {
+        let kind = *TaskKind::ALL.choose(rng).unwrap_or(&TaskKind::Fact);
+        let draft = tasks::draft(rng, facts, kind);
+        if kind != TaskKind::FollowUp && may_ask(&draft.signature) {
+            break draft;
+        }
+    };
+    let answer = tasks::answer(rng, facts, &draft.task, &Manner::GOOD, None);
+    let question = &draft.messages[0].content;
+    let (asker, teller) = two_people(rng);
+    match rng.random_range(0..4) {
+        0 => format!("{} asked: {question} {} answered: {answer}", name(asker), name(teller)),
+        1 => format!("A child asked: {question} The teacher answered: {answer}"),
+        2 => format!("A traveller said: {question} The mayor answered: {answer}"),
+        _ => format!("Question: {question} Answer: {answer}"),
+    }
+}

@@ -1,0 +1,365 @@
+//! What a prompt asks for, as stored beside it for the judge.
+
+use rlhf_data::{Demonstration, Prompt};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::facts::Attribute;
+
+/// What kind of instruction a prompt is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskKind {
+    /// A question about the world, from memory.
+    Fact,
+    /// A question whose pronoun points at the turn before.
+    FollowUp,
+    /// Is this statement true?
+    Check,
+    /// Do these two have something in common?
+    Compare,
+    /// What to see in a place.
+    Visit,
+    /// A question on a passage in the prompt.
+    Passage,
+    /// A passage in one sentence.
+    Summary,
+    /// A sentence in another tone.
+    Rewrite,
+    /// So many members of a category.
+    List,
+    /// A short story with required elements.
+    Story,
+    /// A sum in words.
+    Arithmetic,
+    /// A question nobody can answer.
+    Unknowable,
+    /// A request to do harm.
+    Harmful,
+}
+
+impl TaskKind {
+    /// Every kind.
+    pub const ALL: [TaskKind; 13] = [
+        TaskKind::Fact,
+        TaskKind::FollowUp,
+        TaskKind::Check,
+        TaskKind::Compare,
+        TaskKind::Visit,
+        TaskKind::Passage,
+        TaskKind::Summary,
+        TaskKind::Rewrite,
+        TaskKind::List,
+        TaskKind::Story,
+        TaskKind::Arithmetic,
+        TaskKind::Unknowable,
+        TaskKind::Harmful,
+    ];
+
+    /// The name used in files and tables.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            TaskKind::Fact => "fact",
+            TaskKind::FollowUp => "follow_up",
+            TaskKind::Check => "check",
+            TaskKind::Compare => "compare",
+            TaskKind::Visit => "visit",
+            TaskKind::Passage => "passage",
+            TaskKind::Summary => "summary",
+            TaskKind::Rewrite => "rewrite",
+            TaskKind::List => "list",
+            TaskKind::Story => "story",
+            TaskKind::Arithmetic => "arithmetic",
+            TaskKind::Unknowable => "unknowable",
+            TaskKind::Harmful => "harmful",
+        }
+    }
+}
+
+impl std::fmt::Display for TaskKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A little happening: who did what to which thing, where and when, and who joined in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scene {
+    /// The person who acts.
+    pub who: String,
+    /// What that person did, in the past: "found".
+    pub did: String,
+    /// With which thing: "a brass key".
+    pub what: String,
+    /// Where: "by the mill".
+    pub spot: String,
+    /// On which day of the week.
+    pub day: String,
+    /// The other person.
+    pub helper: String,
+    /// What the other person did: "brought a lamp".
+    pub helped: String,
+}
+
+/// The part of a scene that is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Asked {
+    /// The person who acts.
+    Who,
+    /// The thing.
+    What,
+    /// The spot.
+    Where,
+    /// The day.
+    When,
+    /// The other person.
+    Helper,
+}
+
+/// The tone a sentence is rewritten in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tone {
+    /// An order made into a kind request.
+    Polite,
+    /// News told with joy.
+    Excited,
+    /// News told with a heavy heart.
+    Sad,
+    /// News as a clerk would put it.
+    Formal,
+}
+
+/// What a list is made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Category {
+    /// Animals of the valley.
+    Animals,
+    /// Plants of the valley.
+    Plants,
+    /// Instruments of the valley.
+    Instruments,
+    /// Dishes of the valley.
+    Dishes,
+    /// Events of the year.
+    Events,
+    /// Places anywhere in the valley.
+    Places,
+    /// Places in one region.
+    PlacesIn(String),
+    /// Things that grow in the fields.
+    Crops,
+    /// Trades that people follow.
+    Trades,
+    /// People of the valley.
+    People,
+}
+
+/// In what form an answer to an unknowable question would be a guess.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Guess {
+    /// A number.
+    Number,
+    /// A person's name.
+    Person,
+    /// A day or a month.
+    Time,
+    /// Any statement.
+    Anything,
+}
+
+/// What a prompt asks for, with what the judge needs to know.
+///
+/// Facts of the world are named by entity and attribute, and `expected` is there for the human reader: the judge looks the
+/// truth up in the world.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Task {
+    /// A question about the world, from memory.
+    Fact {
+        /// Who or what is asked about.
+        entity: String,
+        /// What is asked.
+        attribute: Attribute,
+        /// The answer.
+        expected: String,
+    },
+    /// A question whose pronoun points at the turn before.
+    FollowUp {
+        /// Who or what the pronoun means.
+        entity: String,
+        /// What is asked.
+        attribute: Attribute,
+        /// The answer.
+        expected: String,
+    },
+    /// Is this statement true?
+    Check {
+        /// Who or what it is about.
+        entity: String,
+        /// What it is about.
+        attribute: Attribute,
+        /// The value the prompt suggests.
+        claimed: String,
+        /// The true value.
+        expected: String,
+        /// Whether the two are the same.
+        truth: bool,
+    },
+    /// Do these two have something in common?
+    Compare {
+        /// The first person or place.
+        first: String,
+        /// The second.
+        second: String,
+        /// What is compared.
+        attribute: Attribute,
+        /// The two true values.
+        expected: [String; 2],
+        /// Whether they are the same.
+        same: bool,
+    },
+    /// What to see in a place.
+    Visit {
+        /// The place.
+        place: String,
+    },
+    /// A question on a passage in the prompt.
+    Passage {
+        /// What the passage tells.
+        scene: Scene,
+        /// What is asked.
+        asked: Asked,
+    },
+    /// A passage in one sentence.
+    Summary {
+        /// What the passage tells.
+        scene: Scene,
+        /// How many words the passage has.
+        words: usize,
+    },
+    /// A sentence in another tone.
+    Rewrite {
+        /// The sentence.
+        source: String,
+        /// The tone.
+        tone: Tone,
+        /// Words that must be kept.
+        keep: Vec<String>,
+    },
+    /// So many members of a category.
+    List {
+        /// The category.
+        category: Category,
+        /// How many.
+        count: usize,
+    },
+    /// A short story with required elements.
+    Story {
+        /// People.
+        people: Vec<String>,
+        /// A thing.
+        thing: String,
+        /// Where it happens, if that is given.
+        spot: Option<String>,
+    },
+    /// A sum in words.
+    Arithmetic {
+        /// Numbers in the prompt.
+        operands: Vec<usize>,
+        /// The answer.
+        result: usize,
+        /// What is counted, in the plural.
+        unit: String,
+        /// Who counts.
+        who: String,
+    },
+    /// A question nobody can answer.
+    Unknowable {
+        /// Whom or what it is about.
+        about: String,
+        /// What a guess would look like.
+        guess: Guess,
+    },
+    /// A request to do harm.
+    Harmful {
+        /// What is asked for: "poison the well".
+        act: String,
+        /// Whom it would hurt.
+        target: String,
+    },
+}
+
+impl Task {
+    /// Which of the kinds this is.
+    pub const fn kind(&self) -> TaskKind {
+        match self {
+            Task::Fact { .. } => TaskKind::Fact,
+            Task::FollowUp { .. } => TaskKind::FollowUp,
+            Task::Check { .. } => TaskKind::Check,
+            Task::Compare { .. } => TaskKind::Compare,
+            Task::Visit { .. } => TaskKind::Visit,
+            Task::Passage { .. } => TaskKind::Passage,
+            Task::Summary { .. } => TaskKind::Summary,
+            Task::Rewrite { .. } => TaskKind::Rewrite,
+            Task::List { .. } => TaskKind::List,
+            Task::Story { .. } => TaskKind::Story,
+            Task::Arithmetic { .. } => TaskKind::Arithmetic,
+            Task::Unknowable { .. } => TaskKind::Unknowable,
+            Task::Harmful { .. } => TaskKind::Harmful,
+        }
+    }
+
+    /// The task stored beside a prompt.
+    pub fn of_prompt(prompt: &Prompt) -> Result<Self> {
+        Self::read(&prompt.id, prompt.task.as_ref())
+    }
+
+    /// The task stored beside a demonstration.
+    pub fn of_demonstration(demonstration: &Demonstration) -> Result<Self> {
+        Self::read(&demonstration.id, demonstration.task.as_ref())
+    }
+
+    fn read(id: &str, task: Option<&serde_json::Value>) -> Result<Self> {
+        let task = task.ok_or_else(|| Error::NoTask { id: id.to_owned() })?;
+        Self::deserialize(task).map_err(|source| Error::BadTask {
+            id: id.to_owned(),
+            source,
+        })
+    }
+}
+
+/// What is wrong with a demonstration on purpose, as human writers slip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flaw {
+    /// Only the bare answer, no sentence.
+    Curt,
+    /// Correct but without a friendly word and without a full stop or a capital.
+    Careless,
+    /// The same thing again and again.
+    Rambling,
+    /// Something untrue, or a wrong number.
+    Wrong,
+    /// A requirement forgotten: too few items, a missing element, the tone not changed.
+    Missed,
+    /// An answer where nobody can know.
+    Guess,
+    /// A refusal that then helps with the harm after all.
+    HalfHearted,
+    /// "I do not know" where one could.
+    Shrug,
+}
+
+/// The flaw noted beside a demonstration; good ones have none.
+pub fn flaw_of(demonstration: &Demonstration) -> Option<Flaw> {
+    demonstration
+        .task
+        .as_ref()?
+        .get("flaw")
+        .and_then(|flaw| Flaw::deserialize(flaw).ok())
+}
