@@ -78,7 +78,8 @@ pub struct Inspection {
 /// Reads a file of any kind and counts what is in it; lengths are also in tokens if there is a tokenizer.
 ///
 /// # Errors
-/// Those of the reader of its kind: see [`read_demonstrations`], [`read_comparisons`], [`read_prompts`], [`read_text`].
+/// Those of the reader of its kind: see [`read_demonstrations`], [`read_comparisons`], [`read_prompts`],
+/// [`read_text`].
 pub fn inspect(path: impl AsRef<Path>, tokenizer: Option<&Tokenizer>) -> Result<Inspection> {
     let path = path.as_ref();
     let mut found = Survey::new(tokenizer);
@@ -193,7 +194,7 @@ impl<'a> Survey<'a> {
     }
 
     fn conversation(&mut self, messages: &[Message], prompt: &[Message]) {
-        self.row(prompt_key(messages), &rendered(messages));
+        self.row(prompt_key(messages), &format!("{messages:?}"));
         self.prompt(prompt);
         *self.messages_per_row.entry(messages.len()).or_default() += 1;
     }
@@ -212,7 +213,7 @@ impl<'a> Survey<'a> {
     }
 
     fn comparison(&mut self, row: &Comparison) {
-        let content = format!("{}{:?}{:?}", rendered(&row.messages), row.completions, row.ranking);
+        let content = format!("{:?}", (&row.messages, &row.completions, &row.ranking));
         self.row(row.key(), &content);
         self.prompt(&row.messages);
         *self.messages_per_row.entry(row.messages.len()).or_default() += 1;
@@ -337,9 +338,14 @@ impl fmt::Display for Inspection {
                 "left out        {skipped_empty} empty, {skipped_ties} all ties, {skipped_unaligned} different conversations"
             )?;
         }
+        let what = if self.kind == DataKind::Text {
+            "documents"
+        } else {
+            "opening requests"
+        };
         writeln!(
             f,
-            "distinct        {} prompts, {} duplicate rows",
+            "distinct        {} {what}, {} duplicate rows",
             self.distinct_prompts, self.duplicate_rows
         )?;
         if !self.messages_per_row.is_empty() {

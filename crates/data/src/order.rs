@@ -29,10 +29,11 @@ pub fn shuffled_order(n: usize, seed: u64, epoch: u64) -> Vec<usize> {
 /// How many batches' worth of shuffled rows are sorted by length together.
 const BATCHES_IN_A_POOL: usize = 32;
 
-/// Batches of rows of similar length, each of at most `max_tokens` tokens (a longer row stands alone), in a shuffled order.
+/// Batches of rows of similar length, each of at most `max_tokens` tokens (a longer row stands alone), in a shuffled
+/// order.
 ///
-/// The rows are shuffled by `seed` and `epoch`, taken in pools of about 32 batches, sorted by length within a pool and cut; so every row
-/// comes once and batches differ from epoch to epoch.
+/// The rows are shuffled by `seed` and `epoch`, taken in pools of about 32 batches, sorted by length within a pool
+/// and cut; so every row comes once and batches differ from epoch to epoch.
 ///
 /// # Panics
 /// If `max_tokens` is 0.

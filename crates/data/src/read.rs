@@ -84,9 +84,10 @@ const TEXT: &str = "text";
 
 /// Reads demonstrations: rows of `{"prompt","completion"}` or `{"messages"}` that end with the assistant.
 ///
-/// A prompt is a string or an array of messages. Where it is a string, white space around it and around the completion
-/// is layout and is trimmed, and a text of `\n\nHuman:` and `\n\nAssistant:` turns becomes those turns; messages are taken as they
-/// are. Rows without a question or an answer are left out and counted. Other fields are ignored.
+/// A prompt is a string or an array of messages. Where it is a string, white space around it and around the
+/// completion is layout and is trimmed, and a text of `\n\nHuman:` and `\n\nAssistant:` turns becomes those turns;
+/// messages are taken as they are. Rows without a question or an answer are left out and counted. Other fields are
+/// ignored.
 ///
 /// # Errors
 /// If the file is missing, empty or of unknown format, or a row is malformed.
@@ -94,8 +95,9 @@ pub fn read_demonstrations(path: impl AsRef<Path>) -> Result<Loaded<Demonstratio
     read_json(path.as_ref(), DEMONSTRATIONS, Row::into_demonstration)
 }
 
-/// Reads comparisons: rows of `{"prompt","chosen","rejected"}`, of `{"prompt","completions","ranking"}`, or of two whole
-/// conversations `{"chosen","rejected"}` that differ in the last turn. `labeler`, `confidence`, `margin` and `task` are optional.
+/// Reads comparisons: rows of `{"prompt","chosen","rejected"}`, of `{"prompt","completions","ranking"}`, or of two
+/// whole conversations `{"chosen","rejected"}` that differ in the last turn. `labeler`, `confidence`, `margin` and
+/// `task` are optional.
 ///
 /// Texts are treated as [`read_demonstrations`] says. Rows whose completions all tie are left out and counted.
 ///
@@ -106,8 +108,8 @@ pub fn read_comparisons(path: impl AsRef<Path>) -> Result<Loaded<Comparison>> {
     read_json(path.as_ref(), COMPARISONS, Row::into_comparison)
 }
 
-/// Reads prompts: rows of `{"prompt"}` or `{"messages"}`. Other fields are ignored and answers at the end of `messages` are left
-/// off, so files of demonstrations or comparisons serve too.
+/// Reads prompts: rows of `{"prompt"}` or `{"messages"}`. Other fields are ignored and answers at the end of
+/// `messages` are left off, so files of demonstrations or comparisons serve too.
 ///
 /// # Errors
 /// As [`read_demonstrations`].

@@ -253,9 +253,6 @@ impl Row<'_> {
             return Ok(Err(Skip::Empty));
         }
         let confidence = self.number("confidence")?;
-        if let Some(value) = confidence.filter(|value| !(0.0..=1.0).contains(value)) {
-            return Err(self.wrong("confidence", "a number in 0..=1", Some(&value.into())));
-        }
         let labeler = match self.get("labeler") {
             None => None,
             Some(Value::String(name)) => Some(name.clone()),

@@ -12,7 +12,8 @@ use crate::types::{Comparison, Demonstration, Message, Prompt, Role};
 pub struct TokenSequence {
     /// The tokens, without padding.
     pub input_ids: Vec<u32>,
-    /// `loss_mask[t]` is true when token `t` is a target, predicted from the tokens before it. It is false at 0, which nothing precedes.
+    /// `loss_mask[t]` is true when token `t` is a target, predicted from the tokens before it. It is false at 0,
+    /// which nothing precedes.
     pub loss_mask: Vec<bool>,
 }
 
@@ -52,8 +53,8 @@ pub enum LossOn {
 
 /// Tokens of a demonstration, or nothing if its last question and answer are longer than `max_len`.
 ///
-/// Where a longer conversation does not fit, its oldest exchanges are dropped, each up to and including an answer; system
-/// messages at the start stay, and the last question and answer are never cut.
+/// Where a longer conversation does not fit, its oldest exchanges are dropped, each up to and including an answer;
+/// system messages at the start stay, and the last question and answer are never cut.
 ///
 /// ```
 /// use rlhf_data::{Demonstration, LossOn, Message, Tokenizer, TokenizerConfig, demonstration_sequence};
@@ -122,10 +123,10 @@ fn kept_messages(
 
 /// Cuts documents into windows for pretraining.
 ///
-/// All documents form one stream, `eos d1 eos d2 eos …`, so that eos comes before and after each. It is cut into windows of `context`
-/// tokens, of which the first is the last of the window before: it is given but not taught, and so every token of every document is
-/// taught exactly once. The last window may be shorter. Windows may hold several documents, and a token sees those before its own, as in
-/// GPT-3.
+/// All documents form one stream, `eos d1 eos d2 eos …`, so that eos comes before and after each. It is cut into
+/// windows of `context` tokens, of which the first is the last of the window before: it is given but not taught, and
+/// so every token of every document is taught exactly once. The last window may be shorter. Windows may hold several
+/// documents, and a token sees those before its own, as in GPT-3.
 ///
 /// # Panics
 /// If `context` is below 2.
@@ -173,7 +174,7 @@ pub struct TokenizedComparison {
     pub pairs: Vec<(usize, usize)>,
     /// Who ranked.
     pub labeler: Option<String>,
-    /// How sure the labeler was, in 0..=1.
+    /// How sure the labeler was, on the data set's own scale.
     pub confidence: Option<f64>,
     /// By how much the score of a winner should exceed the loser's.
     pub margin: Option<f64>,
@@ -183,8 +184,8 @@ pub struct TokenizedComparison {
 
 /// Tokens of a comparison, or nothing if no pair is left.
 ///
-/// A completion that does not fit into `max_len` tokens with its prompt and eos is left out with its pairs, rather than cut: what was
-/// judged is the whole.
+/// A completion that does not fit into `max_len` tokens with its prompt and eos is left out with its pairs, rather
+/// than cut: what was judged is the whole.
 pub fn comparison_tokens(
     tokenizer: &Tokenizer,
     comparison: &Comparison,

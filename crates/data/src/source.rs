@@ -46,7 +46,8 @@ impl Source {
     }
 }
 
-/// Loads demonstrations from several files; relative paths start at `root`, and `seed` chooses the rows of fractional weights.
+/// Loads demonstrations from several files; relative paths start at `root`, and `seed` chooses the rows of fractional
+/// weights.
 ///
 /// # Errors
 /// As [`read_demonstrations`]; also if there is no source or a weight is negative or not finite.

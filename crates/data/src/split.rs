@@ -13,8 +13,8 @@ pub enum Split {
 
 /// The side of a prompt: `fraction` of all prompts are held out.
 ///
-/// It depends on nothing but the text, so a prompt stands on the same side in every file, stage and run, whatever other rows there
-/// are. Case and the length of white space do not count.
+/// It depends on nothing but the text, so a prompt stands on the same side in every file, stage and run, whatever
+/// other rows there are. Case and the length of white space do not count.
 pub fn split_by_hash(text: &str, fraction: f64) -> Split {
     let normal = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
     let digest = Sha256::digest(normal.as_bytes());
@@ -47,8 +47,8 @@ pub fn split_rows<T>(rows: Vec<T>, fraction: f64, key: impl Fn(&T) -> &str) -> (
 /// Documents longer than this many bytes are cut in two rather than held out whole.
 const LONG_DOCUMENT: usize = 16 * 1024;
 
-/// Parts documents: short ones by [`split_by_hash`], while of long ones, such as books, the last `fraction` is held out, from the next
-/// paragraph on.
+/// Parts documents: short ones by [`split_by_hash`], while of long ones, such as books, the last `fraction` is held
+/// out, from the next paragraph on.
 pub fn split_documents(documents: Vec<String>, fraction: f64) -> (Vec<String>, Vec<String>) {
     let (mut train, mut validation) = (Vec::new(), Vec::new());
     for mut document in documents {

@@ -1,7 +1,8 @@
 //! The tokenizer: byte-level BPE with tokens of its own for padding, end of sequence and the three roles.
 //!
-//! A conversation is, for each message, the token of its role and then its content; after the content of the assistant comes eos. A
-//! prompt ends with the token of the assistant. Special tokens enter by id alone: text never turns into one, whatever it says.
+//! A conversation is, for each message, the token of its role and then its content; after the content of the
+//! assistant comes eos. A prompt ends with the token of the assistant. Special tokens enter by id alone: text never
+//! turns into one, whatever it says.
 
 mod bpe;
 mod files;
@@ -89,7 +90,8 @@ pub struct Tokenizer {
 impl Tokenizer {
     /// Trains byte-level BPE on `texts`. The same texts give the same tokenizer, to the byte.
     ///
-    /// The vocabulary may end up smaller than `vocab_size` if the texts do not hold enough frequent pairs: ask [`Self::vocab_size`].
+    /// The vocabulary may end up smaller than `vocab_size` if the texts do not hold enough frequent pairs: ask
+    /// [`Self::vocab_size`].
     ///
     /// # Errors
     /// If the settings are out of range.
@@ -213,8 +215,8 @@ impl Tokenizer {
         self.inner.id_to_token(id)
     }
 
-    /// Checks that a model with `model_vocab_size` rows of embedding was made for this tokenizer: as many rows as tokens, or that
-    /// number padded to a multiple of a power of two up to 512, as many public models have it.
+    /// Checks that a model with `model_vocab_size` rows of embedding was made for this tokenizer: as many rows as
+    /// tokens, or that number padded to a multiple of a power of two up to 512, as many public models have it.
     ///
     /// # Errors
     /// [`Error::VocabMismatch`] if not.
@@ -247,7 +249,8 @@ impl Tokenizer {
         encodings.iter().map(|encoding| encoding.get_ids().to_vec()).collect()
     }
 
-    /// The ids of a text whose special tokens are meant: only for text that a chat template rendered, never for what users wrote.
+    /// The ids of a text whose special tokens are meant: only for text that a chat template rendered, never for what
+    /// users wrote.
     pub fn encode_with_special_tokens(&self, text: &str) -> Vec<u32> {
         let recognising = self.recognising.get_or_init(|| {
             let mut inner = self.inner.clone();

@@ -107,7 +107,7 @@ pub struct Comparison {
     /// Who ranked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labeler: Option<String>,
-    /// How sure the labeler was, in 0..=1.
+    /// How sure the labeler was, on the data set's own scale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f64>,
     /// By how much the score of the better answer of each pair should exceed the other's.

@@ -1,8 +1,8 @@
-//! Parity with Python tokenizers on `tests/golden/tokenizer`.
+//! Parity with Python tokenizers and transformers on `tests/golden/tokenizer` and `tests/golden/chat_template`.
 
 use std::path::PathBuf;
 
-use rlhf_data::Tokenizer;
+use rlhf_data::{Message, Tokenizer, TokenizerConfig};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -29,8 +29,11 @@ struct Prefix {
 
 fn golden() -> (Tokenizer, Cases) {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/tokenizer");
-    let cases = std::fs::read_to_string(dir.join("cases.json")).unwrap();
-    (Tokenizer::load(dir).unwrap(), serde_json::from_str(&cases).unwrap())
+    let cases = std::fs::read_to_string(dir.join("cases.json")).expect("the fixture is in the repository");
+    (
+        Tokenizer::load(dir).expect("a whole tokenizer"),
+        serde_json::from_str(&cases).expect("the format of the fixture"),
+    )
 }
 
 #[test]
@@ -88,4 +91,47 @@ fn special_tokens_are_those_the_config_names() {
         ("<|endoftext|>", "<pad>")
     );
     assert_ne!(tokenizer.eos_token_id(), tokenizer.pad_token_id());
+}
+
+#[derive(Deserialize)]
+struct Templates {
+    eos_token: String,
+    pad_token: String,
+    chat_template: String,
+    cases: Vec<Template>,
+}
+
+#[derive(Deserialize)]
+struct Template {
+    messages: Vec<Message>,
+    add_generation_prompt: bool,
+    rendered: String,
+}
+
+#[test]
+fn the_saved_chat_template_renders_what_we_encode() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/chat_template/cases.json");
+    let golden: Templates = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let tokenizer = Tokenizer::train(["Who keeps the light?"], &TokenizerConfig::default()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    tokenizer.save(dir.path()).unwrap();
+    let saved = std::fs::read_to_string(dir.path().join("tokenizer_config.json")).unwrap();
+    let saved: serde_json::Value = serde_json::from_str(&saved).unwrap();
+    assert_eq!(saved["chat_template"], golden.chat_template, "regenerate the fixture");
+    assert_eq!(
+        (saved["eos_token"].as_str(), saved["pad_token"].as_str()),
+        (Some(&*golden.eos_token), Some(&*golden.pad_token))
+    );
+    for case in golden.cases {
+        let ids = if case.add_generation_prompt {
+            tokenizer.encode_prompt(&case.messages)
+        } else {
+            case.messages
+                .iter()
+                .flat_map(|message| tokenizer.encode_message(message))
+                .collect()
+        };
+        assert_eq!(tokenizer.decode(&ids, false), case.rendered);
+        assert_eq!(tokenizer.encode_with_special_tokens(&case.rendered), ids);
+    }
 }

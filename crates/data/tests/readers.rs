@@ -1,5 +1,7 @@
 //! What the readers make of well-formed files.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use std::io::Write;
 use std::path::PathBuf;
 

@@ -1,5 +1,7 @@
 //! Laws of the tokenizer and of the sequences made with it.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use std::sync::LazyLock;
 
 use proptest::prelude::*;

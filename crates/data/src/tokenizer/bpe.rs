@@ -1,7 +1,8 @@
 //! Byte-pair merges, learned in an order that the texts alone determine.
 //!
-//! The trainer of the `tokenizers` crate keeps its queue in hash order, and where one token can be made by two merges the file it writes
-//! may differ from run to run. Here the next merge is always the most frequent pair, of equally frequent ones the pair of smallest ids.
+//! The trainer of the `tokenizers` crate keeps its queue in hash order, and where one token can be made by two merges
+//! the file it writes may differ from run to run. Here the next merge is always the most frequent pair, of equally
+//! frequent ones the pair of smallest ids.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
@@ -19,7 +20,8 @@ struct Word {
     count: u64,
 }
 
-/// Learns merges from `words` and their counts until there are `vocab_size` tokens or no pair occurs `min_frequency` times.
+/// Learns merges from `words` and their counts until there are `vocab_size` tokens or no pair occurs `min_frequency`
+/// times.
 ///
 /// `tokens` come first; each character of each word must be among them.
 pub(super) fn learn(tokens: Vec<String>, words: &[(String, u64)], vocab_size: usize, min_frequency: u64) -> Merges {

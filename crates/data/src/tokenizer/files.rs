@@ -20,12 +20,12 @@ const CHAT_TEMPLATE: &str = "{%- for message in messages -%}\
     {%- if add_generation_prompt -%}{{- '<|assistant|>' -}}{%- endif -%}";
 
 impl Tokenizer {
-    /// Loads the tokenizer of a model folder: `tokenizer.json`, and the names of eos and pad from `tokenizer_config.json`
-    /// (`<|eos|>` and `<|pad|>` where it does not name them).
+    /// Loads the tokenizer of a model folder: `tokenizer.json`, and the names of eos and pad from
+    /// `tokenizer_config.json` (`<|eos|>` and `<|pad|>` where it does not name them).
     ///
     /// # Errors
-    /// If `tokenizer.json` is missing or malformed, is not byte-level (does not give every text back), lacks eos, pad or a role token,
-    /// or has one token for pad and eos.
+    /// If `tokenizer.json` is missing or malformed, is not byte-level (does not give every text back), lacks eos, pad
+    /// or a role token, or has one token for pad and eos.
     pub fn load(dir: impl AsRef<Path>) -> Result<Self> {
         let dir = dir.as_ref();
         let path = dir.join(TOKENIZER);
@@ -51,8 +51,8 @@ impl Tokenizer {
         Self::new(inner, &eos, &pad, named_in)
     }
 
-    /// Writes `tokenizer.json` and `tokenizer_config.json` into a folder, which is made if need be. Each file is written to a temporary
-    /// name, synced and renamed.
+    /// Writes `tokenizer.json` and `tokenizer_config.json` into a folder, which is made if need be. Each file is
+    /// written to a temporary name, synced and renamed.
     ///
     /// # Errors
     /// If the folder or a file cannot be written.
