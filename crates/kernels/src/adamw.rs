@@ -3,6 +3,8 @@
 use burn::tensor::Tensor;
 
 use crate::composed;
+#[cfg(feature = "flex")]
+use crate::flex;
 
 /// Where AdamW adds its epsilon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,5 +54,9 @@ pub fn adamw_step<const D: usize>(
     exp_avg_sq: Tensor<D>,
     step: &AdamWStep,
 ) -> (Tensor<D>, Tensor<D>, Tensor<D>) {
+    #[cfg(feature = "flex")]
+    if flex::handles_plain(&param) {
+        return flex::adamw_step(param, grad, exp_avg, exp_avg_sq, step);
+    }
     composed::adamw_step(param, grad, exp_avg, exp_avg_sq, step)
 }

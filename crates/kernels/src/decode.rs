@@ -3,6 +3,8 @@
 use burn::tensor::{Device, Int, Tensor};
 
 use crate::composed;
+#[cfg(feature = "flex")]
+use crate::flex;
 
 /// Cached keys and values of one layer, preallocated and written in place.
 #[derive(Debug, Clone)]
@@ -60,5 +62,9 @@ pub fn decode_attention(
     filled: usize,
     n_heads: usize,
 ) -> (Tensor<3>, KvLayer) {
+    #[cfg(feature = "flex")]
+    if flex::handles_plain(&qkv) {
+        return flex::decode_attention(cache, qkv, visible_from, filled);
+    }
     composed::decode_attention(cache, qkv, visible_from, filled, n_heads)
 }

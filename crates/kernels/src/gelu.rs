@@ -3,6 +3,8 @@
 use burn::tensor::Tensor;
 
 use crate::composed;
+#[cfg(feature = "flex")]
+use crate::flex;
 
 /// GELU by the tanh formula GPT-2 was trained with: `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3)))`.
 ///
@@ -10,5 +12,9 @@ use crate::composed;
 ///
 /// - `x` and result: `[tokens, features]`
 pub fn gelu_tanh(x: Tensor<2>) -> Tensor<2> {
+    #[cfg(feature = "flex")]
+    if flex::handles(&x) {
+        return flex::gelu_tanh(x);
+    }
     composed::gelu_tanh(x)
 }

@@ -5,6 +5,8 @@ pub mod composed;
 mod adamw;
 mod attention;
 mod decode;
+#[cfg(feature = "flex")]
+mod flex;
 mod gelu;
 mod layer_norm;
 mod linear;
@@ -17,3 +19,6 @@ pub use gelu::gelu_tanh;
 pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use logprobs::{TokenLogprobs, token_logprobs};
+
+#[cfg(all(test, feature = "flex"))]
+mod tests;

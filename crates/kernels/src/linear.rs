@@ -3,6 +3,8 @@
 use burn::tensor::Tensor;
 
 use crate::composed;
+#[cfg(feature = "flex")]
+use crate::flex;
 
 /// `x @ weight + bias`.
 ///
@@ -13,5 +15,9 @@ use crate::composed;
 /// - `bias`: `[out]`
 /// - result: `[tokens, out]`
 pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+    #[cfg(feature = "flex")]
+    if flex::handles(&x) {
+        return flex::linear(x, weight, bias);
+    }
     composed::linear(x, weight, bias)
 }

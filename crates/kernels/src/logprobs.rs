@@ -3,6 +3,8 @@
 use burn::tensor::{Int, Tensor};
 
 use crate::composed;
+#[cfg(feature = "flex")]
+use crate::flex;
 
 /// What [`token_logprobs`] returns.
 #[derive(Debug, Clone)]
@@ -26,5 +28,9 @@ pub fn token_logprobs(
     targets: Tensor<1, Int>,
     temperature: f64,
 ) -> TokenLogprobs {
+    #[cfg(feature = "flex")]
+    if flex::handles(&hidden) {
+        return flex::token_logprobs(hidden, weight, targets, temperature);
+    }
     composed::token_logprobs(hidden, weight, targets, temperature)
 }

@@ -1,0 +1,361 @@
+//! The fused operations on Burn's Flex backend.
+//!
+//! [`FusedOps`] is how Burn lets a crate add operations to its backends: `backend_extension` routes a call by the
+//! device of its tensors to the implementation for plain Flex tensors (here) or for tracked ones (`autodiff`). The
+//! arithmetic lives in one module per operation and knows slices only.
+
+mod adamw;
+mod attention;
+mod autodiff;
+mod decode;
+mod gelu;
+mod layer_norm;
+mod linear;
+mod logprobs;
+mod matrix;
+mod simd;
+
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Backend, Dispatch, DispatchDevice, Flex, backend_extension};
+use burn::tensor::{Bytes, DType, Device, Int, Shape, Tensor};
+use burn_flex::{FlexTensor, Layout};
+
+use crate::{AdamWStep, KvLayer, TokenLogprobs};
+use attention::Forward;
+use matrix::Matrix;
+
+/// Operations that Flex tensors have besides Burn's own. Shapes are those of the crate's public functions.
+#[backend_extension(Autodiff, Flex)]
+pub(crate) trait FusedOps: Backend {
+    fn fused_matmul(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    fn fused_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    fn fused_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    fn fused_layer_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        eps: f32,
+    ) -> FloatTensor<Self>;
+
+    fn fused_attention(qkv: FloatTensor<Self>, visible_from: IntTensor<Self>, n_heads: usize) -> FloatTensor<Self>;
+
+    fn fused_logprobs(
+        hidden: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        targets: IntTensor<Self>,
+        temperature: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+}
+
+/// Operations on plain Flex tensors only: nobody differentiates an optimiser step or a decoding step.
+#[backend_extension(Flex)]
+pub(crate) trait FusedUpdates: Backend {
+    fn fused_adamw(
+        param: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        exp_avg: FloatTensor<Self>,
+        exp_avg_sq: FloatTensor<Self>,
+        step: AdamWStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// Returns the output, the keys and the values.
+    fn fused_decode(
+        keys: FloatTensor<Self>,
+        values: FloatTensor<Self>,
+        qkv: FloatTensor<Self>,
+        visible_from: IntTensor<Self>,
+        filled: usize,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+}
+
+/// Whether [`FusedOps`] takes this tensor: `f32` on Flex, tracked or not.
+pub(crate) fn handles<const D: usize>(tensor: &Tensor<D>) -> bool {
+    tensor.dtype() == DType::F32 && on_flex(tensor.device())
+}
+
+/// Whether [`FusedUpdates`] takes this tensor: `f32` on Flex, not tracked.
+pub(crate) fn handles_plain<const D: usize>(tensor: &Tensor<D>) -> bool {
+    !tensor.device().is_autodiff() && handles(tensor)
+}
+
+fn on_flex(device: Device) -> bool {
+    matches!(device.without_autodiff().as_dispatch(), DispatchDevice::Flex(_))
+}
+
+pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+    Tensor::from_dispatch(match bias {
+        Some(bias) => Dispatch::fused_linear(x, weight, bias.into_dispatch()),
+        None => Dispatch::fused_matmul(x, weight),
+    })
+}
+
+pub(crate) fn gelu_tanh(x: Tensor<2>) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::fused_gelu(x.into_dispatch()))
+}
+
+pub(crate) fn layer_norm(x: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, eps: f64) -> Tensor<2> {
+    let [weight, bias] = [weight, bias].map(Tensor::into_dispatch);
+    Tensor::from_dispatch(Dispatch::fused_layer_norm(x.into_dispatch(), weight, bias, eps as f32))
+}
+
+pub(crate) fn causal_attention(qkv: Tensor<3>, visible_from: Tensor<2, Int>, n_heads: usize) -> Tensor<3> {
+    let visible_from = visible_from.into_dispatch();
+    Tensor::from_dispatch(Dispatch::fused_attention(qkv.into_dispatch(), visible_from, n_heads))
+}
+
+pub(crate) fn token_logprobs(
+    hidden: Tensor<2>,
+    weight: Tensor<2>,
+    targets: Tensor<1, Int>,
+    temperature: f64,
+) -> TokenLogprobs {
+    let [hidden, weight] = [hidden, weight].map(Tensor::into_dispatch);
+    let (logprobs, entropy) = Dispatch::fused_logprobs(hidden, weight, targets.into_dispatch(), temperature);
+    TokenLogprobs {
+        logprobs: Tensor::from_dispatch(logprobs),
+        entropy: Tensor::from_dispatch(entropy),
+    }
+}
+
+pub(crate) fn adamw_step<const D: usize>(
+    param: Tensor<D>,
+    grad: Tensor<D>,
+    exp_avg: Tensor<D>,
+    exp_avg_sq: Tensor<D>,
+    step: &AdamWStep,
+) -> (Tensor<D>, Tensor<D>, Tensor<D>) {
+    let [param, grad, exp_avg, exp_avg_sq] = [param, grad, exp_avg, exp_avg_sq].map(Tensor::into_dispatch);
+    let (param, exp_avg, exp_avg_sq) = Dispatch::fused_adamw(param, grad, exp_avg, exp_avg_sq, *step);
+    (
+        Tensor::from_dispatch(param),
+        Tensor::from_dispatch(exp_avg),
+        Tensor::from_dispatch(exp_avg_sq),
+    )
+}
+
+pub(crate) fn decode_attention(
+    cache: KvLayer,
+    qkv: Tensor<3>,
+    visible_from: Tensor<1, Int>,
+    filled: usize,
+) -> (Tensor<3>, KvLayer) {
+    let [keys, values] = [cache.keys, cache.values].map(Tensor::into_dispatch);
+    let (output, keys, values) =
+        Dispatch::fused_decode(keys, values, qkv.into_dispatch(), visible_from.into_dispatch(), filled);
+    let cache = KvLayer {
+        keys: Tensor::from_dispatch(keys),
+        values: Tensor::from_dispatch(values),
+    };
+    (Tensor::from_dispatch(output), cache)
+}
+
+impl FusedOps for Flex {
+    fn fused_matmul(x: FlexTensor, weight: FlexTensor) -> FlexTensor {
+        linear_forward(&strided(x), &strided(weight), None)
+    }
+
+    fn fused_linear(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
+        linear_forward(&strided(x), &strided(weight), Some(&contiguous(bias)))
+    }
+
+    fn fused_gelu(x: FlexTensor) -> FlexTensor {
+        let x = contiguous(x);
+        tensor(gelu::forward(slice(&x)), dims::<2>(&x))
+    }
+
+    fn fused_layer_norm(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, eps: f32) -> FlexTensor {
+        let [x, weight, bias] = [x, weight, bias].map(contiguous);
+        let (y, _) = layer_norm::forward(slice(&x), slice(&weight), slice(&bias), eps);
+        tensor(y, dims::<2>(&x))
+    }
+
+    fn fused_attention(qkv: FlexTensor, visible_from: FlexTensor, n_heads: usize) -> FlexTensor {
+        let qkv = contiguous(qkv);
+        let (output, _) = attention_forward(&qkv, &indices(visible_from), n_heads);
+        output
+    }
+
+    fn fused_logprobs(
+        hidden: FlexTensor,
+        weight: FlexTensor,
+        targets: FlexTensor,
+        temperature: f64,
+    ) -> (FlexTensor, FlexTensor) {
+        let [hidden, weight] = [hidden, weight].map(contiguous);
+        let targets = indices(targets);
+        let stats = logprobs::forward(logprobs_head(&hidden, &weight, &targets, temperature));
+        logprobs_outputs(&stats)
+    }
+}
+
+impl FusedUpdates for Flex {
+    fn fused_adamw(
+        param: FlexTensor,
+        grad: FlexTensor,
+        exp_avg: FlexTensor,
+        exp_avg_sq: FlexTensor,
+        step: AdamWStep,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let grad = contiguous(grad);
+        let [mut param, mut exp_avg, mut exp_avg_sq] = [param, exp_avg, exp_avg_sq].map(contiguous);
+        adamw::update(
+            slice_mut(&mut param),
+            slice(&grad),
+            slice_mut(&mut exp_avg),
+            slice_mut(&mut exp_avg_sq),
+            &step,
+        );
+        (param, exp_avg, exp_avg_sq)
+    }
+
+    fn fused_decode(
+        keys: FlexTensor,
+        values: FlexTensor,
+        qkv: FlexTensor,
+        visible_from: FlexTensor,
+        filled: usize,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let [mut keys, mut values, qkv] = [keys, values, qkv].map(contiguous);
+        let [batch, n_heads, capacity, d_head] = dims(&values);
+        let [_, new_tokens, width] = dims(&qkv);
+        let sizes = decode::Dims {
+            batch,
+            n_heads,
+            d_head,
+            capacity,
+            filled,
+            new_tokens,
+        };
+        let output = decode::attend(
+            slice_mut(&mut keys),
+            slice_mut(&mut values),
+            slice(&qkv),
+            &indices(visible_from),
+            sizes,
+        );
+        (tensor(output, [batch, new_tokens, width / 3]), keys, values)
+    }
+}
+
+fn linear_forward(x: &FlexTensor, weight: &FlexTensor, bias: Option<&FlexTensor>) -> FlexTensor {
+    let (x, weight) = (matrix(x), matrix(weight));
+    tensor(linear::forward(x, weight, bias.map(slice)), [x.rows(), weight.cols()])
+}
+
+fn attention_dims(qkv: &FlexTensor, n_heads: usize) -> attention::Dims {
+    let [rows, row_len, width] = dims(qkv);
+    attention::Dims {
+        rows,
+        row_len,
+        n_heads,
+        d_head: width / 3 / n_heads,
+    }
+}
+
+/// Output and log-sums `[rows, n_heads, row_len]`.
+fn attention_forward(qkv: &FlexTensor, visible_from: &[usize], n_heads: usize) -> (FlexTensor, FlexTensor) {
+    let [rows, row_len, width] = dims(qkv);
+    let Forward { output, log_sums } = attention::forward(slice(qkv), visible_from, attention_dims(qkv, n_heads));
+    (
+        tensor(output, [rows, row_len, width / 3]),
+        tensor(log_sums, [rows, n_heads, row_len]),
+    )
+}
+
+fn logprobs_head<'a>(
+    hidden: &'a FlexTensor,
+    weight: &'a FlexTensor,
+    targets: &'a [usize],
+    temperature: f64,
+) -> logprobs::Head<'a> {
+    let [_, d_model] = dims(weight);
+    logprobs::Head {
+        hidden: slice(hidden),
+        weight: slice(weight),
+        targets,
+        d_model,
+        inverse_temperature: (1.0 / temperature) as f32,
+    }
+}
+
+/// Log-probabilities and entropies, both `[selected]`.
+fn logprobs_outputs(stats: &[logprobs::Softmax]) -> (FlexTensor, FlexTensor) {
+    let list = |values: Vec<f32>| tensor(values, [stats.len()]);
+    (
+        list(stats.iter().map(logprobs::Softmax::logprob).collect()),
+        list(stats.iter().map(logprobs::Softmax::entropy).collect()),
+    )
+}
+
+fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
+    FlexTensor::new(
+        Bytes::from_elems(values),
+        Layout::contiguous(Shape::from(shape)),
+        DType::F32,
+    )
+}
+
+fn dims<const D: usize>(tensor: &FlexTensor) -> [usize; D] {
+    tensor.layout().shape().dims()
+}
+
+/// The tensor, copied if its elements do not follow one another.
+fn contiguous(tensor: FlexTensor) -> FlexTensor {
+    if tensor.is_contiguous() {
+        tensor
+    } else {
+        tensor.to_contiguous()
+    }
+}
+
+/// The tensor, copied if it is no plain view of rows and columns, transposed or not.
+fn strided(tensor: FlexTensor) -> FlexTensor {
+    if tensor.layout().strides().iter().all(|&stride| stride > 0) {
+        tensor
+    } else {
+        tensor.to_contiguous()
+    }
+}
+
+/// A matrix view of a tensor that went through [`strided`].
+fn matrix(tensor: &FlexTensor) -> Matrix<'_> {
+    let [rows, cols] = dims(tensor);
+    let layout = tensor.layout();
+    let data = tensor.storage::<f32>().get(layout.start_offset()..).unwrap_or_default();
+    let [row_stride, col_stride] = [0, 1].map(|dim| layout.strides()[dim].unsigned_abs());
+    Matrix::strided(data, rows, cols, row_stride, col_stride)
+}
+
+/// The elements of a tensor that went through [`contiguous`].
+fn slice(tensor: &FlexTensor) -> &[f32] {
+    tensor.as_slice().expect("the tensor was made contiguous")
+}
+
+/// The same to write: in place if nobody else holds the buffer, else in a copy.
+fn slice_mut(tensor: &mut FlexTensor) -> &mut [f32] {
+    let (start, end) = tensor
+        .layout()
+        .contiguous_offsets()
+        .expect("the tensor was made contiguous");
+    &mut tensor.storage_mut()[start..end]
+}
+
+/// Positions and token ids, in either integer type Burn makes them in.
+fn indices(tensor: FlexTensor) -> Vec<usize> {
+    let tensor = contiguous(tensor);
+    let index = |value: i64| usize::try_from(value).expect("an index is not negative");
+    match tensor.dtype() {
+        DType::I32 => {
+            let values = tensor.as_slice::<i32>().expect("the tensor was made contiguous");
+            values.iter().map(|&value| index(value.into())).collect()
+        }
+        _ => {
+            let values = tensor.as_slice::<i64>().expect("the tensor was made contiguous");
+            values.iter().map(|&value| index(value)).collect()
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Backward steps of the fused operations.
+//!
+//! Each operation takes its inputs apart into plain tensor and graph node, runs the forward pass, and registers a
+//! [`Backward`] step with what that needs. Nothing is kept, and no gradient computed, for inputs without a node that
+//! requires one.
+
+use burn::backend::autodiff::{
+    NodeId,
+    checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
+    grads::Gradients,
+    ops::{Backward, Ops, OpsKind},
+};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, AutodiffBackend, Flex};
+use burn_flex::FlexTensor;
+
+use super::{
+    FusedOps, attention, attention_dims, attention_forward, contiguous, dims, gelu, indices, layer_norm, linear,
+    linear_forward, logprobs, logprobs_head, logprobs_outputs, matrix, slice, slice_mut, strided, tensor,
+};
+
+/// Hands a gradient to its node, if the node wants one.
+fn register(grads: &mut Gradients, parent: Option<NodeId>, gradient: impl FnOnce() -> FlexTensor) {
+    if let Some(parent) = parent {
+        grads.register::<Flex>(parent, gradient());
+    }
+}
+
+#[derive(Debug)]
+struct LinearStep;
+
+/// Inputs `x` and `weight`.
+type LinearState = (FlexTensor, FlexTensor);
+
+/// Registers the gradients of `x` and `weight` and returns that of the result.
+fn linear_backward<const N: usize>(
+    ops: Ops<LinearState, N>,
+    grads: &mut Gradients,
+) -> (FlexTensor, [Option<NodeId>; N]) {
+    let grad = contiguous(grads.consume::<Flex>(&ops.node));
+    let (x, weight) = ops.state;
+    let mut parents = ops.parents.map(|parent| parent.map(|node| node.id));
+    register(grads, parents[0].take(), || {
+        tensor(linear::backward_input(matrix(&grad), matrix(&weight)), dims::<2>(&x))
+    });
+    register(grads, parents[1].take(), || {
+        tensor(linear::backward_weight(matrix(&x), matrix(&grad)), dims::<2>(&weight))
+    });
+    (grad, parents)
+}
+
+impl Backward<Flex, 2> for LinearStep {
+    type State = LinearState;
+
+    fn backward(self, ops: Ops<LinearState, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        linear_backward(ops, grads);
+    }
+}
+
+impl Backward<Flex, 3> for LinearStep {
+    type State = LinearState;
+
+    fn backward(self, ops: Ops<LinearState, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let (grad, [_, _, bias]) = linear_backward(ops, grads);
+        let [_, out] = dims(&grad);
+        register(grads, bias, || tensor(linear::backward_bias(slice(&grad), out), [out]));
+    }
+}
+
+#[derive(Debug)]
+struct GeluStep;
+
+impl Backward<Flex, 1> for GeluStep {
+    type State = FlexTensor;
+
+    fn backward(self, ops: Ops<FlexTensor, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let mut grad = contiguous(grads.consume::<Flex>(&ops.node));
+        let [parent] = ops.parents.map(|parent| parent.map(|node| node.id));
+        register(grads, parent, || {
+            gelu::backward(slice(&ops.state), slice_mut(&mut grad));
+            grad
+        });
+    }
+}
+
+#[derive(Debug)]
+struct LayerNormStep;
+
+#[derive(Debug, Clone)]
+struct LayerNormState {
+    x: FlexTensor,
+    weight: FlexTensor,
+    moments: Vec<layer_norm::Moments>,
+}
+
+impl Backward<Flex, 3> for LayerNormStep {
+    type State = LayerNormState;
+
+    fn backward(self, ops: Ops<LayerNormState, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = contiguous(grads.consume::<Flex>(&ops.node));
+        let LayerNormState { x, weight, moments } = ops.state;
+        let [tokens, d_model] = dims(&x);
+        let gradients = layer_norm::backward(slice(&x), slice(&weight), &moments, slice(&grad));
+        let [x, weight, bias] = ops.parents.map(|parent| parent.map(|node| node.id));
+        register(grads, x, || tensor(gradients.x, [tokens, d_model]));
+        register(grads, weight, || tensor(gradients.weight, [d_model]));
+        register(grads, bias, || tensor(gradients.bias, [d_model]));
+    }
+}
+
+#[derive(Debug)]
+struct AttentionStep;
+
+#[derive(Debug, Clone)]
+struct AttentionState {
+    qkv: FlexTensor,
+    visible_from: Vec<usize>,
+    n_heads: usize,
+    output: FlexTensor,
+    log_sums: FlexTensor,
+}
+
+impl Backward<Flex, 1> for AttentionStep {
+    type State = AttentionState;
+
+    fn backward(self, ops: Ops<AttentionState, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = contiguous(grads.consume::<Flex>(&ops.node));
+        let AttentionState {
+            qkv,
+            visible_from,
+            n_heads,
+            output,
+            log_sums,
+        } = ops.state;
+        let forward = attention::Forward {
+            output: slice(&output),
+            log_sums: slice(&log_sums),
+        };
+        let [parent] = ops.parents.map(|parent| parent.map(|node| node.id));
+        register(grads, parent, || {
+            let sizes = attention_dims(&qkv, n_heads);
+            let dqkv = attention::backward(slice(&qkv), &visible_from, forward, slice(&grad), sizes);
+            tensor(dqkv, dims::<3>(&qkv))
+        });
+    }
+}
+
+#[derive(Debug)]
+struct LogprobsStep;
+
+#[derive(Debug, Clone)]
+struct LogprobsState {
+    hidden: FlexTensor,
+    weight: FlexTensor,
+    targets: Vec<usize>,
+    temperature: f64,
+    stats: Vec<logprobs::Softmax>,
+}
+
+impl Backward<Flex, 2> for LogprobsStep {
+    type State = LogprobsState;
+
+    fn backward(self, ops: Ops<LogprobsState, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = contiguous(grads.consume::<Flex>(&ops.node));
+        let LogprobsState {
+            hidden,
+            weight,
+            targets,
+            temperature,
+            stats,
+        } = ops.state;
+        let head = logprobs_head(&hidden, &weight, &targets, temperature);
+        let gradients = logprobs::backward(head, &stats, slice(&grad));
+        let [hidden_node, weight_node] = ops.parents.map(|parent| parent.map(|node| node.id));
+        register(grads, hidden_node, || tensor(gradients.hidden, dims::<2>(&hidden)));
+        register(grads, weight_node, || tensor(gradients.weight, dims::<2>(&weight)));
+    }
+}
+
+impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
+    fn fused_matmul(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        let ((x, x_node), (weight, weight_node)) = (x.into_parts(), weight.into_parts());
+        let [x, weight] = [x, weight].map(strided);
+        let y = linear_forward(&x, &weight, None);
+        let nodes: [_; 2] = [x_node, weight_node];
+        match LinearStep.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((x, weight), y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn fused_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        let ((x, x_node), (weight, weight_node)) = (x.into_parts(), weight.into_parts());
+        let (bias, bias_node) = bias.into_parts();
+        let [x, weight] = [x, weight].map(strided);
+        let y = linear_forward(&x, &weight, Some(&contiguous(bias)));
+        let nodes: [_; 3] = [x_node, weight_node, bias_node];
+        match LinearStep.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((x, weight), y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn fused_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (x, node) = x.into_parts();
+        let x = contiguous(x);
+        let y = tensor(gelu::forward(slice(&x)), dims::<2>(&x));
+        match GeluStep.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(x, y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn fused_layer_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        eps: f32,
+    ) -> FloatTensor<Self> {
+        let ((x, x_node), (weight, weight_node)) = (x.into_parts(), weight.into_parts());
+        let (bias, bias_node) = bias.into_parts();
+        let [x, weight, bias] = [x, weight, bias].map(contiguous);
+        let (y, moments) = layer_norm::forward(slice(&x), slice(&weight), slice(&bias), eps);
+        let y = tensor(y, dims::<2>(&x));
+        match LayerNormStep
+            .prepare::<C>([x_node, weight_node, bias_node])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prep) => prep.finish(LayerNormState { x, weight, moments }, y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn fused_attention(qkv: FloatTensor<Self>, visible_from: FlexTensor, n_heads: usize) -> FloatTensor<Self> {
+        let (qkv, node) = qkv.into_parts();
+        let (qkv, visible_from) = (contiguous(qkv), indices(visible_from));
+        let (output, log_sums) = attention_forward(&qkv, &visible_from, n_heads);
+        match AttentionStep.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let state = AttentionState {
+                    qkv,
+                    visible_from,
+                    n_heads,
+                    output: output.clone(),
+                    log_sums,
+                };
+                prep.finish(state, output)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        }
+    }
+
+    fn fused_logprobs(
+        hidden: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        targets: FlexTensor,
+        temperature: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let ((hidden, hidden_node), (weight, weight_node)) = (hidden.into_parts(), weight.into_parts());
+        let [hidden, weight] = [hidden, weight].map(contiguous);
+        let targets = indices(targets);
+        let stats = logprobs::forward(logprobs_head(&hidden, &weight, &targets, temperature));
+        let (logprobs, entropy) = logprobs_outputs(&stats);
+        let nodes = [hidden_node, weight_node];
+        let logprobs = match LogprobsStep.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let state = LogprobsState {
+                    hidden,
+                    weight,
+                    targets,
+                    temperature,
+                    stats,
+                };
+                prep.finish(state, logprobs)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(logprobs),
+        };
+        (logprobs, Self::from_inner(entropy))
+    }
+}

@@ -1,0 +1,74 @@
+//! Matrix product with bias.
+
+use multiversion::multiversion;
+use rayon::prelude::*;
+
+use super::{
+    matrix::{Matrix, MatrixMut, contiguous, product, unwritten},
+    simd::add,
+};
+
+/// Rows a thread takes at a time; it decides the order in which bias gradients are added up.
+const CHUNK: usize = 128;
+
+/// `x @ weight + bias`.
+pub(super) fn forward(x: Matrix<'_>, weight: Matrix<'_>, bias: Option<&[f32]>) -> Vec<f32> {
+    let (tokens, out) = (x.rows(), weight.cols());
+    let mut y = unwritten(tokens * out);
+    let Some(bias) = bias else {
+        product(x, weight)
+            .parallel()
+            .store(&mut MatrixMut::new(&mut y, tokens, out));
+        return y;
+    };
+    y.par_chunks_mut(CHUNK * out).for_each(|y| {
+        for row in y.chunks_exact_mut(out) {
+            row.copy_from_slice(bias);
+        }
+    });
+    product(x, weight)
+        .parallel()
+        .add_to(&mut MatrixMut::new(&mut y, tokens, out));
+    y
+}
+
+/// Gradient of `x`: `grad @ weight^T`.
+pub(super) fn backward_input(grad: Matrix<'_>, weight: Matrix<'_>) -> Vec<f32> {
+    let (inputs, out) = (weight.rows(), weight.cols());
+    let transposed = contiguous(weight.t());
+    let mut dx = unwritten(grad.rows() * inputs);
+    product(grad, Matrix::new(&transposed, out, inputs))
+        .parallel()
+        .store(&mut MatrixMut::new(&mut dx, grad.rows(), inputs));
+    dx
+}
+
+/// Gradient of `weight`: `x^T @ grad`.
+pub(super) fn backward_weight(x: Matrix<'_>, grad: Matrix<'_>) -> Vec<f32> {
+    let (inputs, out) = (x.cols(), grad.cols());
+    let mut dweight = unwritten(inputs * out);
+    product(x.t(), grad)
+        .parallel()
+        .store(&mut MatrixMut::new(&mut dweight, inputs, out));
+    dweight
+}
+
+/// Gradient of `bias`: the sum of the rows of `grad`, which has `out` columns.
+pub(super) fn backward_bias(grad: &[f32], out: usize) -> Vec<f32> {
+    let chunks = grad.len().div_ceil(CHUNK * out);
+    let mut partial = vec![0.0; chunks * out];
+    partial
+        .par_chunks_mut(out)
+        .zip(grad.par_chunks(CHUNK * out))
+        .for_each(|(partial, grad)| sum_rows(grad, partial));
+    let mut dbias = vec![0.0; out];
+    sum_rows(&partial, &mut dbias);
+    dbias
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2+fma", "aarch64+neon"))]
+fn sum_rows(rows: &[f32], acc: &mut [f32]) {
+    for row in rows.chunks_exact(acc.len()) {
+        add(acc, row);
+    }
+}

@@ -1,0 +1,235 @@
+//! Log-probabilities and entropies without the matrix of logits.
+//!
+//! Logits exist one tile at a time: [`ROWS`] positions by [`WORDS`] words. The forward pass keeps of each position
+//! its largest logit and the sum of exponentials relative to it; the backward pass computes each tile again and turns
+//! it into gradients at once.
+
+use multiversion::multiversion;
+use rayon::prelude::*;
+use std::ops::Range;
+
+use super::{
+    matrix::{Matrix, MatrixMut, contiguous, product, unwritten},
+    simd::{exp, max, sum},
+};
+
+/// Positions in a tile.
+const ROWS: usize = 512;
+/// Words in a tile.
+const WORDS: usize = 4096;
+/// Positions a thread takes at a time.
+const CHUNK: usize = 16;
+/// Smaller than any logit.
+const LOWEST: f32 = -1e30;
+
+/// The inputs.
+#[derive(Clone, Copy)]
+pub(super) struct Head<'a> {
+    /// `[selected, d_model]`
+    pub(super) hidden: &'a [f32],
+    /// `[vocab, d_model]`
+    pub(super) weight: &'a [f32],
+    /// `[selected]`
+    pub(super) targets: &'a [usize],
+    pub(super) d_model: usize,
+    /// What logits are multiplied by.
+    pub(super) inverse_temperature: f32,
+}
+
+/// Sums over the words seen so far at one position; `z` is a logit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Softmax {
+    /// Largest `z`.
+    max: f32,
+    /// Sum of `e^(z - max)`.
+    total: f32,
+    /// Sum of `e^(z - max) (z - max)`.
+    weighted: f32,
+    /// `z` of the target.
+    target: f32,
+}
+
+impl Softmax {
+    const EMPTY: Self = Self {
+        max: LOWEST,
+        total: 0.0,
+        weighted: 0.0,
+        target: 0.0,
+    };
+
+    pub(super) fn logprob(&self) -> f32 {
+        (self.target - self.max) - self.total.ln()
+    }
+
+    /// `ln total - mean(z - max)`.
+    pub(super) fn entropy(&self) -> f32 {
+        self.total.ln() - self.weighted / self.total
+    }
+}
+
+/// Gradients of the two inputs.
+pub(super) struct Gradients {
+    pub(super) hidden: Vec<f32>,
+    pub(super) weight: Vec<f32>,
+}
+
+/// A block of words and its part of the weight, transposed.
+struct Words<'a> {
+    range: Range<usize>,
+    /// `[words, d_model]`
+    weight: Matrix<'a>,
+    /// `[d_model, words]`
+    transposed: Vec<f32>,
+}
+
+impl<'a> Head<'a> {
+    fn vocab(&self) -> usize {
+        self.weight.len() / self.d_model
+    }
+
+    fn word_blocks(self) -> impl Iterator<Item = Words<'a>> {
+        let vocab = self.vocab();
+        (0..vocab).step_by(WORDS).map(move |start| {
+            let range = start..(start + WORDS).min(vocab);
+            let rows = &self.weight[range.start * self.d_model..range.end * self.d_model];
+            let weight = Matrix::new(rows, range.len(), self.d_model);
+            Words {
+                weight,
+                transposed: contiguous(weight.t()),
+                range,
+            }
+        })
+    }
+
+    fn position_blocks(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let selected = self.targets.len();
+        (0..selected)
+            .step_by(ROWS)
+            .map(move |start| start..(start + ROWS).min(selected))
+    }
+
+    fn hidden_block(&self, positions: &Range<usize>) -> Matrix<'a> {
+        let rows = &self.hidden[positions.start * self.d_model..positions.end * self.d_model];
+        Matrix::new(rows, positions.len(), self.d_model)
+    }
+
+    /// Room for the logits of one tile.
+    fn tile(&self) -> Vec<f32> {
+        unwritten(ROWS.min(self.targets.len()) * WORDS.min(self.vocab()))
+    }
+
+    /// Logits of some positions and words, `[positions, words]`, in the front of `tile`.
+    fn logits<'t>(&self, positions: &Range<usize>, words: &Words<'_>, tile: &'t mut [f32]) -> &'t mut [f32] {
+        let (n, m) = (positions.len(), words.range.len());
+        let tile = &mut tile[..n * m];
+        product(
+            self.hidden_block(positions),
+            Matrix::new(&words.transposed, self.d_model, m),
+        )
+        .scaled(self.inverse_temperature)
+        .parallel()
+        .store(&mut MatrixMut::new(tile, n, m));
+        tile
+    }
+}
+
+pub(super) fn forward(head: Head<'_>) -> Vec<Softmax> {
+    let mut stats = vec![Softmax::EMPTY; head.targets.len()];
+    let mut tile = head.tile();
+    for words in head.word_blocks() {
+        for positions in head.position_blocks() {
+            let width = words.range.len();
+            let logits = head.logits(&positions, &words, &mut tile);
+            logits
+                .par_chunks_mut(CHUNK * width)
+                .zip(stats[positions.clone()].par_chunks_mut(CHUNK))
+                .zip(head.targets[positions].par_chunks(CHUNK))
+                .for_each(|((logits, stats), targets)| {
+                    update(logits, words.range.start, targets, stats);
+                });
+        }
+    }
+    stats
+}
+
+/// Takes the logits of more words, the first of which is `first_word`, into the statistics. Uses up the logits.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2+fma", "aarch64+neon"))]
+fn update(logits: &mut [f32], first_word: usize, targets: &[usize], stats: &mut [Softmax]) {
+    let width = logits.len() / stats.len();
+    for ((logits, &target), stats) in logits.chunks_exact_mut(width).zip(targets).zip(stats) {
+        if (first_word..first_word + width).contains(&target) {
+            stats.target = logits[target - first_word];
+        }
+        let max = max(logits, stats.max);
+        // What was summed relative to the old maximum, relative to the new one.
+        let moved = stats.max - max;
+        let rescale = exp(moved);
+        let mut total = rescale * stats.total;
+        let mut weighted = rescale * (stats.weighted + moved * stats.total);
+        for logit in logits.iter_mut() {
+            *logit -= max;
+        }
+        weighted += sum(logits, |z| exp(z) * z);
+        total += sum(logits, exp);
+        (stats.max, stats.total, stats.weighted) = (max, total, weighted);
+    }
+}
+
+/// Gradients for `grad`, the gradient of each log-probability.
+pub(super) fn backward(head: Head<'_>, stats: &[Softmax], grad: &[f32]) -> Gradients {
+    let (d_model, vocab) = (head.d_model, head.vocab());
+    let mut hidden = vec![0.0; head.hidden.len()];
+    let mut weight = vec![0.0; head.weight.len()];
+    let mut weight_rest = MatrixMut::new(&mut weight, vocab, d_model);
+    let mut tile = head.tile();
+    for words in head.word_blocks() {
+        let mut dweight = weight_rest.rows_from(words.range.start, words.range.len());
+        for positions in head.position_blocks() {
+            let width = words.range.len();
+            let slopes = head.logits(&positions, &words, &mut tile);
+            slopes
+                .par_chunks_mut(CHUNK * width)
+                .zip(stats[positions.clone()].par_chunks(CHUNK))
+                .zip(head.targets[positions.clone()].par_chunks(CHUNK))
+                .zip(grad[positions.clone()].par_chunks(CHUNK))
+                .for_each(|(((logits, stats), targets), grad)| {
+                    let scale = head.inverse_temperature;
+                    logit_gradients(logits, words.range.start, targets, stats, grad, scale);
+                });
+
+            let slopes = Matrix::new(slopes, positions.len(), width);
+            let rows = &mut hidden[positions.start * d_model..positions.end * d_model];
+            product(slopes, words.weight)
+                .parallel()
+                .add_to(&mut MatrixMut::new(rows, positions.len(), d_model));
+            product(slopes.t(), head.hidden_block(&positions))
+                .parallel()
+                .add_to(&mut dweight);
+        }
+    }
+    Gradients { hidden, weight }
+}
+
+/// Turns logits into gradients of the products `hidden . weight`: `grad (onehot - softmax) scale`.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2+fma", "aarch64+neon"))]
+fn logit_gradients(
+    logits: &mut [f32],
+    first_word: usize,
+    targets: &[usize],
+    stats: &[Softmax],
+    grad: &[f32],
+    scale: f32,
+) {
+    let width = logits.len() / stats.len();
+    let rows = logits.chunks_exact_mut(width).zip(targets).zip(stats).zip(grad);
+    for (((logits, &target), stats), &grad) in rows {
+        let slope = grad * scale;
+        let factor = -slope / stats.total;
+        for logit in logits.iter_mut() {
+            *logit = exp(*logit - stats.max) * factor;
+        }
+        if (first_word..first_word + width).contains(&target) {
+            logits[target - first_word] += slope;
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Views of row-major `f32` buffers as matrices, and their products.
+//!
+//! This is the safe face of the `gemm` crate: a view is checked against its buffer when it is made, so that a
+//! product cannot leave it. Every product gives the same bits for any number of threads: `gemm` divides the result
+//! into tiles by shape alone and adds up each tile in one order, whichever thread it falls to.
+#![allow(
+    unsafe_code,
+    reason = "gemm takes raw pointers, and columns of one matrix go to several threads"
+)]
+
+use std::marker::PhantomData;
+
+use gemm::Parallelism;
+use rayon::prelude::*;
+
+/// A matrix to read: element `(r, c)` stands at `r * row_stride + c * col_stride`.
+#[derive(Clone, Copy)]
+pub(super) struct Matrix<'a> {
+    data: &'a [f32],
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    col_stride: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// A matrix whose rows follow one another.
+    pub(super) fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
+        Self::strided(data, rows, cols, cols, 1)
+    }
+
+    /// A matrix with given distances between rows and between columns.
+    pub(super) fn strided(data: &'a [f32], rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Self {
+        if rows > 0 && cols > 0 {
+            let last = (rows - 1) * row_stride + (cols - 1) * col_stride;
+            assert!(last < data.len(), "matrix of {rows} x {cols} leaves its buffer");
+        }
+        Self {
+            data,
+            rows,
+            cols,
+            row_stride,
+            col_stride,
+        }
+    }
+
+    /// Number of rows.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns.
+    pub(super) fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// The transposed view.
+    pub(super) fn t(self) -> Self {
+        Self {
+            rows: self.cols,
+            cols: self.rows,
+            row_stride: self.col_stride,
+            col_stride: self.row_stride,
+            ..self
+        }
+    }
+}
+
+/// A matrix to write, row by row or by [`Product`]. Its rows are contiguous, `row_stride` apart.
+///
+/// Unlike `&mut [f32]` it can be a block of columns, of which several threads may each hold their own.
+pub(super) struct MatrixMut<'a> {
+    data: *mut f32,
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    buffer: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: a MatrixMut is an exclusive borrow of the elements it covers, like the `&mut [f32]` it was made from.
+unsafe impl Send for MatrixMut<'_> {}
+
+impl<'a> MatrixMut<'a> {
+    /// A matrix that fills `data`.
+    pub(super) fn new(data: &'a mut [f32], rows: usize, cols: usize) -> Self {
+        Self::strided(data, rows, cols, cols)
+    }
+
+    /// A matrix whose rows are `row_stride` apart.
+    pub(super) fn strided(data: &'a mut [f32], rows: usize, cols: usize, row_stride: usize) -> Self {
+        assert!(cols <= row_stride || rows <= 1, "rows would overlap");
+        if rows > 0 && cols > 0 {
+            assert!((rows - 1) * row_stride + cols <= data.len(), "matrix leaves its buffer");
+        }
+        Self {
+            data: data.as_mut_ptr(),
+            rows,
+            cols,
+            row_stride,
+            buffer: PhantomData,
+        }
+    }
+
+    /// Divides the matrix into blocks of `width` columns. `width` divides the number of columns.
+    pub(super) fn split_columns(self, width: usize) -> impl Iterator<Item = MatrixMut<'a>> {
+        assert!(
+            self.cols.is_multiple_of(width),
+            "{width} does not divide {} columns",
+            self.cols
+        );
+        (0..self.cols / width).map(move |block| MatrixMut {
+            // SAFETY: the offset stays inside the first row; blocks do not overlap, and `self` is gone.
+            data: unsafe { self.data.add(block * width) },
+            cols: width,
+            ..self
+        })
+    }
+
+    /// The rows `first .. first + rows`.
+    pub(super) fn rows_from(&mut self, first: usize, rows: usize) -> MatrixMut<'_> {
+        assert!(first + rows <= self.rows, "rows out of range");
+        MatrixMut {
+            // SAFETY: `first` is a row of this matrix (or one past the end when `rows` is 0, where
+            // wrapping_add keeps the pointer unused); the result borrows `self` mutably.
+            data: self.data.wrapping_add(first * self.row_stride),
+            rows,
+            cols: self.cols,
+            row_stride: self.row_stride,
+            buffer: PhantomData,
+        }
+    }
+
+    /// Sets every element.
+    pub(super) fn fill(&mut self, value: f32) {
+        for row in 0..self.rows {
+            self.row(row).fill(value);
+        }
+    }
+
+    /// One row.
+    pub(super) fn row(&mut self, row: usize) -> &mut [f32] {
+        assert!(row < self.rows, "row out of range");
+        // SAFETY: the constructor checked that each row lies in the buffer, and `self` is borrowed mutably.
+        unsafe { std::slice::from_raw_parts_mut(self.data.add(row * self.row_stride), self.cols) }
+    }
+}
+
+/// `scale * lhs @ rhs`, waiting for a place to go.
+pub(super) struct Product<'a> {
+    lhs: Matrix<'a>,
+    rhs: Matrix<'a>,
+    scale: f32,
+    parallelism: Parallelism,
+}
+
+/// The product of two matrices, computed by the calling thread.
+pub(super) fn product<'a>(lhs: Matrix<'a>, rhs: Matrix<'a>) -> Product<'a> {
+    Product {
+        lhs,
+        rhs,
+        scale: 1.0,
+        parallelism: Parallelism::None,
+    }
+}
+
+impl Product<'_> {
+    /// Multiplies the product by a number.
+    pub(super) fn scaled(self, scale: f32) -> Self {
+        Self { scale, ..self }
+    }
+
+    /// Lets all threads of the current pool take part.
+    pub(super) fn parallel(self) -> Self {
+        Self {
+            parallelism: Parallelism::Rayon(rayon::current_num_threads()),
+            ..self
+        }
+    }
+
+    /// Overwrites `dst`, without reading it.
+    pub(super) fn store(self, dst: &mut MatrixMut<'_>) {
+        self.run(dst, false);
+    }
+
+    /// Adds to `dst`.
+    pub(super) fn add_to(self, dst: &mut MatrixMut<'_>) {
+        self.run(dst, true);
+    }
+
+    fn run(self, dst: &mut MatrixMut<'_>, read_dst: bool) {
+        let Self {
+            lhs,
+            rhs,
+            scale,
+            parallelism,
+        } = self;
+        assert_eq!((dst.rows, dst.cols, lhs.cols), (lhs.rows, rhs.cols, rhs.rows), "shapes");
+        // SAFETY: the constructors of the three views checked that all their elements lie in their buffers, the
+        // shapes agree, and `dst` cannot overlap `lhs` or `rhs` because it is an exclusive borrow.
+        unsafe {
+            gemm::gemm(
+                dst.rows,
+                dst.cols,
+                lhs.cols,
+                dst.data,
+                1,
+                dst.row_stride as isize,
+                read_dst,
+                lhs.data.as_ptr(),
+                lhs.col_stride as isize,
+                lhs.row_stride as isize,
+                rhs.data.as_ptr(),
+                rhs.col_stride as isize,
+                rhs.row_stride as isize,
+                1.0,
+                scale,
+                false,
+                false,
+                false,
+                parallelism,
+            );
+        }
+    }
+}
+
+/// A buffer of `len` numbers for a caller that writes all of them before it reads any: what `vec![0.0; len]` would
+/// be without the pass over memory that sets the zeros. Unit tests get NaN, so that a gap cannot hide.
+pub(super) fn unwritten(len: usize) -> Vec<f32> {
+    if cfg!(test) {
+        return vec![f32::NAN; len];
+    }
+    let mut buffer = Vec::with_capacity(len);
+    #[expect(clippy::uninit_vec, reason = "the caller writes before it reads; f32 has no Drop")]
+    // SAFETY: the capacity is `len`, and every caller overwrites the whole buffer before anything reads it.
+    unsafe {
+        buffer.set_len(len);
+    }
+    buffer
+}
+
+/// Width of the square tiles in which matrices are transposed.
+const TILE: usize = 32;
+
+impl Matrix<'_> {
+    /// Copies the rows from `first` on to `out`, as many as it has.
+    fn copy_rows(&self, first: usize, out: &mut [f32]) {
+        for c0 in (0..self.cols).step_by(TILE) {
+            for (r, row) in out.chunks_exact_mut(self.cols).enumerate() {
+                let source = (first + r) * self.row_stride;
+                for (c, value) in row.iter_mut().enumerate().skip(c0).take(TILE) {
+                    *value = self.data[source + c * self.col_stride];
+                }
+            }
+        }
+    }
+}
+
+/// `matrix` with its rows one after the other. All threads take part.
+pub(super) fn contiguous(matrix: Matrix<'_>) -> Vec<f32> {
+    let mut out = unwritten(matrix.rows * matrix.cols);
+    if !out.is_empty() {
+        out.par_chunks_mut(TILE * matrix.cols)
+            .enumerate()
+            .for_each(|(tile, out)| matrix.copy_rows(tile * TILE, out));
+    }
+    out
+}
+
+/// The transpose of `matrix` with its rows one after the other, in `out`, by the calling thread.
+pub(super) fn transpose(matrix: Matrix<'_>, out: &mut Vec<f32>) {
+    let matrix = matrix.t();
+    out.resize(matrix.rows * matrix.cols, 0.0);
+    for (tile, out) in out.chunks_mut(TILE * matrix.cols).enumerate() {
+        matrix.copy_rows(tile * TILE, out);
+    }
+}
