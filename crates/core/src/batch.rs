@@ -124,8 +124,12 @@ impl TokenBatch {
     }
 
     /// Flat index, into `[rows * row_len]`, of token `position` of sequence `sequence`.
+    ///
+    /// # Panics
+    /// If the sequence has no such token: the index would be that of a neighbour.
     pub fn flat_index(&self, sequence: usize, position: usize) -> usize {
-        debug_assert!(position < self.lens[sequence]);
+        let len = self.lens[sequence];
+        assert!(position < len, "position {position} of sequence {sequence}, which has {len} tokens");
         self.starts[sequence] + position
     }
 

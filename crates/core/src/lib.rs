@@ -17,6 +17,7 @@ mod params;
 mod run_dir;
 mod schedule;
 mod seed;
+pub mod stage;
 pub mod stats;
 mod tensorboard;
 

@@ -70,11 +70,14 @@ impl Targets {
 }
 
 /// Flat index of the last token of every sequence: where a reward model is read.
+///
+/// # Panics
+/// If a sequence is empty: it has no last token.
 pub fn last_positions<S: AsRef<[u32]>>(batch: &TokenBatch, sequences: &[S]) -> Vec<usize> {
     sequences
         .iter()
         .enumerate()
-        .map(|(i, s)| batch.flat_index(i, s.as_ref().len() - 1))
+        .map(|(i, s)| batch.flat_index(i, s.as_ref().len().wrapping_sub(1)))
         .collect()
 }
 

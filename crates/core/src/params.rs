@@ -22,6 +22,12 @@ pub struct NamedTensor {
     pub values: Vec<f32>,
 }
 
+impl From<NamedTensor> for (String, Vec<usize>, Vec<f32>) {
+    fn from(tensor: NamedTensor) -> Self {
+        (tensor.name, tensor.shape, tensor.values)
+    }
+}
+
 /// Tensors by name, as read from a file.
 pub type TensorMap = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 

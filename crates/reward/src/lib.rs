@@ -1,1 +1,29 @@
 //! K-wise reward modelling on ranked completions.
+//!
+//! Each completion of a prompt goes through the network once; the loss compares all pairs of their scores on the host
+//! and hands back one derivative per score.
+//!
+//! ```
+//! use rlhf_reward::{KwiseOptions, kwise_loss, pairs_from_ranking};
+//!
+//! // Four completions, ranked first, second, last and third: six pairs.
+//! let pairs = pairs_from_ranking(&[0, 1, 3, 2]);
+//! let found = kwise_loss(&[1.2, 0.7, -0.1, 0.4], &pairs, 0.0, &KwiseOptions::default());
+//! assert!((found.loss - 0.414286).abs() < 1e-6);
+//! assert!(found.grad.iter().sum::<f64>().abs() < 1e-12);
+//! ```
+
+mod config;
+mod loss;
+mod metrics;
+mod normalise;
+
+pub use config::{KwiseConfig, Margin, RewardConfig};
+pub use loss::{
+    KwiseLoss, KwiseOptions, PairDivisor, best_of_n_loss, kwise_loss, mean_loss, pairs_from_ranking, sigmoid,
+};
+pub use metrics::{
+    Bucket, CalibrationBin, ScoredPair, accuracy_by_confidence, accuracy_by_labeler, accuracy_by_length,
+    calibration_curve, calibration_error, pair_accuracy,
+};
+pub use normalise::{Normalisation, ScoreMap};

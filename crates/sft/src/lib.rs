@@ -1,1 +1,14 @@
-//! Language-model training on text (pretraining) and on demonstrations (SFT).
+//! Next-token training: pretraining on text and supervised fine-tuning on demonstrations (InstructGPT step 1).
+//!
+//! One loop serves both: [`train`] minimises the mean negative log-probability of the supervised tokens of each optimiser
+//! batch. What differs, which tokens are supervised and how the rate falls, is in the data and in [`LmTrainConfig`].
+
+mod config;
+mod error;
+mod evaluate;
+mod train;
+
+pub use config::{LmTrainConfig, Selection};
+pub use error::{Error, Result};
+pub use evaluate::{Evaluation, evaluate};
+pub use train::{Dataset, LmReport, Observer, train};

@@ -1,0 +1,448 @@
+//! Settings of the PPO stage.
+
+use rlhf_core::config::ConfigErrors;
+use rlhf_core::{AdamWConfig, LrSchedule, ScheduleKind};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::kl::{KlController, KlEstimator};
+use crate::loss::Reduction;
+use crate::ptx::PtxUnit;
+use crate::reward::{MissingEos, Terminal};
+
+/// Settings of PPO and PPO-ptx.
+///
+/// Defaults follow InstructGPT (arXiv 2203.02155, appendix C) where it says something, then N+ (arXiv 2403.17031).
+///
+/// An update is one rollout of `batch_size` episodes and the optimiser steps taken on it; an episode is one response; a
+/// step is one optimiser step. Policy and value function are separate networks with separate optimisers, so there is
+/// no coefficient between their losses: the learning rates say how fast each of them moves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PpoConfig {
+    /// Episodes of the whole run, rounded down to whole updates. InstructGPT: 256,000.
+    pub episodes: usize,
+    /// Episodes of one update. InstructGPT, N+: 512.
+    pub batch_size: usize,
+    /// Optimiser steps in one pass over the episodes of an update; divides `batch_size`. InstructGPT: 8 of 64 episodes.
+    pub n_minibatches: usize,
+    /// Most tokens in one forward and backward pass. Bounds memory and changes no result.
+    pub microbatch_tokens: usize,
+    /// Passes over the episodes of an update. InstructGPT: 1; Stiennon, N+: 4.
+    pub ppo_epochs: usize,
+    /// Longest response, in tokens, the end-of-sequence token included. N+: 53; InstructGPT: up to 1,000.
+    pub max_new_tokens: usize,
+    /// Divides logits when sampling, when scoring under the reference and when updating. InstructGPT: 1; N+: 0.7.
+    pub temperature: f64,
+    /// Discount per token. All of the papers: 1.
+    pub gamma: f64,
+    /// Weight of longer advantage estimates. Ziegler, Stiennon, N+: 0.95.
+    pub gae_lambda: f64,
+    /// Range of the probability ratio around 1. InstructGPT: 0.2.
+    pub cliprange: f64,
+    /// Range of a value around that of the rollout, in units of the score. Ziegler, N+: 0.2.
+    pub cliprange_value: ValueClip,
+    /// How tokens are weighed in the policy loss and in the value loss. OpenAI's code, N+: `token_mean`.
+    pub reduction: Reduction,
+    /// Learning rate of the policy; its steps are updates. N+: peak 3e-6; InstructGPT: constant after a warm-up of 10
+    /// updates that starts at a tenth.
+    pub lr: LrSchedule,
+    /// Learning rate of the value function; its steps are updates. InstructGPT: peak 9e-6.
+    pub value_lr: LrSchedule,
+    /// Optimiser of both networks. InstructGPT: beta 0.9 and 0.95; N+: eps 1e-5.
+    pub adam: AdamWConfig,
+    /// Bound on the Euclidean norm of the gradient of each network, per step. Usual value: 1.
+    pub max_grad_norm: f64,
+    /// Penalty on leaving the reference policy.
+    pub kl: KlConfig,
+    /// Scaling of the rewards before advantages are computed. Ziegler: `rollout`; N+: `off`.
+    pub whiten_rewards: RewardWhitening,
+    /// Group over which advantages are brought to mean 0 and variance 1. N+: `minibatch`; here: `rollout`, which
+    /// does not depend on how the update is cut.
+    pub whiten_advantages: AdvantageWhitening,
+    /// What happens to the score of a response without an end-of-sequence token. OpenAI's code, N+: replaced by -1.
+    pub missing_eos: MissingEos,
+    /// Scores are clipped to plus or minus this before anything else. The papers: off; DeepSpeed-Chat: 5.
+    pub score_clip: Option<f64>,
+    /// Step that receives the score. OpenRLHF, verl: `last_token`; N+, TRL: `first_pad`.
+    pub terminal: Terminal,
+    /// Pretraining mix.
+    pub ptx: PtxConfig,
+    /// Averaged copy of the policy, which is what the stage delivers.
+    pub ema: EmaConfig,
+    /// An update takes no further passes once the mean approximate KL (k3, nats per token) of one exceeds this.
+    pub target_kl: Option<f64>,
+    /// Where the value function starts. InstructGPT, Stiennon, N+: `reward_model`; Ziegler: `zero_head`.
+    pub value_init: ValueInit,
+    /// Updates between checkpoints; 0 keeps the last one only.
+    pub checkpoint_every: usize,
+    /// Updates between lines in the log; metrics are written at every update all the same.
+    pub log_every: usize,
+    /// Updates between samples that are written out for reading; 0 writes none.
+    pub sample_every: usize,
+    /// Responses written out each time.
+    pub samples: usize,
+    /// Updates in a row with a mean KL below 0 after which the run stops, since sampling and scoring then disagree.
+    pub abort_negative_kl_iterations: usize,
+}
+
+/// Penalty on leaving the reference policy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct KlConfig {
+    /// Weight of the per-token penalty, in reward per nat; the first value of an adaptive controller. Stiennon, N+: 0.05;
+    /// InstructGPT: 0.02; Ziegler: 0.15.
+    pub coef: f64,
+    /// What is penalised. The papers: `k1`.
+    pub estimator: KlEstimator,
+    /// Whether the weight moves. Stiennon, InstructGPT, N+: `fixed`.
+    pub controller: ControllerConfig,
+}
+
+/// Whether the weight of the KL penalty moves.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ControllerConfig {
+    /// It does not.
+    #[default]
+    Fixed,
+    /// It steers towards a divergence (Ziegler: target 6, horizon 10,000).
+    Adaptive {
+        /// Nats per response.
+        target: f64,
+        /// Episodes over which a relative error of 1 would double the weight.
+        horizon: f64,
+    },
+}
+
+/// Range that a value may move away from the one of the rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ValueClip {
+    /// Any distance: the loss is the squared error.
+    Off,
+    /// At most this far, in units of the score.
+    Range(f64),
+}
+
+/// Scaling of the rewards of a rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RewardWhitening {
+    /// None.
+    #[default]
+    Off,
+    /// To variance 1 over the rollout, keeping the mean.
+    Rollout,
+}
+
+/// Group over which advantages are brought to mean 0 and variance 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AdvantageWhitening {
+    /// All tokens of the rollout, once (OpenRLHF, verl).
+    #[default]
+    Rollout,
+    /// The tokens of each minibatch (OpenAI's code, N+).
+    Minibatch,
+    /// None: advantages stay in units of the score.
+    Off,
+}
+
+/// Pretraining mix of PPO-ptx (InstructGPT, section 3.5).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PtxConfig {
+    /// Weight of the pretraining loss beside the PPO loss; 0 is plain PPO. InstructGPT: 27.8, see `unit`. At the sizes
+    /// trained here 1 is a start; `ptx/grad_ratio` shows how loud it is.
+    pub coef: f64,
+    /// What `coef` multiplies.
+    pub unit: PtxUnit,
+    /// Pretraining sequences per episode; may be a fraction. InstructGPT: 8.
+    pub examples_per_episode: f64,
+    /// When given, `coef` is set anew at each step, so that the pretraining gradient has this many times the norm of
+    /// the PPO gradient.
+    pub target_grad_ratio: Option<f64>,
+}
+
+/// Exponential moving average of the weights of the policy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct EmaConfig {
+    /// Share of the old average that each update of it keeps. InstructGPT: 0.992.
+    pub decay: f64,
+    /// How often the average is updated. InstructGPT does not say; here: `iteration`.
+    pub per: EmaPer,
+}
+
+/// How often the average is updated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EmaPer {
+    /// After each optimiser step.
+    Step,
+    /// After each update.
+    #[default]
+    Iteration,
+    /// Never: the stage delivers the last policy.
+    Off,
+}
+
+/// Where the value function starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ValueInit {
+    /// A copy of the reward model, its head included.
+    #[default]
+    RewardModel,
+    /// A copy of the policy with a head of zeros.
+    ZeroHead,
+}
+
+impl Default for PpoConfig {
+    fn default() -> Self {
+        let schedule = |peak_lr| LrSchedule {
+            peak_lr,
+            kind: ScheduleKind::Constant,
+            final_fraction: 1.0,
+            warmup_steps: 10,
+            warmup_start_fraction: 0.1,
+        };
+        Self {
+            episodes: 256_000,
+            batch_size: 512,
+            n_minibatches: 8,
+            microbatch_tokens: 8192,
+            ppo_epochs: 1,
+            max_new_tokens: 53,
+            temperature: 1.0,
+            gamma: 1.0,
+            gae_lambda: 0.95,
+            cliprange: 0.2,
+            cliprange_value: ValueClip::Range(0.2),
+            reduction: Reduction::TokenMean,
+            lr: schedule(3e-6),
+            value_lr: schedule(9e-6),
+            adam: AdamWConfig::default(),
+            max_grad_norm: 1.0,
+            kl: KlConfig::default(),
+            whiten_rewards: RewardWhitening::Off,
+            whiten_advantages: AdvantageWhitening::Rollout,
+            missing_eos: MissingEos::default(),
+            score_clip: None,
+            terminal: Terminal::LastToken,
+            ptx: PtxConfig::default(),
+            ema: EmaConfig::default(),
+            target_kl: None,
+            value_init: ValueInit::RewardModel,
+            checkpoint_every: 50,
+            log_every: 1,
+            sample_every: 10,
+            samples: 4,
+            abort_negative_kl_iterations: 10,
+        }
+    }
+}
+
+impl Default for KlConfig {
+    fn default() -> Self {
+        Self {
+            coef: 0.05,
+            estimator: KlEstimator::K1,
+            controller: ControllerConfig::Fixed,
+        }
+    }
+}
+
+impl Default for PtxConfig {
+    fn default() -> Self {
+        Self {
+            coef: 1.0,
+            unit: PtxUnit::TokenMean,
+            examples_per_episode: 8.0,
+            target_grad_ratio: None,
+        }
+    }
+}
+
+impl Default for EmaConfig {
+    fn default() -> Self {
+        Self {
+            decay: 0.992,
+            per: EmaPer::Iteration,
+        }
+    }
+}
+
+impl ValueClip {
+    /// The range, or `None` when values move freely.
+    pub fn range(self) -> Option<f64> {
+        match self {
+            Self::Off => None,
+            Self::Range(range) => Some(range),
+        }
+    }
+}
+
+impl KlConfig {
+    /// The controller at the start of a run.
+    pub fn controller(&self) -> KlController {
+        match self.controller {
+            ControllerConfig::Fixed => KlController::Fixed { coef: self.coef },
+            ControllerConfig::Adaptive { target, horizon } => KlController::Adaptive {
+                coef: self.coef,
+                target,
+                horizon,
+            },
+        }
+    }
+}
+
+impl PtxConfig {
+    /// Whether there is a pretraining term at all.
+    pub fn is_on(&self) -> bool {
+        self.coef > 0.0 || self.target_grad_ratio.is_some()
+    }
+}
+
+impl PpoConfig {
+    /// Episodes of one optimiser step.
+    pub fn minibatch_size(&self) -> usize {
+        self.batch_size / self.n_minibatches
+    }
+
+    /// Rollouts of the whole run.
+    pub fn updates(&self) -> usize {
+        self.episodes / self.batch_size
+    }
+
+    /// Optimiser steps of the whole run, unless `target_kl` cuts updates short.
+    pub fn steps(&self) -> usize {
+        self.updates() * self.ppo_epochs * self.n_minibatches
+    }
+
+    /// Pretraining sequences of one optimiser step; 0 without a pretraining term.
+    pub fn ptx_examples_per_minibatch(&self) -> usize {
+        if self.ptx.is_on() {
+            (self.ptx.examples_per_episode * self.minibatch_size() as f64).round() as usize
+        } else {
+            0
+        }
+    }
+
+    /// What is wrong with these settings; paths are relative to this struct.
+    pub fn validate(&self) -> ConfigErrors {
+        let mut errors = ConfigErrors::new();
+        self.check_sizes(&mut errors);
+        self.check_losses(&mut errors);
+        self.check_rewards(&mut errors);
+        self.check_ptx(&mut errors);
+        errors.nest("lr", self.lr.validate());
+        errors.nest("value_lr", self.value_lr.validate());
+        for (field, message) in self.adam.faults() {
+            errors.push(format!("adam.{field}"), message);
+        }
+        errors
+    }
+
+    fn check_sizes(&self, errors: &mut ConfigErrors) {
+        for (path, value) in [
+            ("batch_size", self.batch_size),
+            ("n_minibatches", self.n_minibatches),
+            ("microbatch_tokens", self.microbatch_tokens),
+            ("ppo_epochs", self.ppo_epochs),
+            ("max_new_tokens", self.max_new_tokens),
+            ("log_every", self.log_every),
+            ("abort_negative_kl_iterations", self.abort_negative_kl_iterations),
+        ] {
+            errors.check(value > 0, path, || "expected at least 1, found 0".to_owned());
+        }
+        errors.check(
+            self.n_minibatches == 0 || self.batch_size.is_multiple_of(self.n_minibatches),
+            "n_minibatches",
+            || format!("{} does not divide batch_size {}", self.n_minibatches, self.batch_size),
+        );
+        errors.check(self.episodes >= self.batch_size, "episodes", || {
+            format!("{} is less than one batch_size of {}", self.episodes, self.batch_size)
+        });
+    }
+
+    fn check_losses(&self, errors: &mut ConfigErrors) {
+        for (path, value) in [("gamma", self.gamma), ("gae_lambda", self.gae_lambda)] {
+            errors.check((0.0..=1.0).contains(&value), path, || {
+                format!("expected 0 to 1, found {value}")
+            });
+        }
+        check_positive(errors, "temperature", Some(self.temperature));
+        check_positive(errors, "cliprange_value", self.cliprange_value.range());
+        check_positive(errors, "max_grad_norm", Some(self.max_grad_norm));
+        check_positive(errors, "target_kl", self.target_kl);
+        errors.check(self.cliprange > 0.0 && self.cliprange < 1.0, "cliprange", || {
+            format!("expected more than 0 and less than 1, found {}", self.cliprange)
+        });
+        errors.check((0.0..1.0).contains(&self.ema.decay), "ema.decay", || {
+            format!("expected at least 0 and less than 1, found {}", self.ema.decay)
+        });
+    }
+
+    fn check_rewards(&self, errors: &mut ConfigErrors) {
+        check_not_negative(errors, "kl.coef", self.kl.coef);
+        if let ControllerConfig::Adaptive { target, horizon } = self.kl.controller {
+            check_positive(errors, "kl.controller.adaptive.target", Some(target));
+            let batch = self.batch_size as f64;
+            errors.check(
+                horizon.is_finite() && horizon >= batch,
+                "kl.controller.adaptive.horizon",
+                || format!("expected at least batch_size {batch}, found {horizon}"),
+            );
+        }
+        check_positive(errors, "score_clip", self.score_clip);
+        match self.missing_eos {
+            MissingEos::None => {}
+            MissingEos::Subtract { penalty } => check_not_negative(errors, "missing_eos.subtract.penalty", penalty),
+            MissingEos::Replace { score } => errors.check(score.is_finite(), "missing_eos.replace.score", || {
+                format!("expected a finite number, found {score}")
+            }),
+        }
+        errors.check(
+            self.whiten_rewards == RewardWhitening::Off || self.batch_size >= 8,
+            "whiten_rewards",
+            || format!("needs a batch_size of at least 8, found {}", self.batch_size),
+        );
+    }
+
+    fn check_ptx(&self, errors: &mut ConfigErrors) {
+        check_not_negative(errors, "ptx.coef", self.ptx.coef);
+        check_positive(errors, "ptx.target_grad_ratio", self.ptx.target_grad_ratio);
+        let examples = self.ptx.examples_per_episode;
+        check_not_negative(errors, "ptx.examples_per_episode", examples);
+        if self.ptx.is_on() && self.n_minibatches > 0 && examples.is_finite() {
+            errors.check(
+                self.ptx_examples_per_minibatch() > 0,
+                "ptx.examples_per_episode",
+                || {
+                    let episodes = self.minibatch_size();
+                    format!("{examples} for each of the {episodes} episodes of a step makes no example")
+                },
+            );
+        }
+    }
+}
+
+fn check_positive(errors: &mut ConfigErrors, path: &str, value: Option<f64>) {
+    if let Some(value) = value {
+        errors.check(value.is_finite() && value > 0.0, path, || {
+            format!("expected a finite number above 0, found {value}")
+        });
+    }
+}
+
+fn check_not_negative(errors: &mut ConfigErrors, path: &str, value: f64) {
+    errors.check(value.is_finite() && value >= 0.0, path, || {
+        format!("expected a finite number of at least 0, found {value}")
+    });
+}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

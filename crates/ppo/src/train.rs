@@ -1,0 +1,385 @@
+//! The loop.
+
+use std::time::Instant;
+
+use burn::module::Module;
+use rlhf_core::stage::{StageContext, load_module, load_trained, save_module, save_trained};
+use rlhf_core::{AdamW, GradientBuffer, ema_update, permutation, rng};
+use rlhf_data::{TokenSequence, shuffled_order};
+use rlhf_model::{CausalLm, ScalarModel};
+use serde::{Deserialize, Serialize};
+
+use crate::config::{AdvantageWhitening, EmaPer, PpoConfig, ValueInit};
+use crate::error::{Error, Result};
+use crate::invariants::{check_first_ratio, check_kl_sign, check_rollout};
+use crate::kl::KlController;
+use crate::metrics::{OBJECTIVE_KL, OBJECTIVE_SCORES, StepMeans, rollout_metrics};
+use crate::ptx::GradientPair;
+use crate::rollout::{Episode, RolloutModels, RolloutRequest, collect_rollout, whiten_episodes};
+use crate::step::{policy_gradients, ptx_gradients, value_gradients};
+
+/// The networks PPO starts from, on the plain device.
+#[derive(Debug, Clone)]
+pub struct PpoModels {
+    /// The SFT model: both the policy's start and the frozen reference.
+    pub sft: CausalLm,
+    /// The reward model, calibrated so that demonstrations average 0.
+    pub reward: ScalarModel,
+}
+
+/// What PPO learns from.
+#[derive(Debug, Clone, Copy)]
+pub struct PpoData<'a> {
+    /// Token ids of the prompts, the assistant's turn opened.
+    pub prompts: &'a [Vec<u32>],
+    /// Pretraining sequences for PPO-ptx; may be empty when `ptx.coef` is 0.
+    pub pretraining: &'a [TokenSequence],
+    /// Token that ends a response.
+    pub eos_token_id: u32,
+}
+
+/// Somebody who reads along.
+pub trait Observer {
+    /// Called with the episodes of every `sample_every`-th rollout.
+    ///
+    /// # Errors
+    /// Whatever went wrong, in words.
+    fn sampled(&mut self, update: u64, episodes: &[Episode]) -> Result<(), String>;
+}
+
+/// What PPO ends with.
+#[derive(Debug, Clone)]
+pub struct PpoOutcome {
+    /// The policy after the last step.
+    pub policy: CausalLm,
+    /// Its exponential moving average, if there is one.
+    pub ema: Option<CausalLm>,
+    /// The value network.
+    pub value: ScalarModel,
+    /// How it went.
+    pub report: PpoReport,
+}
+
+/// How training went.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PpoReport {
+    /// Rollouts.
+    pub updates: u64,
+    /// Optimiser steps.
+    pub steps: u64,
+    /// Mean score of the first rollout.
+    pub first_score: f64,
+    /// Mean score of the last rollout.
+    pub last_score: f64,
+    /// Mean KL of the last rollout, in nats per response.
+    pub last_kl: f64,
+}
+
+/// Optimises the SFT model against the reward model.
+///
+/// Continues from the newest checkpoint of the same configuration, and then ends with the same bytes as a run that was
+/// never interrupted.
+///
+/// # Errors
+/// No data, a broken invariant, a loss that is not finite, an interruption, or a file that cannot be written.
+pub fn train(
+    models: PpoModels,
+    data: PpoData<'_>,
+    config: &PpoConfig,
+    context: &StageContext<'_>,
+    observer: &mut dyn Observer,
+) -> Result<PpoOutcome> {
+    if data.prompts.is_empty() {
+        return Err(Error::NoData { what: "prompts" });
+    }
+    if config.ptx_examples_per_minibatch() > 0 && data.pretraining.is_empty() {
+        return Err(Error::NoData { what: "pretraining sequences" });
+    }
+    let mut run = Run::start(models, data, config, context)?;
+    let total = config.updates() as u64;
+    while run.state.update < total {
+        run.update(observer)?;
+        let done = run.state.update;
+        let stopping = context.stop.requested() && done < total;
+        let due = config.checkpoint_every > 0 && done.is_multiple_of(config.checkpoint_every as u64);
+        if stopping || due || done == total {
+            run.save()?;
+        }
+        if stopping {
+            return Err(Error::Interrupted { update: done });
+        }
+    }
+    Ok(run.finish())
+}
+
+/// What a checkpoint holds beside weights and moments.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct State {
+    update: u64,
+    step: u64,
+    controller: KlController,
+    negative_kl: usize,
+    report: PpoReport,
+}
+
+struct Run<'a> {
+    data: PpoData<'a>,
+    config: &'a PpoConfig,
+    context: &'a StageContext<'a>,
+    reference: CausalLm,
+    reward: ScalarModel,
+    policy: CausalLm,
+    policy_optimizer: AdamW,
+    value: ScalarModel,
+    value_optimizer: AdamW,
+    ema: Option<CausalLm>,
+    state: State,
+}
+
+impl<'a> Run<'a> {
+    fn start(
+        models: PpoModels,
+        data: PpoData<'a>,
+        config: &'a PpoConfig,
+        context: &'a StageContext<'a>,
+    ) -> Result<Self> {
+        let value = match config.value_init {
+            ValueInit::RewardModel => models.reward.clone(),
+            ValueInit::ZeroHead => ScalarModel::zero_head(models.sft.transformer.clone(), &context.device),
+        };
+        let mut run = Self {
+            data,
+            config,
+            context,
+            policy: models.sft.clone().train(),
+            policy_optimizer: AdamW::new(config.adam.clone()),
+            value: value.train(),
+            value_optimizer: AdamW::new(config.adam.clone()),
+            ema: (config.ema.per != EmaPer::Off).then(|| models.sft.clone()),
+            reference: models.sft,
+            reward: models.reward,
+            state: State {
+                update: 0,
+                step: 0,
+                controller: config.kl.controller(),
+                negative_kl: 0,
+                report: PpoReport { updates: 0, steps: 0, first_score: 0.0, last_score: 0.0, last_kl: 0.0 },
+            },
+        };
+        if let Some(checkpoint) = context.resume()? {
+            let adam = || config.adam.clone();
+            (run.policy, run.policy_optimizer) = load_trained(&checkpoint, "policy", run.policy, adam())?;
+            (run.value, run.value_optimizer) = load_trained(&checkpoint, "value", run.value, adam())?;
+            run.ema = run.ema.map(|ema| load_module(&checkpoint, "ema", ema)).transpose()?;
+            run.state = checkpoint.json("state")?;
+        }
+        Ok(run)
+    }
+
+    /// One rollout and the optimiser steps taken on it.
+    fn update(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        let started = Instant::now();
+        let update = self.state.update;
+        let kl_coef = self.state.controller.coef();
+        let episodes = self.rollout(kl_coef)?;
+        check_rollout(update, self.state.step == 0, kl_coef, &episodes, self.config)?;
+        let rollout_seconds = started.elapsed().as_secs_f64();
+
+        let mut means = StepMeans::default();
+        for epoch in 0..self.config.ppo_epochs {
+            let mut rng = rng(self.context.seed, "ppo.minibatch", &[update, epoch as u64]);
+            let order = permutation(episodes.len(), &mut rng);
+            let mut epoch_kl = 0.0;
+            for (index, rows) in order.chunks(self.config.minibatch_size()).enumerate() {
+                let minibatch: Vec<Episode> = rows.iter().map(|&row| episodes[row].clone()).collect();
+                let is_first = epoch == 0 && index == 0;
+                epoch_kl += self.step(minibatch, is_first, &mut means)? / self.config.n_minibatches as f64;
+            }
+            if self.config.target_kl.is_some_and(|target| epoch_kl > target) {
+                break;
+            }
+        }
+        if self.config.ema.per == EmaPer::Iteration {
+            self.average();
+        }
+        self.close(update, &episodes, &means, rollout_seconds, started.elapsed().as_secs_f64(), observer)
+    }
+
+    fn rollout(&self, kl_coef: f64) -> Result<Vec<Episode>> {
+        let chosen = self.chosen_prompts();
+        let (policy, value) = (self.policy.valid(), self.value.valid());
+        let models = RolloutModels {
+            policy: &policy,
+            reference: &self.reference,
+            value: &value,
+            reward: &self.reward,
+        };
+        let request = RolloutRequest {
+            prompts: self.data.prompts,
+            chosen: &chosen,
+            eos_token_id: self.data.eos_token_id,
+            seed: self.context.seed,
+            first_stream: self.state.update * self.config.batch_size as u64,
+            kl_coef,
+        };
+        collect_rollout(&models, &request, self.config)
+    }
+
+    /// Prompts of the current update: consecutive places of a list that is shuffled anew at each pass.
+    fn chosen_prompts(&self) -> Vec<usize> {
+        let first = self.state.update * self.config.batch_size as u64;
+        cyclic_order(self.data.prompts.len(), self.context.seed, first, self.config.batch_size)
+    }
+
+    /// One optimiser step of each network; returns the approximate KL (k3) between sampler and policy before it.
+    fn step(&mut self, mut minibatch: Vec<Episode>, is_first: bool, means: &mut StepMeans) -> Result<f64> {
+        if self.config.whiten_advantages == AdvantageWhitening::Minibatch {
+            whiten_episodes(&mut minibatch);
+        }
+        let (mut gradients, stats, ratio_error) = policy_gradients(&self.policy, &minibatch, self.config);
+        if is_first {
+            check_first_ratio(self.state.update, ratio_error)?;
+            means.add("policy/first_ratio_error", ratio_error);
+        }
+        self.add_pretraining(&mut gradients, means);
+        let norm = self.clip(&mut gradients, "policy", stats.loss)?;
+        means.add_policy(&stats, norm);
+        let (mut value_grads, value_stats) = value_gradients(&self.value, &minibatch, self.config);
+        let value_norm = self.clip(&mut value_grads, "value", value_stats.loss)?;
+        means.add_value(&value_stats, value_norm);
+
+        let (update, updates) = (self.state.update, self.config.updates() as u64);
+        let lr = self.config.lr.lr_at(update, updates);
+        let value_lr = self.config.value_lr.lr_at(update, updates);
+        self.policy = self.policy_optimizer.step(self.policy.clone(), gradients, lr);
+        self.value = self.value_optimizer.step(self.value.clone(), value_grads, value_lr);
+        self.state.step += 1;
+        if self.config.ema.per == EmaPer::Step {
+            self.average();
+        }
+        Ok(stats.approx_kl_k3)
+    }
+
+    /// Adds the pretraining gradient into the same buffer (InstructGPT, appendix C.4).
+    fn add_pretraining(&self, gradients: &mut GradientBuffer, means: &mut StepMeans) {
+        let count = self.config.ptx_examples_per_minibatch();
+        if count == 0 {
+            return;
+        }
+        let first = self.state.step * count as u64;
+        let rows = cyclic_order(self.data.pretraining.len(), self.context.seed ^ PTX_ORDER, first, count);
+        let sequences: Vec<&TokenSequence> = rows.iter().map(|&row| &self.data.pretraining[row]).collect();
+        let ptx = &self.config.ptx;
+        let (ptx_grads, loss) = ptx_gradients(&self.policy, &sequences, ptx.unit, self.config.microbatch_tokens);
+        let pair = GradientPair {
+            ppo_norm: gradients.norm(),
+            ptx_norm: ptx_grads.norm(),
+            dot: gradients.dot(&ptx_grads),
+        };
+        let coef = ptx.target_grad_ratio.map_or(ptx.coef, |target| pair.coef_for_ratio(target));
+        means.add("loss/ptx", loss);
+        means.add("ptx/coef", coef);
+        for (name, value) in [("ptx/grad_ratio", pair.ratio(coef)), ("ptx/grad_cosine", pair.cosine())] {
+            if let Some(value) = value {
+                means.add(name, value);
+            }
+        }
+        gradients.add_scaled(ptx_grads, coef);
+    }
+
+    fn clip(&self, gradients: &mut GradientBuffer, network: &'static str, loss: f64) -> Result<f64> {
+        let grad_norm = gradients.clip_norm(self.config.max_grad_norm);
+        if loss.is_finite() && grad_norm.is_finite() {
+            return Ok(grad_norm);
+        }
+        let (update, step) = (self.state.update, self.state.step);
+        Err(Error::NonFinite { network, loss, grad_norm, update, step })
+    }
+
+    fn average(&mut self) {
+        let decay = self.config.ema.decay;
+        self.ema = self.ema.take().map(|ema| ema_update(ema, &self.policy, decay));
+    }
+
+    /// Controller, metrics, samples: what ends an update.
+    fn close(
+        &mut self,
+        update: u64,
+        episodes: &[Episode],
+        means: &StepMeans,
+        rollout_seconds: f64,
+        seconds: f64,
+        observer: &mut dyn Observer,
+    ) -> Result<()> {
+        let mut metrics = rollout_metrics(episodes, self.state.controller.coef(), self.config);
+        metrics.extend(means.means());
+        let get = |name: &str| metrics.iter().find(|(n, _)| *n == name).map_or(0.0, |&(_, v)| v);
+        let (kl, score, clipfrac) = (get(OBJECTIVE_KL), get(OBJECTIVE_SCORES), get("policy/clipfrac"));
+        let tokens: usize = episodes.iter().map(|e| e.sequence.len()).sum();
+        let updates = self.config.updates() as u64;
+        metrics.extend([
+            ("lr", self.config.lr.lr_at(update, updates)),
+            ("episode", ((update + 1) * self.config.batch_size as u64) as f64),
+            ("time/rollout_s", rollout_seconds),
+            ("time/update_s", seconds),
+            ("time/tokens_per_s", tokens as f64 / seconds),
+        ]);
+        self.state.update = update + 1;
+        self.context.log(self.state.update, &metrics)?;
+        let message = format!("score {score:+.3}  kl {kl:.2}");
+        self.context.progress.report(self.state.update, updates, &message);
+        if update.is_multiple_of(self.config.log_every as u64) {
+            tracing::debug!(update, score, kl, clipfrac, "ppo update");
+        }
+        if self.config.sample_every > 0 && update.is_multiple_of(self.config.sample_every as u64) {
+            let shown = &episodes[..self.config.samples.min(episodes.len())];
+            observer.sampled(update, shown).map_err(|message| Error::Observer { message })?;
+        }
+        let report = &mut self.state.report;
+        if update == 0 {
+            report.first_score = score;
+        }
+        (report.last_score, report.last_kl) = (score, kl);
+        (report.updates, report.steps) = (self.state.update, self.state.step);
+        self.state.controller.update(kl, episodes.len());
+        check_kl_sign(update, kl, &mut self.state.negative_kl, self.config.abort_negative_kl_iterations)
+    }
+
+    fn save(&self) -> Result<()> {
+        self.context.checkpoint(self.state.update, |writer| {
+            save_trained(writer, "policy", &self.policy, &self.policy_optimizer)?;
+            save_trained(writer, "value", &self.value, &self.value_optimizer)?;
+            if let Some(ema) = &self.ema {
+                save_module(writer, "ema", ema)?;
+            }
+            writer.add_json("state", &self.state)
+        })?;
+        Ok(())
+    }
+
+    fn finish(self) -> PpoOutcome {
+        PpoOutcome {
+            policy: self.policy.valid(),
+            ema: self.ema,
+            value: self.value.valid(),
+            report: self.state.report,
+        }
+    }
+}
+
+/// Keeps the order of pretraining sequences apart from that of prompts.
+const PTX_ORDER: u64 = 0x7074_785f_6f72_6465;
+
+/// `count` places, from the `first` on, of an endless list that shuffles `n` rows anew at each pass.
+fn cyclic_order(n: usize, seed: u64, first: u64, count: usize) -> Vec<usize> {
+    let mut out = Vec::with_capacity(count);
+    let mut pass = (u64::MAX, Vec::new());
+    for place in first..first + count as u64 {
+        let epoch = place / n as u64;
+        if pass.0 != epoch {
+            pass = (epoch, shuffled_order(n, seed, epoch));
+        }
+        out.push(pass.1[(place % n as u64) as usize]);
+    }
+    out
+}

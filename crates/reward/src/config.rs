@@ -1,0 +1,250 @@
+//! Settings of the reward stage.
+
+use rlhf_core::config::ConfigErrors;
+use rlhf_core::{AdamWConfig, LrSchedule};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::loss::{KwiseOptions, PairDivisor};
+use crate::normalise::Normalisation;
+
+/// Settings of reward-model training.
+///
+/// Defaults follow InstructGPT (arXiv 2203.02155, appendix C). There is no dropout: scores of training and of use are
+/// computed by the same function.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RewardConfig {
+    /// Passes over the prompts. InstructGPT: 1; more clearly overfit there.
+    pub epochs: usize,
+    /// Prompts of one optimiser step, each with all of its completions. InstructGPT: 64.
+    pub batch_prompts: usize,
+    /// Most tokens in one forward and backward pass. Bounds memory and changes no result.
+    pub microbatch_tokens: usize,
+    /// Learning rate; its steps are optimiser steps. InstructGPT: peak 9e-6, cosine to a tenth, no warm-up.
+    pub lr: LrSchedule,
+    /// Optimiser. InstructGPT: beta 0.9 and 0.95; N+: eps 1e-5.
+    pub adam: AdamWConfig,
+    /// Bound on the Euclidean norm of the gradient, per step. Usual value: 1.
+    pub max_grad_norm: f64,
+    /// The loss of one prompt.
+    pub loss: KwiseConfig,
+    /// Models trained, with their own head and data order; the one with the lowest validation loss is kept.
+    /// Stiennon: 3 to 10.
+    pub n_seeds: usize,
+    /// What is done to the scores after training, so that demonstrations have mean 0.
+    pub normalise: Normalisation,
+    /// Optimiser steps between checkpoints; 0 keeps the last one only.
+    pub checkpoint_every: usize,
+    /// Optimiser steps between validations; 0 validates at the end only.
+    pub eval_every: usize,
+    /// Optimiser steps between lines in the log; metrics are written at every step all the same.
+    pub log_every: usize,
+    /// Bins of the calibration curve in the report.
+    pub calibration_bins: usize,
+    /// Edges, in tokens, between the buckets of accuracy by how much longer the preferred completion is; rising.
+    pub length_edges: Vec<f64>,
+    /// Edges between the buckets of accuracy by the labeler's confidence; rising.
+    pub confidence_edges: Vec<f64>,
+}
+
+/// The loss of one prompt: `-ln sigmoid(r_w - r_l - margin)` over pairs, ties left out, and what is added to it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct KwiseConfig {
+    /// By how much the score of the better completion should exceed the other's. Llama 2: from the data; here: `off`.
+    pub margin: Margin,
+    /// Share of the weight of a pair that goes to the opposite outcome, 0 to less than 0.5. Here: 0.
+    pub label_smoothing: f64,
+    /// Weight of the mean over pairs of `(r_w + r_l)²`. TRL suggests 0.01; here: 0.
+    pub centering_coef: f64,
+    /// Weight of the mean over completions of `r² / 2`. Open-Assistant: 0.001; here: 0.
+    pub l2_coef: f64,
+    /// What the sum over pairs is divided by once ties are dropped; InstructGPT does not say. Without ties both are the
+    /// same.
+    pub pair_divisor: PairDivisor,
+}
+
+/// Where the margin of a pair comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Margin {
+    /// There is none.
+    #[default]
+    Off,
+    /// The comparison states it; 0 where it does not.
+    Data,
+    /// The same for all pairs, in units of the score.
+    Fixed(f64),
+}
+
+impl Default for RewardConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 1,
+            batch_prompts: 64,
+            microbatch_tokens: 8192,
+            lr: LrSchedule {
+                peak_lr: 9e-6,
+                ..LrSchedule::default()
+            },
+            adam: AdamWConfig::default(),
+            max_grad_norm: 1.0,
+            loss: KwiseConfig::default(),
+            n_seeds: 1,
+            normalise: Normalisation::Shift,
+            checkpoint_every: 100,
+            eval_every: 50,
+            log_every: 10,
+            calibration_bins: 10,
+            length_edges: vec![-16.0, -4.0, 0.0, 1.0, 5.0, 17.0],
+            confidence_edges: vec![0.5, 0.75],
+        }
+    }
+}
+
+impl KwiseConfig {
+    /// The part of the loss that is the same for all pairs.
+    pub fn options(&self) -> KwiseOptions {
+        KwiseOptions {
+            label_smoothing: self.label_smoothing,
+            centering_coef: self.centering_coef,
+            l2_coef: self.l2_coef,
+            pair_divisor: self.pair_divisor,
+        }
+    }
+}
+
+impl Margin {
+    /// The margin of a comparison that states `data`, 0 if it states none.
+    pub fn of(self, data: f64) -> f64 {
+        match self {
+            Self::Off => 0.0,
+            Self::Data => data,
+            Self::Fixed(margin) => margin,
+        }
+    }
+}
+
+impl RewardConfig {
+    /// Optimiser steps of one pass over `prompts` prompts; the last may be short.
+    pub fn steps_per_epoch(&self, prompts: usize) -> usize {
+        prompts.div_ceil(self.batch_prompts)
+    }
+
+    /// Optimiser steps of training one model.
+    pub fn steps(&self, prompts: usize) -> usize {
+        self.epochs * self.steps_per_epoch(prompts)
+    }
+
+    /// What is wrong with these settings; paths are relative to this struct.
+    pub fn validate(&self) -> ConfigErrors {
+        let mut errors = ConfigErrors::new();
+        for (path, value) in [
+            ("epochs", self.epochs),
+            ("batch_prompts", self.batch_prompts),
+            ("microbatch_tokens", self.microbatch_tokens),
+            ("n_seeds", self.n_seeds),
+            ("log_every", self.log_every),
+            ("calibration_bins", self.calibration_bins),
+        ] {
+            errors.check(value > 0, path, || "expected at least 1, found 0".to_owned());
+        }
+        let norm = self.max_grad_norm;
+        errors.check(norm.is_finite() && norm > 0.0, "max_grad_norm", || {
+            format!("expected a finite number above 0, found {norm}")
+        });
+        for (path, edges) in [
+            ("length_edges", &self.length_edges),
+            ("confidence_edges", &self.confidence_edges),
+        ] {
+            let rising = edges.iter().all(|edge| edge.is_finite()) && edges.windows(2).all(|pair| pair[0] < pair[1]);
+            errors.check(rising, path, || format!("expected rising numbers, found {edges:?}"));
+        }
+        errors.nest("loss", self.loss.validate());
+        errors.nest("lr", self.lr.validate());
+        for (field, message) in self.adam.faults() {
+            errors.push(format!("adam.{field}"), message);
+        }
+        errors
+    }
+}
+
+impl KwiseConfig {
+    fn validate(&self) -> ConfigErrors {
+        let mut errors = ConfigErrors::new();
+        let smoothing = self.label_smoothing;
+        errors.check((0.0..0.5).contains(&smoothing), "label_smoothing", || {
+            format!("expected at least 0 and less than 0.5, found {smoothing}")
+        });
+        for (path, value) in [
+            ("centering_coef", self.centering_coef),
+            ("l2_coef", self.l2_coef),
+            ("margin.fixed", self.margin.of(0.0)),
+        ] {
+            errors.check(value.is_finite() && value >= 0.0, path, || {
+                format!("expected a finite number of at least 0, found {value}")
+            });
+        }
+        errors
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(change: impl FnOnce(&mut RewardConfig)) -> Vec<String> {
+        let mut config = RewardConfig::default();
+        change(&mut config);
+        config.validate().iter().map(|error| error.path.clone()).collect()
+    }
+
+    #[test]
+    fn the_defaults_are_valid_and_survive_a_round_trip() {
+        let config = RewardConfig::default();
+        assert!(config.validate().is_empty(), "{}", config.validate());
+        let text = serde_json::to_string(&config).unwrap();
+        assert_eq!(serde_json::from_str::<RewardConfig>(&text).unwrap(), config);
+        assert!(serde_json::from_str::<RewardConfig>(r#"{"batch_size": 64}"#).is_err());
+    }
+
+    #[test]
+    fn each_range_is_checked_under_its_own_path() {
+        let check = |expected: &str, change: fn(&mut RewardConfig)| assert_eq!(faults(change), [expected]);
+        check("epochs", |c| c.epochs = 0);
+        check("batch_prompts", |c| c.batch_prompts = 0);
+        check("microbatch_tokens", |c| c.microbatch_tokens = 0);
+        check("n_seeds", |c| c.n_seeds = 0);
+        check("log_every", |c| c.log_every = 0);
+        check("calibration_bins", |c| c.calibration_bins = 0);
+        check("max_grad_norm", |c| c.max_grad_norm = f64::NAN);
+        check("length_edges", |c| c.length_edges = vec![1.0, 1.0]);
+        check("confidence_edges", |c| c.confidence_edges = vec![f64::NAN]);
+        check("loss.label_smoothing", |c| c.loss.label_smoothing = 0.5);
+        check("loss.centering_coef", |c| c.loss.centering_coef = -0.1);
+        check("loss.l2_coef", |c| c.loss.l2_coef = f64::INFINITY);
+        check("loss.margin.fixed", |c| c.loss.margin = Margin::Fixed(-1.0));
+        check("lr.peak_lr", |c| c.lr.peak_lr = f64::NAN);
+        check("adam.beta2", |c| c.adam.beta2 = 1.0);
+    }
+
+    #[test]
+    fn steps_count_the_short_batch_at_the_end() {
+        let config = RewardConfig {
+            epochs: 2,
+            batch_prompts: 64,
+            ..RewardConfig::default()
+        };
+        assert_eq!((config.steps_per_epoch(128), config.steps_per_epoch(129)), (2, 3));
+        assert_eq!(config.steps(129), 6);
+    }
+
+    #[test]
+    fn margins_are_written_as_words_or_as_a_number() {
+        let margin = |text: &str| serde_json::from_str::<Margin>(text).unwrap();
+        assert_eq!(margin(r#""off""#).of(2.0), 0.0);
+        assert_eq!(margin(r#""data""#).of(2.0), 2.0);
+        assert_eq!(margin(r#"{"fixed": 0.5}"#).of(2.0), 0.5);
+    }
+}

@@ -1,0 +1,37 @@
+//! What can go wrong while training a reward model.
+
+/// Result of this crate's functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A fault that ended training.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is nothing to train on.
+    #[error("no {what} comparisons: every row was too long or had nothing but ties")]
+    NoData {
+        /// `training` or `validation`.
+        what: &'static str,
+    },
+    /// The loss or its gradient is not a finite number.
+    #[error("loss {loss}, gradient norm {grad_norm} at step {step} on prompts {prompts:?}: lower the learning rate, or look at those prompts")]
+    NonFinite {
+        /// Optimiser step, from 0.
+        step: u64,
+        /// Mean loss of the batch, in nats.
+        loss: f64,
+        /// Norm of its gradient.
+        grad_norm: f64,
+        /// Indices of the prompts in the batch.
+        prompts: Vec<usize>,
+    },
+    /// Somebody asked the loop to stop; a checkpoint was written.
+    #[error("interrupted after step {step}; start again to continue from there")]
+    Interrupted {
+        /// Steps done.
+        step: u64,
+    },
+    /// Checkpoint or metrics.
+    #[error(transparent)]
+    Core(#[from] rlhf_core::Error),
+}

@@ -1,0 +1,60 @@
+//! Comparisons, gathered so that each completion goes through the network once.
+
+use std::collections::BTreeMap;
+
+use rlhf_data::TokenizedComparison;
+
+/// All that is known of the completions of one prompt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RankedPrompt {
+    /// Prompt and completion, one sequence per completion.
+    pub sequences: Vec<Vec<u32>>,
+    /// Tokens of the prompt.
+    pub prompt_len: usize,
+    /// What each labeler said of them.
+    pub annotations: Vec<Annotation>,
+}
+
+/// The pairs that one labeler ordered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Annotation {
+    /// Who, if known.
+    pub labeler: Option<String>,
+    /// Indices into the completions, `(better, worse)`; ties are left out.
+    pub pairs: Vec<(usize, usize)>,
+    /// How far apart the labeler saw them, in units of score; 0 if unknown.
+    pub margin: f64,
+    /// How sure the labeler was, if known.
+    pub confidence: Option<f64>,
+}
+
+impl RankedPrompt {
+    /// Tokens of all sequences.
+    pub fn tokens(&self) -> usize {
+        self.sequences.iter().map(Vec::len).sum()
+    }
+}
+
+/// Gathers comparisons of the same completions of the same prompt, in the order of their first appearance. Comparisons
+/// without a pair are left out.
+pub fn group_comparisons(comparisons: &[TokenizedComparison]) -> Vec<RankedPrompt> {
+    let mut places: BTreeMap<(&[u32], &[Vec<u32>]), usize> = BTreeMap::new();
+    let mut groups: Vec<RankedPrompt> = Vec::new();
+    for comparison in comparisons.iter().filter(|c| !c.pairs.is_empty()) {
+        let place = *places.entry((&comparison.prompt, &comparison.completions)).or_insert_with(|| {
+            groups.push(RankedPrompt {
+                sequences: comparison.completions.iter().map(|c| [comparison.prompt.as_slice(), c].concat()).collect(),
+                prompt_len: comparison.prompt.len(),
+                annotations: Vec::new(),
+            });
+            groups.len() - 1
+        });
+        groups[place].annotations.push(Annotation {
+            labeler: comparison.labeler.clone(),
+            pairs: comparison.pairs.clone(),
+            margin: comparison.margin.unwrap_or(0.0),
+            confidence: comparison.confidence,
+        });
+    }
+    groups
+}

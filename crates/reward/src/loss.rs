@@ -1,0 +1,138 @@
+//! The K-wise loss of one prompt and its exact gradient with respect to the scores.
+//!
+//! The loop scores the K completions without a graph, calls [`kwise_loss`], and then back-propagates the completions in
+//! chunks of whatever fits in memory with `sum_i grad[i] · r_i`, whose gradient is that of the loss.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Number by which the sum over the pairs of a prompt is divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PairDivisor {
+    /// The pairs that have a winner: every prompt weighs the same, whatever its ties.
+    #[default]
+    KeptPairs,
+    /// All `K (K - 1) / 2`: a prompt with ties weighs less.
+    AllPairs,
+}
+
+/// What the loss consists of beside the comparison itself; all off by default, which is InstructGPT's loss.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct KwiseOptions {
+    /// Share of the weight of each pair that goes to the opposite outcome, in 0..0.5.
+    pub label_smoothing: f64,
+    /// Weight of the mean over pairs of `(r_w + r_l)²` (TRL; 0.01).
+    pub centering_coef: f64,
+    /// Weight of the mean over completions of `r² / 2` (Open-Assistant; 0.001).
+    pub l2_coef: f64,
+    /// What the sum over pairs is divided by.
+    pub pair_divisor: PairDivisor,
+}
+
+/// A loss and its derivatives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KwiseLoss {
+    /// In nats.
+    pub loss: f64,
+    /// `d loss / d score` of each completion.
+    pub grad: Vec<f64>,
+}
+
+/// The pairs `(better, worse)` of a ranking, ties left out; rank 0 is best and any numbers in that order will do.
+pub fn pairs_from_ranking(ranking: &[u32]) -> Vec<(usize, usize)> {
+    let completions = 0..ranking.len();
+    completions
+        .clone()
+        .flat_map(|winner| completions.clone().map(move |loser| (winner, loser)))
+        .filter(|&(winner, loser)| ranking[winner] < ranking[loser])
+        .collect()
+}
+
+/// The loss of one prompt by one labeler (InstructGPT, arXiv 2203.02155, equation 1):
+/// `1/|P| · sum over (w, l) in P of -ln sigmoid(r_w - r_l - margin)`.
+///
+/// With label smoothing `e` a pair costs `(1 - e) · -ln sigmoid(z) - e · ln sigmoid(-z)`, where `z = r_w - r_l - margin`.
+/// [`KwiseOptions`] adds centring and L2. A prompt without pairs costs nothing and has no gradient.
+///
+/// # Panics
+/// When a pair points outside of `scores`.
+pub fn kwise_loss(scores: &[f64], pairs: &[(usize, usize)], margin: f64, options: &KwiseOptions) -> KwiseLoss {
+    let mut out = KwiseLoss {
+        loss: 0.0,
+        grad: vec![0.0; scores.len()],
+    };
+    if pairs.is_empty() {
+        return out;
+    }
+    let divisor = match options.pair_divisor {
+        PairDivisor::KeptPairs => pairs.len(),
+        PairDivisor::AllPairs => scores.len() * (scores.len() - 1) / 2,
+    } as f64;
+    let smoothing = options.label_smoothing;
+    let centering = options.centering_coef / pairs.len() as f64;
+    for &(winner, loser) in pairs {
+        let z = scores[winner] - scores[loser] - margin;
+        let sum = scores[winner] + scores[loser];
+        out.loss += ((1.0 - smoothing) * softplus(-z) + smoothing * softplus(z)) / divisor;
+        out.loss += centering * sum * sum;
+        let slope = (smoothing * sigmoid(z) - (1.0 - smoothing) * sigmoid(-z)) / divisor;
+        out.grad[winner] += slope + 2.0 * centering * sum;
+        out.grad[loser] += -slope + 2.0 * centering * sum;
+    }
+    let l2 = options.l2_coef / scores.len() as f64;
+    for (grad, score) in out.grad.iter_mut().zip(scores) {
+        out.loss += 0.5 * l2 * score * score;
+        *grad += l2 * score;
+    }
+    out
+}
+
+/// The mean of the losses of several labelers who saw the same `n` completions; nothing when there are none.
+pub fn mean_loss(losses: &[KwiseLoss], n: usize) -> KwiseLoss {
+    let mut out = KwiseLoss {
+        loss: 0.0,
+        grad: vec![0.0; n],
+    };
+    let share = 1.0 / losses.len().max(1) as f64;
+    for one in losses {
+        out.loss += share * one.loss;
+        for (sum, grad) in out.grad.iter_mut().zip(&one.grad) {
+            *sum += share * grad;
+        }
+    }
+    out
+}
+
+/// Softmax cross-entropy of "this one is the best of the N" (Ziegler, arXiv 1909.08593, equation 1, N = 4).
+///
+/// # Panics
+/// When `chosen` lies outside of `scores`.
+pub fn best_of_n_loss(scores: &[f64], chosen: usize) -> KwiseLoss {
+    let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let total: f64 = scores.iter().map(|score| (score - max).exp()).sum();
+    let mut grad: Vec<f64> = scores.iter().map(|score| (score - max).exp() / total).collect();
+    grad[chosen] -= 1.0;
+    KwiseLoss {
+        loss: max + total.ln() - scores[chosen],
+        grad,
+    }
+}
+
+/// `1 / (1 + exp(-x))`: the probability that the better of two completions wins when its score is `x` higher.
+pub fn sigmoid(x: f64) -> f64 {
+    if x >= 0.0 {
+        1.0 / (1.0 + (-x).exp())
+    } else {
+        x.exp() / (1.0 + x.exp())
+    }
+}
+
+/// `ln(1 + exp(x))`, which is `-ln sigmoid(-x)`, without overflow.
+fn softplus(x: f64) -> f64 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
+}
+
+#[cfg(test)]
+#[path = "loss_tests.rs"]
+mod tests;

@@ -1,0 +1,43 @@
+//! Loss on held-out sequences.
+
+use rlhf_core::{ROW_LEN, Targets, TokenBatch, micro_batches, to_host};
+use rlhf_data::TokenSequence;
+use rlhf_model::CausalLm;
+use serde::{Deserialize, Serialize};
+
+/// How well a model predicts supervised tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Mean negative log-probability, in nats per token.
+    pub loss: f64,
+    /// Tokens it is the mean of.
+    pub tokens: usize,
+}
+
+impl Evaluation {
+    /// e to the loss.
+    pub fn perplexity(&self) -> f64 {
+        self.loss.exp()
+    }
+}
+
+/// Mean negative log-probability of the supervised tokens of `sequences`, without gradients.
+pub fn evaluate(model: &CausalLm, sequences: &[TokenSequence], microbatch_tokens: usize) -> Evaluation {
+    let device = model.transformer.device();
+    let lens: Vec<usize> = sequences.iter().map(|s| s.input_ids.len()).collect();
+    let (mut total, mut tokens) = (0.0, 0);
+    for range in micro_batches(&lens, microbatch_tokens) {
+        let (ids, masks) = ids_and_masks(&sequences[range]);
+        let batch = TokenBatch::pack(&ids, ROW_LEN);
+        let targets = Targets::from_masks(&batch, &ids, &masks);
+        let hidden = targets.select(model.hidden_states(&batch.to_device(&device)));
+        let logprobs = to_host(model.token_logprobs(hidden, targets.ids(&device), 1.0).logprobs);
+        total -= logprobs.iter().map(|&p| f64::from(p)).sum::<f64>();
+        tokens += targets.len();
+    }
+    Evaluation { loss: total / tokens.max(1) as f64, tokens }
+}
+
+pub(crate) fn ids_and_masks(sequences: &[TokenSequence]) -> (Vec<&[u32]>, Vec<&[bool]>) {
+    sequences.iter().map(|s| (s.input_ids.as_slice(), s.loss_mask.as_slice())).unzip()
+}
