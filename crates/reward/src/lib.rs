@@ -14,11 +14,17 @@
 //! ```
 
 mod config;
+mod error;
+mod groups;
 mod loss;
 mod metrics;
 mod normalise;
+mod report;
+mod train;
 
 pub use config::{KwiseConfig, Margin, RewardConfig};
+pub use error::{Error, Result};
+pub use groups::{Annotation, RankedPrompt, group_comparisons};
 pub use loss::{
     KwiseLoss, KwiseOptions, PairDivisor, best_of_n_loss, kwise_loss, mean_loss, pairs_from_ranking, sigmoid,
 };
@@ -27,3 +33,5 @@ pub use metrics::{
     calibration_curve, calibration_error, pair_accuracy,
 };
 pub use normalise::{Normalisation, ScoreMap};
+pub use report::RewardReport;
+pub use train::{RewardData, train};

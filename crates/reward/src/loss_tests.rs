@@ -25,7 +25,10 @@ fn numbers(value: &Value) -> Vec<f64> {
 fn assert_close(found: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(found.len(), expected.len());
     for (i, (a, b)) in found.iter().zip(expected).enumerate() {
-        assert!((a - b).abs() <= tolerance * b.abs().max(1.0), "entry {i}: {a} against {b}");
+        assert!(
+            (a - b).abs() <= tolerance * b.abs().max(1.0),
+            "entry {i}: {a} against {b}"
+        );
     }
 }
 
@@ -188,7 +191,11 @@ fn case() -> impl Strategy<Value = Case> {
                 label_smoothing,
                 centering_coef,
                 l2_coef,
-                pair_divisor: if all { PairDivisor::AllPairs } else { PairDivisor::KeptPairs },
+                pair_divisor: if all {
+                    PairDivisor::AllPairs
+                } else {
+                    PairDivisor::KeptPairs
+                },
             },
         }
     })

@@ -222,10 +222,7 @@ mod tests {
         assert_eq!(by_labeler.len(), 2);
         assert_eq!((by_labeler["ann"].value, by_labeler["bob"].value), (1.0, 0.0));
         let by_confidence = accuracy_by_confidence(&pairs, &[0.7]);
-        let summary: Vec<(f64, usize)> = by_confidence
-            .iter()
-            .map(|b| (b.accuracy.value, b.accuracy.n))
-            .collect();
+        let summary: Vec<(f64, usize)> = by_confidence.iter().map(|b| (b.accuracy.value, b.accuracy.n)).collect();
         assert_eq!(summary, [(0.0, 1), (1.0, 1)]);
     }
 
@@ -234,7 +231,10 @@ mod tests {
         let gap = 3f64.ln(); // sigmoid(ln 3) = 3/4
         let pairs = [gap, gap, gap, -gap].map(|gap| pair(gap, 1, 1));
         let curve = calibration_curve(&pairs, 5);
-        assert_eq!(curve.iter().map(|bin| bin.observed.n).collect::<Vec<_>>(), [0, 0, 4, 0, 0]);
+        assert_eq!(
+            curve.iter().map(|bin| bin.observed.n).collect::<Vec<_>>(),
+            [0, 0, 4, 0, 0]
+        );
         assert!(calibration_error(&curve) < 1e-12);
         // Right always, it is too modest by a quarter.
         let modest = calibration_curve(&[gap; 4].map(|gap| pair(gap, 1, 1)), 5);

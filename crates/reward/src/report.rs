@@ -1,0 +1,94 @@
+//! How good a reward model is, on prompts and labelers it has not seen.
+
+use std::collections::BTreeMap;
+
+use rlhf_core::stats::{Interval, mean_std};
+use rlhf_model::{ScalarModel, sequence_scores};
+use serde::{Deserialize, Serialize};
+
+use crate::config::RewardConfig;
+use crate::groups::RankedPrompt;
+use crate::metrics::{
+    Bucket, CalibrationBin, ScoredPair, accuracy_by_confidence, accuracy_by_labeler, accuracy_by_length,
+    calibration_curve, calibration_error, pair_accuracy,
+};
+use crate::train::{RewardData, score_prompts};
+
+/// What is known of a trained reward model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RewardReport {
+    /// Optimiser steps, all seeds together.
+    pub steps: u64,
+    /// Validation loss of each seed; the lowest was kept.
+    pub seed_losses: Vec<f64>,
+    /// Share of held-out prompts' pairs ordered as the training labelers did. Equal scores count one half.
+    pub pair_accuracy: Interval,
+    /// The same against labelers whose rankings were never learnt from.
+    pub pair_accuracy_held_out_labelers: Option<Interval>,
+    /// By labeler.
+    pub by_labeler: BTreeMap<String, Interval>,
+    /// By how many tokens longer the preferred completion is.
+    pub by_length: Vec<Bucket>,
+    /// By the labeler's confidence.
+    pub by_confidence: Vec<Bucket>,
+    /// sigmoid(score gap) against how often the labeler agreed.
+    pub calibration: Vec<CalibrationBin>,
+    /// Mean distance of that curve from the diagonal, weighted by pairs.
+    pub calibration_error: f64,
+    /// Mean score of the demonstrations after calibration: 0 by construction.
+    pub demonstration_mean: f64,
+    /// Standard deviation of the scores of the demonstrations.
+    pub demonstration_std: f64,
+}
+
+pub(crate) fn report(
+    model: &ScalarModel,
+    data: &RewardData<'_>,
+    config: &RewardConfig,
+    seed_losses: Vec<f64>,
+    steps: u64,
+) -> RewardReport {
+    let score = |prompts: &[RankedPrompt]| {
+        scored_pairs(prompts, &score_prompts(model, prompts, config.microbatch_tokens))
+    };
+    let pairs = score(data.validation);
+    let held_out = score(data.held_out_labelers);
+    let demonstrations = sequence_scores(model, data.demonstrations, config.microbatch_tokens);
+    let demonstrations: Vec<f64> = demonstrations.into_iter().map(f64::from).collect();
+    let (demonstration_mean, demonstration_std) = mean_std(&demonstrations);
+    let calibration = calibration_curve(&pairs, config.calibration_bins);
+    let mut by_labeler = accuracy_by_labeler(&pairs);
+    by_labeler.extend(accuracy_by_labeler(&held_out));
+    RewardReport {
+        steps,
+        seed_losses,
+        pair_accuracy: pair_accuracy(&pairs),
+        pair_accuracy_held_out_labelers: (!held_out.is_empty()).then(|| pair_accuracy(&held_out)),
+        by_labeler,
+        by_length: accuracy_by_length(&pairs, &config.length_edges),
+        by_confidence: accuracy_by_confidence(&pairs, &config.confidence_edges),
+        calibration_error: calibration_error(&calibration),
+        calibration,
+        demonstration_mean,
+        demonstration_std,
+    }
+}
+
+/// Every annotated pair with the gap of its scores.
+pub(crate) fn scored_pairs(prompts: &[RankedPrompt], scores: &[Vec<f64>]) -> Vec<ScoredPair> {
+    let mut pairs = Vec::new();
+    for (prompt, scores) in prompts.iter().zip(scores) {
+        for annotation in &prompt.annotations {
+            for &(better, worse) in &annotation.pairs {
+                pairs.push(ScoredPair {
+                    gap: scores[better] - scores[worse],
+                    chosen_len: prompt.sequences[better].len(),
+                    rejected_len: prompt.sequences[worse].len(),
+                    labeler: annotation.labeler.clone(),
+                    confidence: annotation.confidence,
+                });
+            }
+        }
+    }
+    pairs
+}

@@ -1,0 +1,318 @@
+//! The loop.
+
+use std::time::Instant;
+
+use burn::module::Module;
+use rand::Rng;
+use rlhf_core::stage::{StageContext, load_module, load_trained, save_module, save_trained};
+use rlhf_core::{AdamW, GradientBuffer, ROW_LEN, TokenBatch, float_tensor, index_tensor, last_positions};
+use rlhf_core::{micro_batches, rng, to_host};
+use rlhf_data::shuffled_order;
+use rlhf_model::{Decoder, ScalarModel, sequence_scores};
+use serde::{Deserialize, Serialize};
+
+use crate::config::RewardConfig;
+use crate::error::{Error, Result};
+use crate::groups::RankedPrompt;
+use crate::loss::{KwiseLoss, kwise_loss, mean_loss};
+use crate::normalise::ScoreMap;
+use crate::report::{RewardReport, report};
+
+/// What a reward model learns from and is judged on.
+#[derive(Debug, Clone, Copy)]
+pub struct RewardData<'a> {
+    /// Ranked prompts to learn from.
+    pub train: &'a [RankedPrompt],
+    /// Ranked prompts held out.
+    pub validation: &'a [RankedPrompt],
+    /// The held-out prompts as ranked by labelers whose rankings were never learnt from; may be empty.
+    pub held_out_labelers: &'a [RankedPrompt],
+    /// Demonstrations, prompt and answer in one sequence: their scores are brought to mean 0.
+    pub demonstrations: &'a [Vec<u32>],
+}
+
+/// Trains a reward model on the trunk of the SFT model, with a new head, and calibrates it.
+///
+/// Continues from the newest checkpoint of the same configuration, and then ends with the same bytes as a run that was
+/// never interrupted.
+///
+/// # Errors
+/// No data, a loss that is not finite, an interruption, or a file that cannot be written.
+pub fn train(
+    trunk: &Decoder,
+    data: RewardData<'_>,
+    config: &RewardConfig,
+    context: &StageContext<'_>,
+) -> Result<(ScalarModel, RewardReport)> {
+    for (what, rows) in [("training", data.train), ("validation", data.validation)] {
+        if rows.is_empty() {
+            return Err(Error::NoData { what });
+        }
+    }
+    let mut run = Run::start(trunk, data, config, context)?;
+    while run.step < run.total_steps {
+        run.advance()?;
+        let stopping = context.stop.requested() && run.step < run.total_steps;
+        let due = config.checkpoint_every > 0 && run.step.is_multiple_of(config.checkpoint_every as u64);
+        if stopping || due || run.step == run.total_steps {
+            run.save()?;
+        }
+        if stopping {
+            return Err(Error::Interrupted { step: run.step });
+        }
+    }
+    run.finish()
+}
+
+/// What a checkpoint holds beside weights and moments.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Position {
+    /// Validation loss of the best of the finished seeds.
+    best_loss: Option<f64>,
+    /// Validation loss of each finished seed.
+    seed_losses: Vec<f64>,
+}
+
+struct Run<'a> {
+    trunk: &'a Decoder,
+    data: RewardData<'a>,
+    config: &'a RewardConfig,
+    context: &'a StageContext<'a>,
+    model: ScalarModel,
+    optimizer: AdamW,
+    best: Option<ScalarModel>,
+    position: Position,
+    step: u64,
+    /// Steps of one seed.
+    seed_steps: u64,
+    total_steps: u64,
+}
+
+impl<'a> Run<'a> {
+    fn start(
+        trunk: &'a Decoder,
+        data: RewardData<'a>,
+        config: &'a RewardConfig,
+        context: &'a StageContext<'a>,
+    ) -> Result<Self> {
+        let seed_steps = config.steps(data.train.len()) as u64;
+        let mut run = Self {
+            trunk,
+            data,
+            config,
+            context,
+            model: fresh_model(trunk, context, 0),
+            optimizer: AdamW::new(config.adam.clone()),
+            best: None,
+            position: Position::default(),
+            step: 0,
+            seed_steps,
+            total_steps: seed_steps * config.n_seeds as u64,
+        };
+        if let Some(checkpoint) = context.resume()? {
+            (run.model, run.optimizer) = load_trained(&checkpoint, "model", run.model, config.adam.clone())?;
+            run.position = checkpoint.json("position")?;
+            run.step = checkpoint.step();
+            if run.position.best_loss.is_some() {
+                run.best = Some(load_module(&checkpoint, "best", run.model.valid())?);
+            }
+        }
+        Ok(run)
+    }
+
+    /// One optimiser step; at the end of a seed, validation and the start of the next.
+    fn advance(&mut self) -> Result<()> {
+        let started = Instant::now();
+        let (seed_index, step) = (self.step / self.seed_steps, self.step % self.seed_steps);
+        let rows = self.batch_rows(seed_index, step);
+        let prompts: Vec<&RankedPrompt> = rows.iter().map(|&row| &self.data.train[row]).collect();
+        let (mut gradients, batch) = batch_gradients(&self.model, &prompts, self.config);
+        let grad_norm = gradients.clip_norm(self.config.max_grad_norm);
+        if !batch.loss.is_finite() || !grad_norm.is_finite() {
+            return Err(Error::NonFinite { step: self.step, loss: batch.loss, grad_norm, prompts: rows });
+        }
+        let lr = self.config.lr.lr_at(step, self.seed_steps);
+        self.model = self.optimizer.step(self.model.clone(), gradients, lr);
+        self.step += 1;
+        let seconds = started.elapsed().as_secs_f64();
+        let tokens: usize = prompts.iter().map(|p| p.tokens()).sum();
+        let values = [
+            ("loss/train", batch.loss),
+            ("accuracy/train", batch.accuracy),
+            ("lr", lr),
+            ("grad_norm", grad_norm),
+            ("time/tokens_per_s", tokens as f64 / seconds),
+            ("time/pairs_per_s", batch.pairs as f64 / seconds),
+        ];
+        self.context.log(self.step, &values)?;
+        let message = format!("loss {:.3}  accuracy {:.2}", batch.loss, batch.accuracy);
+        self.context.progress.report(self.step, self.total_steps, &message);
+
+        let ended = self.step.is_multiple_of(self.seed_steps);
+        let every = self.config.eval_every as u64;
+        if ended || every > 0 && self.step.is_multiple_of(every) {
+            let loss = self.validate()?;
+            if ended {
+                self.end_seed(seed_index, loss);
+            }
+        }
+        Ok(())
+    }
+
+    fn batch_rows(&self, seed_index: u64, step: u64) -> Vec<usize> {
+        let n = self.data.train.len();
+        let per_epoch = self.config.steps_per_epoch(n) as u64;
+        let epoch = step / per_epoch;
+        let seed = self.context.seed.wrapping_add(seed_index << 32);
+        let order = shuffled_order(n, seed, epoch);
+        let first = (step % per_epoch) as usize * self.config.batch_prompts;
+        order[first..(first + self.config.batch_prompts).min(n)].to_vec()
+    }
+
+    fn validate(&self) -> Result<f64> {
+        let scores = score_prompts(&self.model.valid(), self.data.validation, self.config.microbatch_tokens);
+        let losses: Vec<f64> = self
+            .data
+            .validation
+            .iter()
+            .zip(&scores)
+            .map(|(prompt, scores)| prompt_loss(prompt, scores, self.config).loss)
+            .collect();
+        let pairs = crate::report::scored_pairs(self.data.validation, &scores);
+        let (loss, accuracy) = (rlhf_core::stats::mean(&losses), crate::metrics::pair_accuracy(&pairs).value);
+        self.context.log(self.step, &[("loss/validation", loss), ("accuracy/validation", accuracy)])?;
+        tracing::info!(step = self.step, loss, accuracy, "validation");
+        Ok(loss)
+    }
+
+    fn end_seed(&mut self, seed_index: u64, loss: f64) {
+        self.position.seed_losses.push(loss);
+        if self.position.best_loss.is_none_or(|best| loss < best) {
+            self.position.best_loss = Some(loss);
+            self.best = Some(self.model.valid());
+        }
+        if self.step < self.total_steps {
+            self.model = fresh_model(self.trunk, self.context, seed_index + 1);
+            self.optimizer = AdamW::new(self.config.adam.clone());
+        }
+    }
+
+    fn save(&self) -> Result<()> {
+        self.context.checkpoint(self.step, |writer| {
+            save_trained(writer, "model", &self.model, &self.optimizer)?;
+            if let Some(best) = &self.best {
+                save_module(writer, "best", best)?;
+            }
+            writer.add_json("position", &self.position)
+        })?;
+        Ok(())
+    }
+
+    /// Calibration on demonstrations, then the report.
+    fn finish(self) -> Result<(ScalarModel, RewardReport)> {
+        let model = self.best.expect("the last step ends a seed, which sets the best model");
+        let raw = sequence_scores(&model, self.data.demonstrations, self.config.microbatch_tokens);
+        let raw: Vec<f64> = raw.into_iter().map(f64::from).collect();
+        let map = ScoreMap::fit(self.config.normalise, &raw);
+        let model = model.rescaled(map.gain, map.reward_bias);
+        let report = report(&model, &self.data, self.config, self.position.seed_losses, self.step);
+        Ok((model, report))
+    }
+}
+
+fn fresh_model(trunk: &Decoder, context: &StageContext<'_>, seed_index: u64) -> ScalarModel {
+    let head_seed = rng(context.seed, "reward.head", &[seed_index]).random();
+    ScalarModel::from_decoder(trunk.clone(), head_seed, &context.device).train()
+}
+
+/// Scores of the completions of every prompt.
+pub(crate) fn score_prompts(model: &ScalarModel, prompts: &[RankedPrompt], microbatch_tokens: usize) -> Vec<Vec<f64>> {
+    let sequences: Vec<&[u32]> = prompts.iter().flat_map(|p| p.sequences.iter().map(Vec::as_slice)).collect();
+    let mut scores = sequence_scores(model, &sequences, microbatch_tokens).into_iter().map(f64::from);
+    prompts.iter().map(|p| scores.by_ref().take(p.sequences.len()).collect()).collect()
+}
+
+/// The K-wise loss of one prompt, averaged over its labelers.
+fn prompt_loss(prompt: &RankedPrompt, scores: &[f64], config: &RewardConfig) -> KwiseLoss {
+    let losses: Vec<KwiseLoss> = prompt
+        .annotations
+        .iter()
+        .map(|a| kwise_loss(scores, &a.pairs, config.loss.margin.of(a.margin), &config.loss.options()))
+        .collect();
+    mean_loss(&losses, scores.len())
+}
+
+struct BatchLoss {
+    loss: f64,
+    accuracy: f64,
+    pairs: usize,
+}
+
+/// Gradient of the mean loss of `prompts`. Each completion goes through the network once, all completions of a prompt in
+/// the same step; a prompt whose completions do not fit together is scored first and back-propagated in chunks, which is
+/// exact because the loss depends on the network through the scores alone.
+fn batch_gradients(
+    model: &ScalarModel,
+    prompts: &[&RankedPrompt],
+    config: &RewardConfig,
+) -> (GradientBuffer, BatchLoss) {
+    let mut gradients = GradientBuffer::new();
+    let (mut loss, mut correct, mut pairs) = (0.0, 0.0, 0);
+    let lens: Vec<usize> = prompts.iter().map(|p| p.tokens()).collect();
+    for range in micro_batches(&lens, config.microbatch_tokens) {
+        let part = &prompts[range];
+        let sequences: Vec<&[u32]> = part.iter().flat_map(|p| p.sequences.iter().map(Vec::as_slice)).collect();
+        let mut take_losses = |scores: &[f32]| -> Vec<f32> {
+            let mut rest = scores;
+            let mut derivatives = Vec::with_capacity(scores.len());
+            for prompt in part {
+                let (own, tail) = rest.split_at(prompt.sequences.len());
+                rest = tail;
+                let scores: Vec<f64> = own.iter().map(|&s| f64::from(s)).collect();
+                let found = prompt_loss(prompt, &scores, config);
+                loss += found.loss / prompts.len() as f64;
+                derivatives.extend(found.grad.iter().map(|g| (g / prompts.len() as f64) as f32));
+                for &(better, worse) in prompt.annotations.iter().flat_map(|a| &a.pairs) {
+                    correct += match scores[better].total_cmp(&scores[worse]) {
+                        std::cmp::Ordering::Greater => 1.0,
+                        std::cmp::Ordering::Equal => 0.5,
+                        std::cmp::Ordering::Less => 0.0,
+                    };
+                    pairs += 1;
+                }
+            }
+            derivatives
+        };
+        let total: usize = sequences.iter().map(|s| s.len()).sum();
+        if total <= config.microbatch_tokens {
+            add_gradients(model, &sequences, &mut gradients, take_losses);
+        } else {
+            let scores = sequence_scores(&model.valid(), &sequences, config.microbatch_tokens);
+            let derivatives = take_losses(&scores);
+            let lens: Vec<usize> = sequences.iter().map(|s| s.len()).collect();
+            for chunk in micro_batches(&lens, config.microbatch_tokens) {
+                let own = derivatives[chunk.clone()].to_vec();
+                add_gradients(model, &sequences[chunk], &mut gradients, |_| own);
+            }
+        }
+    }
+    let accuracy = correct / f64::from(pairs.max(1) as u32);
+    (gradients, BatchLoss { loss, accuracy, pairs })
+}
+
+/// Adds the gradient of `sum_i dL/dr_i · r_i`, where `derivative` turns the scores into `dL/dr`.
+fn add_gradients(
+    model: &ScalarModel,
+    sequences: &[&[u32]],
+    gradients: &mut GradientBuffer,
+    derivative: impl FnOnce(&[f32]) -> Vec<f32>,
+) {
+    let device = model.transformer.device();
+    let batch = TokenBatch::pack(sequences, ROW_LEN);
+    let hidden = model.transformer.hidden_states(&batch.to_device(&device));
+    let last = index_tensor(&last_positions(&batch, sequences), &device);
+    let scores = model.score(hidden.select(0, last)); // [completions]
+    let derivative = derivative(&to_host(scores.clone().inner()));
+    let surrogate = (scores * float_tensor(&derivative, &device)).sum();
+    gradients.add(model, surrogate.backward());
+}
