@@ -163,6 +163,11 @@ fn malformed_array() {
         let case = file("a.json", format!("{start}{rest}"));
         check(read_prompts(&case.path), &case.path, expected);
     }
+    // Lines inside earlier rows count too.
+    let case = file("a.json", "[{\n\"prompt\":\n\"a\"\n},\n{}]");
+    let expected =
+        ":5: field `prompt`: expected a string or an array of messages, found nothing (the row has no fields)";
+    check(read_prompts(&case.path), &case.path, expected);
     // The line is the one the row starts on.
     let case = file("a.json", format!("{start} {{\n\"prompt\":\n 7}}]"));
     let expected = ":3: field `prompt`: expected a string or an array of messages, found the number 7";
