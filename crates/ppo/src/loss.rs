@@ -181,9 +181,7 @@ pub fn value_loss(terms: ValueTerms, cliprange_value: Option<f64>) -> ValueLoss 
         None => (plain, weights.clone().inner().sum() * 0.0),
         Some(range) => {
             // Not old + clamp(new - old): rounding would then move values that are inside the range.
-            let clipped = values
-                .max_pair(old_values.clone() - range)
-                .min_pair(old_values + range);
+            let clipped = values.max_pair(old_values.clone() - range).min_pair(old_values + range);
             let clipped = (clipped - returns).square();
             let active = clipped.clone().inner().greater(plain.clone().inner());
             (plain.max_pair(clipped), share(&weights.clone().inner(), active))
