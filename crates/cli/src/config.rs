@@ -1,0 +1,383 @@
+//! The configuration of a whole run: one section per stage, each the struct of its crate.
+
+use std::path::PathBuf;
+
+use rlhf_core::config::ConfigErrors;
+use rlhf_core::{AdamWConfig, LrSchedule, ScheduleKind};
+use rlhf_data::{Source, TokenizerConfig};
+use rlhf_inference::Sampling;
+use rlhf_model::ModelConfig;
+use rlhf_ppo::PpoConfig;
+use rlhf_reward::RewardConfig;
+use rlhf_sft::LmTrainConfig;
+use rlhf_world::WorldConfig;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Everything that decides what a run computes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Seed of everything random; the same seed, configuration and machine give the same bytes.
+    pub(crate) seed: u64,
+    /// Where tensors live: `flex`, `tch`, `tch:cuda:N`, `cuda:N` or `wgpu`, as far as this build has them.
+    pub(crate) device: String,
+    /// Where texts, demonstrations, comparisons and prompts come from.
+    pub(crate) data: DataConfig,
+    /// The built-in world, used when `data.source` is `world`.
+    pub(crate) world: WorldConfig,
+    /// The tokenizer stage.
+    pub(crate) tokenizer: TokenizerConfig,
+    /// Architecture of a model trained from random weights.
+    pub(crate) model: ArchitectureConfig,
+    /// The pretrain stage.
+    pub(crate) pretrain: LmTrainConfig,
+    /// The sft stage.
+    pub(crate) sft: LmTrainConfig,
+    /// How the sft stage selects by reward-model score.
+    pub(crate) sft_selection: SelectionConfig,
+    /// The sample stage.
+    pub(crate) sample: SampleConfig,
+    /// The label stage.
+    pub(crate) label: LabelConfig,
+    /// The reward stage.
+    pub(crate) reward: RewardConfig,
+    /// The ppo stage.
+    pub(crate) ppo: PpoConfig,
+    /// The eval stage.
+    pub(crate) eval: EvalConfig,
+}
+
+/// Kind of input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum DataSource {
+    /// The built-in world: no file outside the run is read.
+    World,
+    /// The files listed in this section.
+    Files,
+}
+
+/// What happens to a prompt that does not fit the context together with its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LongPrompts {
+    /// The stage ends with an error that names the prompt.
+    Error,
+    /// It is left out and counted.
+    Skip,
+}
+
+/// Where texts, demonstrations, comparisons and prompts come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct DataConfig {
+    /// `world` for the built-in generator, `files` for the lists below.
+    pub(crate) source: DataSource,
+    /// Folder that relative paths below start from.
+    pub(crate) root: PathBuf,
+    /// A model to start from instead of pretraining, as a folder with config.json, model.safetensors and tokenizer.json;
+    /// empty pretrains from random weights.
+    pub(crate) base: PathBuf,
+    /// Plain text or JSON lines with `text`, for pretraining and the pretraining mix of PPO.
+    pub(crate) pretrain: Vec<Source>,
+    /// Demonstrations: rows of `prompt` and `completion`, or `messages`.
+    pub(crate) demonstrations: Vec<Source>,
+    /// Comparisons that people made: rows of `prompt`, `chosen`, `rejected`, or `prompt`, `completions`, `ranking`.
+    pub(crate) comparisons: Vec<Source>,
+    /// Prompts whose sampled answers are to be ranked.
+    pub(crate) reward_prompts: Vec<Source>,
+    /// Prompts for PPO. A part of them, see `validation_fraction`, is held out for evaluation.
+    pub(crate) ppo_prompts: Vec<Source>,
+    /// Share of every list that is kept from training, chosen by a hash of the prompt.
+    pub(crate) validation_fraction: f64,
+    /// What happens to a prompt that does not fit the context together with its answer.
+    pub(crate) long_prompts: LongPrompts,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            source: DataSource::World,
+            root: PathBuf::from("."),
+            base: PathBuf::new(),
+            pretrain: Vec::new(),
+            demonstrations: Vec::new(),
+            comparisons: Vec::new(),
+            reward_prompts: Vec::new(),
+            ppo_prompts: Vec::new(),
+            validation_fraction: 0.05,
+            long_prompts: LongPrompts::Error,
+        }
+    }
+}
+
+/// Architecture of a model trained from random weights: GPT-2's, with a tied head.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ArchitectureConfig {
+    /// Blocks.
+    pub(crate) n_layers: usize,
+    /// Width.
+    pub(crate) d_model: usize,
+    /// Attention heads; divides `d_model`.
+    pub(crate) n_heads: usize,
+    /// Longest sequence, in tokens.
+    pub(crate) max_seq_len: usize,
+}
+
+impl Default for ArchitectureConfig {
+    fn default() -> Self {
+        Self { n_layers: 4, d_model: 192, n_heads: 6, max_seq_len: 256 }
+    }
+}
+
+impl ArchitectureConfig {
+    /// The model's configuration for a tokenizer.
+    pub(crate) fn model_config(&self, vocab_size: usize, eos: u32, pad: u32) -> ModelConfig {
+        ModelConfig {
+            vocab_size,
+            n_positions: self.max_seq_len,
+            n_embd: self.d_model,
+            n_layer: self.n_layers,
+            n_head: self.n_heads,
+            bos_token_id: Some(eos),
+            eos_token_id: Some(eos),
+            pad_token_id: Some(pad),
+            ..ModelConfig::default()
+        }
+    }
+}
+
+/// How the sft stage selects by reward-model score, when `sft.select` is `reward_score`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct SelectionConfig {
+    /// Reward model of an earlier round; empty if there is none.
+    pub(crate) reward_model: PathBuf,
+    /// Validation prompts that are answered and scored at each evaluation.
+    pub(crate) prompts: usize,
+}
+
+impl Default for SelectionConfig {
+    fn default() -> Self {
+        Self { reward_model: PathBuf::new(), prompts: 64 }
+    }
+}
+
+/// Sampling of the answers that are ranked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct SampleConfig {
+    /// Fewest answers to a prompt. InstructGPT: 4.
+    pub(crate) k_min: usize,
+    /// Most answers to a prompt; each prompt draws its own K. InstructGPT: 9.
+    pub(crate) k_max: usize,
+    /// Tokens of an answer at most.
+    pub(crate) max_new_tokens: usize,
+    /// How tokens are chosen.
+    pub(crate) sampling: Sampling,
+}
+
+impl Default for SampleConfig {
+    fn default() -> Self {
+        Self { k_min: 4, k_max: 9, max_new_tokens: 64, sampling: Sampling::default() }
+    }
+}
+
+/// Who ranks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LabelerKind {
+    /// Simulated labelers of the built-in world.
+    Simulated,
+    /// The comparisons in `data.comparisons`; nothing is sampled.
+    Files,
+}
+
+/// The label stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct LabelConfig {
+    /// Who ranks.
+    pub(crate) labeler: LabelerKind,
+    /// Labelers whose rankings train the reward model.
+    pub(crate) labelers: usize,
+    /// Labelers whose rankings only measure it.
+    pub(crate) held_out_labelers: usize,
+    /// Labelers who rank each training prompt; validation prompts are ranked by all.
+    pub(crate) rankings_per_prompt: usize,
+    /// Share of pairs on which two labelers are to agree. InstructGPT: 0.73.
+    pub(crate) target_agreement: f64,
+}
+
+impl Default for LabelConfig {
+    fn default() -> Self {
+        Self {
+            labeler: LabelerKind::Simulated,
+            labelers: 6,
+            held_out_labelers: 3,
+            rankings_per_prompt: 2,
+            target_agreement: 0.73,
+        }
+    }
+}
+
+/// The eval stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct EvalConfig {
+    /// Held-out prompts at most.
+    pub(crate) prompts: usize,
+    /// Tokens of an answer at most.
+    pub(crate) max_new_tokens: usize,
+    /// How tokens are chosen, for every model alike.
+    pub(crate) sampling: Sampling,
+    /// Largest n of best-of-n; the n used is the smallest whose KL reaches that of the PPO model.
+    pub(crate) best_of_n_max: usize,
+}
+
+impl Default for EvalConfig {
+    fn default() -> Self {
+        Self { prompts: 600, max_new_tokens: 64, sampling: Sampling::default(), best_of_n_max: 16 }
+    }
+}
+
+impl Default for Config {
+    /// The built-in run: minutes on two cores.
+    fn default() -> Self {
+        let constant = |peak_lr| LrSchedule { peak_lr, kind: ScheduleKind::Constant, ..LrSchedule::default() };
+        Self {
+            seed: 1,
+            device: "flex".into(),
+            data: DataConfig::default(),
+            world: WorldConfig::default(),
+            tokenizer: TokenizerConfig { vocab_size: 2048, ..TokenizerConfig::default() },
+            model: ArchitectureConfig::default(),
+            pretrain: LmTrainConfig {
+                epochs: 3,
+                batch_size: 16,
+                lr: LrSchedule { peak_lr: 2e-3, warmup_steps: 50, ..LrSchedule::default() },
+                eval_every: 400,
+                checkpoint_every: 100,
+                ..LmTrainConfig::pretraining()
+            },
+            sft: LmTrainConfig {
+                lr: LrSchedule { peak_lr: 5e-4, warmup_steps: 10, ..LrSchedule::default() },
+                ..LmTrainConfig::default()
+            },
+            sft_selection: SelectionConfig::default(),
+            sample: SampleConfig::default(),
+            label: LabelConfig::default(),
+            reward: RewardConfig {
+                lr: LrSchedule { peak_lr: 3e-4, warmup_steps: 5, ..LrSchedule::default() },
+                batch_prompts: 32,
+                checkpoint_every: 25,
+                ..RewardConfig::default()
+            },
+            ppo: PpoConfig {
+                episodes: 8192,
+                batch_size: 128,
+                n_minibatches: 4,
+                max_new_tokens: 64,
+                lr: constant(1e-4),
+                value_lr: constant(2e-4),
+                adam: AdamWConfig::default(),
+                checkpoint_every: 8,
+                ..PpoConfig::default()
+            },
+            eval: EvalConfig::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Faults by dotted path.
+    pub(crate) fn validate(&self) -> ConfigErrors {
+        let mut errors = ConfigErrors::new();
+        self.check_data(&mut errors);
+        let tokens = self.tokenizer.vocab_size;
+        for (field, message) in self.model.model_config(tokens, 0, 1).faults() {
+            errors.push(format!("model.{}", documented_name(field)), message);
+        }
+        errors.nest("pretrain", self.pretrain.validate());
+        errors.nest("sft", self.sft.validate());
+        errors.nest("reward", self.reward.validate());
+        errors.nest("ppo", self.ppo.validate());
+        errors.check(self.sample.k_min >= 2, "sample.k_min", || {
+            format!("{} completions cannot be compared, expected at least 2", self.sample.k_min)
+        });
+        errors.check(self.sample.k_max >= self.sample.k_min, "sample.k_max", || {
+            format!("{} is below k_min {}", self.sample.k_max, self.sample.k_min)
+        });
+        for (section, sampling) in [("sample", &self.sample.sampling), ("eval", &self.eval.sampling)] {
+            for (field, message) in sampling.faults() {
+                errors.push(format!("{section}.sampling.{field}"), message);
+            }
+        }
+        let label = &self.label;
+        errors.check(label.labelers > 0, "label.labelers", || "0, expected at least 1".into());
+        let per_prompt = label.rankings_per_prompt;
+        errors.check((1..=label.labelers.max(1)).contains(&per_prompt), "label.rankings_per_prompt", || {
+            format!("{per_prompt} is not in 1 ..= labelers {}", label.labelers)
+        });
+        errors.check(label.target_agreement > 0.5 && label.target_agreement < 1.0, "label.target_agreement", || {
+            format!("{} is not between 0.5 and 1", label.target_agreement)
+        });
+        errors.check(self.eval.prompts > 0, "eval.prompts", || "0, expected at least 1".into());
+        let context = self.model.max_seq_len;
+        for (path, tokens) in [
+            ("sample.max_new_tokens", self.sample.max_new_tokens),
+            ("ppo.max_new_tokens", self.ppo.max_new_tokens),
+            ("eval.max_new_tokens", self.eval.max_new_tokens),
+        ] {
+            errors.check(tokens > 0 && tokens < context, path, || {
+                format!("{tokens} is not in 1 .. model.max_seq_len {context}")
+            });
+        }
+        errors
+    }
+
+    fn check_data(&self, errors: &mut ConfigErrors) {
+        let fraction = self.data.validation_fraction;
+        errors.check(fraction > 0.0 && fraction < 1.0, "data.validation_fraction", || {
+            format!("{fraction} is not between 0 and 1")
+        });
+        if self.data.source == DataSource::Files {
+            for (path, list) in [
+                ("data.pretrain", &self.data.pretrain),
+                ("data.demonstrations", &self.data.demonstrations),
+                ("data.ppo_prompts", &self.data.ppo_prompts),
+            ] {
+                errors.check(!list.is_empty(), path, || {
+                    "empty, expected at least one file when data.source is `files`".into()
+                });
+            }
+            errors.check(self.label.labeler == LabelerKind::Files, "label.labeler", || {
+                "`simulated` needs data.source `world`, expected `files`".into()
+            });
+        }
+        if self.label.labeler == LabelerKind::Files {
+            errors.check(!self.data.comparisons.is_empty(), "data.comparisons", || {
+                "empty, expected at least one file when label.labeler is `files`".into()
+            });
+        }
+        if let Err(error) = self.world.validate() {
+            errors.push("world", error.to_string());
+        }
+        if let Err(error) = self.tokenizer.validate() {
+            errors.push("tokenizer", error.to_string());
+        }
+    }
+}
+
+/// The name a model field has in `[model]`.
+fn documented_name(field: &str) -> &str {
+    match field {
+        "n_embd" => "d_model",
+        "n_layer" => "n_layers",
+        "n_head" => "n_heads",
+        "n_positions" => "max_seq_len",
+        other => other,
+    }
+}

@@ -1,0 +1,215 @@
+//! What surrounds every stage: configuration, run directory, lock, fingerprint, the mark that it is complete.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use burn::tensor::Device;
+use rlhf_core::config::{ConfigLoader, Loaded};
+use rlhf_core::hash::{Fingerprint, file_sha256, fingerprint};
+use rlhf_core::stage::StageContext;
+use rlhf_core::{Completion, RunDir, StageDir, atomic, parse_device};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::progress::{Bar, note};
+use crate::stages::{self, Stage};
+use crate::{ConfigArgs, StageArgs};
+
+/// One stage of one run, locked.
+pub(crate) struct Workspace {
+    pub(crate) config: Config,
+    pub(crate) run: RunDir,
+    pub(crate) dir: StageDir,
+    pub(crate) device: Device,
+    pub(crate) bar: Bar,
+    stage: Stage,
+    inputs: RefCell<BTreeMap<String, String>>,
+    overwrite: bool,
+}
+
+/// Reads and checks the configuration.
+pub(crate) fn load_config(args: &ConfigArgs) -> Result<Loaded<Config>> {
+    let mut loader = ConfigLoader::new();
+    if let Some(file) = &args.config {
+        loader = loader.file(file);
+    }
+    for set in &args.set {
+        loader = loader.set(set);
+    }
+    if let Some(device) = &args.device {
+        loader = loader.set(format!("device={}", json!(device)));
+    }
+    if let Some(seed) = args.seed {
+        loader = loader.set(format!("seed={seed}"));
+    }
+    let loaded = loader.load::<Config>()?;
+    loaded.locate(loaded.config.validate()).into_result()?;
+    Ok(loaded)
+}
+
+/// Runs a stage, or finds that it has been run.
+pub(crate) fn run_stage(stage: Stage, args: &StageArgs) -> Result<()> {
+    let loaded = load_config(&args.config)?;
+    let device = parse_device(&loaded.config.device)?;
+    let run = RunDir::open(&args.run)?;
+    let dir = run.stage(stage.name());
+    let lock = dir.lock()?;
+    let work = Workspace {
+        bar: Bar::new(stage.name()),
+        config: loaded.config.clone(),
+        device,
+        dir,
+        run,
+        stage,
+        inputs: RefCell::default(),
+        overwrite: args.overwrite,
+    };
+    for path in stages::inputs(stage, &work)? {
+        work.add_input(&path)?;
+    }
+    let fingerprint = work.fingerprint()?;
+    if work.settle(&fingerprint, &lock)? {
+        note(&format!("{:>9} complete already", stage.name()));
+    } else {
+        work.run.write_config(&loaded.resolved_toml_with_sources())?;
+        let started = Instant::now();
+        stages::run(stage, &work, &fingerprint)?;
+        work.bar.finish();
+        let seconds = started.elapsed().as_secs_f64();
+        work.dir.mark_complete(&Completion {
+            fingerprint,
+            seed: work.config.seed,
+            inputs: work.inputs.borrow().clone(),
+            versions: versions(),
+            seconds,
+        })?;
+        note(&format!("{:>9} done in {seconds:.0} s", stage.name()));
+    }
+    stages::show(stage, &work)
+}
+
+fn versions() -> BTreeMap<String, String> {
+    [("rlhf", env!("CARGO_PKG_VERSION")), ("burn", "0.22.1"), ("tokenizers", "0.22")]
+        .into_iter()
+        .map(|(name, version)| (name.to_owned(), version.to_owned()))
+        .collect()
+}
+
+impl Workspace {
+    /// Whether the stage is complete with this fingerprint. What another configuration finished is removed if the user
+    /// said so, and left alone otherwise.
+    fn settle(&self, fingerprint: &Fingerprint, lock: &rlhf_core::StageLock) -> Result<bool> {
+        let other = match self.dir.completion()? {
+            Some(completion) => match fingerprint.difference(&completion.fingerprint) {
+                None => return Ok(true),
+                difference => difference,
+            },
+            None => None,
+        };
+        if self.overwrite {
+            self.dir.clear(lock)?;
+            return Ok(false);
+        }
+        match other {
+            None => Ok(false),
+            Some(difference) => Err(Error::OtherRun {
+                path: self.dir.path().to_owned(),
+                field: difference.field,
+                expected: difference.expected,
+                found: difference.found,
+            }),
+        }
+    }
+
+    fn add_input(&self, path: &Path) -> Result<()> {
+        // Inside the run by its place there, so that a run can be moved.
+        let name = path.strip_prefix(self.run.path()).unwrap_or(path).display().to_string();
+        let hash = file_sha256(path)?;
+        self.inputs.borrow_mut().insert(name, hash);
+        Ok(())
+    }
+
+    /// Everything the result of the stage depends on.
+    fn fingerprint(&self) -> Result<Fingerprint> {
+        let config = &self.config;
+        let settings: Value = match self.stage {
+            Stage::Tokenizer => json!({ "world": section(&config.world), "tokenizer": section(&config.tokenizer) }),
+            Stage::Pretrain => json!({ "model": section(&config.model), "pretrain": section(&config.pretrain) }),
+            Stage::Sft => json!({ "sft": section(&config.sft), "sft_selection": section(&config.sft_selection) }),
+            Stage::Sample => json!({ "sample": section(&config.sample) }),
+            Stage::Label => json!({ "label": section(&config.label) }),
+            Stage::Reward => json!({ "reward": section(&config.reward) }),
+            Stage::Ppo => json!({ "ppo": section(&config.ppo) }),
+            Stage::Eval => json!({ "eval": section(&config.eval) }),
+        };
+        let whole = json!({
+            "stage": self.stage.name(),
+            "seed": config.seed,
+            "device": config.device,
+            "data": section(&config.data),
+            "settings": settings,
+            "inputs": self.inputs.borrow().clone(),
+        });
+        Ok(fingerprint(&whole)?)
+    }
+
+    /// Surroundings of a training loop.
+    pub(crate) fn context(&self, fingerprint: &Fingerprint) -> Result<StageContext<'_>> {
+        Ok(StageContext::new(
+            self.device.clone(),
+            self.config.seed,
+            self.dir.path(),
+            self.dir.checkpoints(2)?,
+            fingerprint.clone(),
+            &self.bar,
+        ))
+    }
+
+    /// A file of another stage of this run.
+    pub(crate) fn path(&self, relative: &str) -> PathBuf {
+        self.run.path().join(relative)
+    }
+
+    /// A file or folder of another stage, which must be there.
+    pub(crate) fn needed(&self, relative: &str, produced_by: Stage) -> Result<PathBuf> {
+        let path = self.path(relative);
+        if path.exists() {
+            return Ok(path);
+        }
+        Err(Error::MissingStage { stage: self.stage.name(), path, produced_by: produced_by.name() })
+    }
+
+    /// Writes rows as JSON lines, whole or not at all.
+    pub(crate) fn write_rows<T: Serialize>(&self, path: &Path, rows: &[T]) -> Result<()> {
+        let mut text = String::new();
+        for row in rows {
+            let row = serde_json::to_string(row).map_err(|e| Error::Usage(format!("{}: {e}", path.display())))?;
+            text.push_str(&row);
+            text.push('\n');
+        }
+        Ok(atomic::write_file(path, text.as_bytes())?)
+    }
+
+    /// Writes a value as indented JSON, whole or not at all.
+    pub(crate) fn write_json<T: Serialize>(&self, path: &Path, value: &T) -> Result<()> {
+        let text = serde_json::to_string_pretty(value).map_err(|e| Error::Usage(format!("{}: {e}", path.display())))?;
+        Ok(atomic::write_file(path, text.as_bytes())?)
+    }
+
+    /// Ends the stage if the user asked for it. Stages without a training loop start over.
+    pub(crate) fn check_stop(&self) -> Result<()> {
+        match rlhf_core::StopFlag::process().requested() {
+            true => Err(Error::Interrupted),
+            false => Ok(()),
+        }
+    }
+}
+
+/// A configuration section as JSON.
+fn section<T: Serialize>(part: &T) -> Value {
+    serde_json::to_value(part).expect("configuration sections are plain data")
+}

@@ -1,0 +1,102 @@
+//! The stages in their order, each a file: what it reads, what it runs, what it writes.
+
+mod dataset;
+mod eval;
+mod judge;
+mod label;
+mod ppo;
+mod pretrain;
+mod reward;
+mod sample;
+mod samples;
+mod sft;
+mod table;
+mod tokenizer;
+
+use std::path::PathBuf;
+
+use rlhf_core::hash::Fingerprint;
+
+use crate::config::LabelerKind;
+use crate::error::Result;
+use crate::run::Workspace;
+
+/// A step of the recipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Tokenizer,
+    Pretrain,
+    Sft,
+    Sample,
+    Label,
+    Reward,
+    Ppo,
+    Eval,
+}
+
+impl Stage {
+    /// The name of its command, its section and its folder.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Tokenizer => "tokenizer",
+            Self::Pretrain => "pretrain",
+            Self::Sft => "sft",
+            Self::Sample => "sample",
+            Self::Label => "label",
+            Self::Reward => "reward",
+            Self::Ppo => "ppo",
+            Self::Eval => "eval",
+        }
+    }
+}
+
+/// Files that the result of a stage depends on.
+pub(crate) fn inputs(stage: Stage, work: &Workspace) -> Result<Vec<PathBuf>> {
+    let model = |name: &str, by: Stage| work.needed(&format!("{name}/model/model.safetensors"), by);
+    let tokenizer = || work.needed("tokenizer/model/tokenizer.json", Stage::Tokenizer);
+    let from_files = work.config.label.labeler == LabelerKind::Files;
+    let mut files = match stage {
+        Stage::Tokenizer => Vec::new(),
+        Stage::Pretrain => vec![tokenizer()?],
+        Stage::Sft => vec![tokenizer()?, model("pretrain", Stage::Pretrain)?],
+        Stage::Sample if from_files => Vec::new(),
+        Stage::Sample => vec![model("sft", Stage::Sft)?],
+        Stage::Label if from_files => Vec::new(),
+        Stage::Label => vec![
+            work.needed("sample/samples.jsonl", Stage::Sample)?,
+            work.needed("sample/validation.jsonl", Stage::Sample)?,
+        ],
+        Stage::Reward => vec![model("sft", Stage::Sft)?, work.needed("label/comparisons.jsonl", Stage::Label)?],
+        Stage::Ppo => vec![model("sft", Stage::Sft)?, model("reward", Stage::Reward)?],
+        Stage::Eval => vec![
+            model("pretrain", Stage::Pretrain)?,
+            model("sft", Stage::Sft)?,
+            model("reward", Stage::Reward)?,
+            model("ppo", Stage::Ppo)?,
+        ],
+    };
+    files.extend(dataset::input_files(stage, work));
+    Ok(files)
+}
+
+/// Runs a stage from where it stopped, or from the start.
+pub(crate) fn run(stage: Stage, work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
+    match stage {
+        Stage::Tokenizer => tokenizer::run(work),
+        Stage::Pretrain => pretrain::run(work, fingerprint),
+        Stage::Sft => sft::run(work, fingerprint),
+        Stage::Sample => sample::run(work),
+        Stage::Label => label::run(work),
+        Stage::Reward => reward::run(work, fingerprint),
+        Stage::Ppo => ppo::run(work, fingerprint),
+        Stage::Eval => eval::run(work),
+    }
+}
+
+/// Prints what a finished stage has to say.
+pub(crate) fn show(stage: Stage, work: &Workspace) -> Result<()> {
+    match stage {
+        Stage::Eval => table::print(work),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,82 @@
+//! Pretraining on text, from random weights, or a model that the user brings.
+
+use rlhf_core::atomic;
+use rlhf_core::hash::Fingerprint;
+use rlhf_data::Tokenizer;
+use rlhf_model::{CausalLm, ModelConfig, load_causal_lm, save_causal_lm};
+use rlhf_sft::{Dataset, train};
+
+use super::dataset::text_windows;
+use super::samples::SampleObserver;
+use crate::error::Result;
+use crate::progress::note;
+use crate::run::Workspace;
+
+/// Tokens of the beginning that a sample of pretraining goes on from.
+const SAMPLE_PROMPT_TOKENS: usize = 12;
+/// Texts that are continued at each evaluation.
+const SAMPLES: usize = 4;
+
+pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
+    let tokenizer = Tokenizer::load(work.path("tokenizer/model"))?;
+    let base = &work.config.data.base;
+    if !base.as_os_str().is_empty() {
+        let (model, config) = load_causal_lm(base, &work.device)?;
+        tokenizer.check_vocab_size(config.vocab_size)?;
+        note(&format!(" pretrain starts from {} and trains nothing", base.display()));
+        return save_model(work, &model, &config, &tokenizer);
+    }
+    let config = work.config.model.model_config(
+        tokenizer.vocab_size(),
+        tokenizer.eos_token_id(),
+        tokenizer.pad_token_id(),
+    );
+    let model = CausalLm::init(&config, work.config.seed, &work.device);
+    let documents = work.documents()?;
+    let train_windows = text_windows(&tokenizer, &documents.train, config.n_positions);
+    let validation = text_windows(&tokenizer, &documents.validation, config.n_positions);
+    note(&format!(
+        " pretrain {} parameters on {} tokens of text",
+        rlhf_core::count_parameters(&model),
+        train_windows.iter().map(|w| w.len()).sum::<usize>(),
+    ));
+    let prompts = validation
+        .iter()
+        .filter(|w| w.len() > SAMPLE_PROMPT_TOKENS)
+        .map(|w| w.input_ids[..SAMPLE_PROMPT_TOKENS].to_vec())
+        .take(SAMPLES)
+        .collect();
+    let mut observer = SampleObserver {
+        path: work.dir.samples_path(),
+        tokenizer: &tokenizer,
+        prompts,
+        shown: SAMPLES,
+        max_new_tokens: 48.min(config.n_positions - SAMPLE_PROMPT_TOKENS),
+        seed: work.config.seed,
+        reward_model: None,
+    };
+    let context = work.context(fingerprint)?;
+    let data = Dataset { train: &train_windows, validation: &validation };
+    let (model, report) = train(model, data, &work.config.pretrain, &context, &mut observer)?;
+    work.bar.finish();
+    note(&format!(
+        " pretrain validation perplexity {:.1} -> {:.2}",
+        report.initial.perplexity(),
+        report.selected.perplexity(),
+    ));
+    work.write_json(&work.dir.path().join("report.json"), &report)?;
+    save_model(work, &model, &config, &tokenizer)
+}
+
+/// Writes the stage's model with its tokenizer, whole or not at all.
+pub(crate) fn save_model(
+    work: &Workspace,
+    model: &CausalLm,
+    config: &ModelConfig,
+    tokenizer: &Tokenizer,
+) -> Result<()> {
+    atomic::write_dir(work.dir.model_dir(), |dir| -> Result<()> {
+        save_causal_lm(dir, model, config)?;
+        Ok(tokenizer.save(dir)?)
+    })
+}

@@ -1,0 +1,63 @@
+//! The reward model.
+
+use std::path::Path;
+
+use rlhf_core::atomic;
+use rlhf_core::hash::Fingerprint;
+use rlhf_data::{Comparison, Tokenizer, comparison_tokens, read_comparisons};
+use rlhf_model::{load_causal_lm, save_scalar_model};
+use rlhf_reward::{RankedPrompt, RewardData, group_comparisons, train};
+
+use super::label::{COMPARISONS, HELD_OUT, VALIDATION};
+use crate::error::Result;
+use crate::progress::note;
+use crate::run::Workspace;
+
+pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
+    let tokenizer = Tokenizer::load(work.path("sft/model"))?;
+    let (sft, config) = load_causal_lm(&work.path("sft/model"), &work.device)?;
+    let context_len = config.n_positions;
+    let read = |file: &str| ranked_prompts(&work.path("label").join(file), &tokenizer, context_len);
+    let (train_prompts, validation, held_out) = (read(COMPARISONS)?, read(VALIDATION)?, read(HELD_OUT)?);
+    let demonstrations: Vec<Vec<u32>> = work
+        .demonstrations()?
+        .train
+        .iter()
+        .map(|d| [tokenizer.encode_prompt(d.prompt()), tokenizer.encode_completion(d.completion())].concat())
+        .filter(|ids| ids.len() <= context_len)
+        .collect();
+    let data = RewardData {
+        train: &train_prompts,
+        validation: &validation,
+        held_out_labelers: &held_out,
+        demonstrations: &demonstrations,
+    };
+    let context = work.context(fingerprint)?;
+    let (model, report) = train(&sft.transformer, data, &work.config.reward, &context)?;
+    work.bar.finish();
+    note(&format!(
+        "   reward pair accuracy on held-out prompts {:.1} % ({:.1} to {:.1}); demonstrations score {:+.4} ± {:.2}",
+        100.0 * report.pair_accuracy.value,
+        100.0 * report.pair_accuracy.low,
+        100.0 * report.pair_accuracy.high,
+        report.demonstration_mean,
+        report.demonstration_std,
+    ));
+    work.write_json(&work.dir.path().join("report.json"), &report)?;
+    atomic::write_dir(work.dir.model_dir(), |dir| -> Result<()> {
+        save_scalar_model(dir, &model, &config)?;
+        Ok(tokenizer.save(dir)?)
+    })
+}
+
+fn ranked_prompts(path: &Path, tokenizer: &Tokenizer, context: usize) -> Result<Vec<RankedPrompt>> {
+    if std::fs::metadata(path).is_ok_and(|m| m.len() == 0) {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<Comparison> = read_comparisons(path)?.rows;
+    let tokens: Vec<_> = rows.iter().filter_map(|row| comparison_tokens(tokenizer, row, context)).collect();
+    if tokens.len() < rows.len() {
+        note(&format!("          {} of {} comparisons are too long and left out", rows.len() - tokens.len(), rows.len()));
+    }
+    Ok(group_comparisons(&tokens))
+}

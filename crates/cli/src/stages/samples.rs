@@ -1,0 +1,84 @@
+//! What the model writes while it learns, for reading: `samples.jsonl` of a stage.
+
+use std::path::{Path, PathBuf};
+
+use rlhf_core::atomic;
+use rlhf_data::Tokenizer;
+use rlhf_inference::{GenerateOptions, Generator, Sampling};
+use rlhf_model::{CausalLm, ScalarModel, sequence_scores};
+use rlhf_sft::{Evaluation, Observer};
+use serde_json::{Value, json};
+
+use crate::error::{Error, Result};
+
+/// Writes the rows of `step` behind those of earlier steps; rows of later steps, from a run that was cut off, go.
+pub(crate) fn write_samples(path: &Path, step: u64, rows: Vec<Value>) -> Result<()> {
+    let earlier = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(source) => return Err(Error::Io { path: path.to_owned(), source }),
+    };
+    let is_earlier = |line: &&str| {
+        serde_json::from_str::<Value>(line).is_ok_and(|row| row["step"].as_u64().is_some_and(|s| s < step))
+    };
+    let mut text: String = earlier.lines().filter(is_earlier).flat_map(|line| [line, "\n"]).collect();
+    for mut row in rows {
+        row["step"] = json!(step);
+        text.push_str(&row.to_string());
+        text.push('\n');
+    }
+    Ok(atomic::write_file(path, text.as_bytes())?)
+}
+
+/// Answers the same prompts at each evaluation, and scores the answers if there is a reward model.
+pub(crate) struct SampleObserver<'a> {
+    pub(crate) path: PathBuf,
+    pub(crate) tokenizer: &'a Tokenizer,
+    pub(crate) prompts: Vec<Vec<u32>>,
+    /// Prompts whose answers are written out.
+    pub(crate) shown: usize,
+    pub(crate) max_new_tokens: usize,
+    pub(crate) seed: u64,
+    pub(crate) reward_model: Option<ScalarModel>,
+}
+
+impl SampleObserver<'_> {
+    fn look(&self, step: u64, model: &CausalLm, evaluation: &Evaluation) -> Result<Option<f64>> {
+        let options = GenerateOptions {
+            max_new_tokens: self.max_new_tokens,
+            eos_token_id: self.tokenizer.eos_token_id(),
+            sampling: Sampling::default(),
+            seed: self.seed,
+            ..GenerateOptions::default()
+        };
+        let asked = if self.reward_model.is_some() { self.prompts.len() } else { self.shown };
+        let prompts = &self.prompts[..asked.min(self.prompts.len())];
+        let completions = Generator::new(model).generate(prompts, &options)?;
+        let rows = prompts
+            .iter()
+            .zip(&completions)
+            .take(self.shown)
+            .map(|(prompt, completion)| {
+                json!({
+                    "loss": evaluation.loss,
+                    "prompt": self.tokenizer.decode(prompt, true),
+                    "completion": self.tokenizer.decode(&completion.tokens, true),
+                })
+            })
+            .collect();
+        write_samples(&self.path, step, rows)?;
+        let Some(reward_model) = &self.reward_model else {
+            return Ok(None);
+        };
+        let sequences: Vec<Vec<u32>> =
+            prompts.iter().zip(&completions).map(|(p, c)| [p.as_slice(), &c.tokens].concat()).collect();
+        let scores = sequence_scores(reward_model, &sequences, 8192);
+        Ok(Some(rlhf_core::stats::mean(&scores.into_iter().map(f64::from).collect::<Vec<_>>())))
+    }
+}
+
+impl Observer for SampleObserver<'_> {
+    fn evaluated(&mut self, step: u64, model: &CausalLm, evaluation: &Evaluation) -> Result<Option<f64>, String> {
+        self.look(step, model, evaluation).map_err(|error| error.to_string())
+    }
+}

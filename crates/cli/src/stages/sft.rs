@@ -1,0 +1,56 @@
+//! Supervised fine-tuning on demonstrations.
+
+use rlhf_core::hash::Fingerprint;
+use rlhf_data::Tokenizer;
+use rlhf_model::{load_causal_lm, load_scalar_model};
+use rlhf_sft::{Dataset, train};
+
+use super::dataset::supervised;
+use super::pretrain::save_model;
+use super::samples::SampleObserver;
+use crate::error::Result;
+use crate::progress::note;
+use crate::run::Workspace;
+
+/// Validation prompts that are answered at each evaluation.
+const SAMPLES: usize = 8;
+
+pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
+    let tokenizer = Tokenizer::load(work.path("tokenizer/model"))?;
+    let (model, config) = load_causal_lm(&work.path("pretrain/model"), &work.device)?;
+    let demonstrations = work.demonstrations()?;
+    let train_rows = supervised(&tokenizer, &demonstrations.train, config.n_positions);
+    let validation = supervised(&tokenizer, &demonstrations.validation, config.n_positions);
+    let max_new_tokens = work.config.sample.max_new_tokens;
+    let prompts: Vec<Vec<u32>> = demonstrations
+        .validation
+        .iter()
+        .map(|d| tokenizer.encode_prompt(d.prompt()))
+        .filter(|ids| ids.len() + max_new_tokens <= config.n_positions)
+        .take(work.config.sft_selection.prompts.max(SAMPLES))
+        .collect();
+    let reward_dir = &work.config.sft_selection.reward_model;
+    let reward_model = match reward_dir.as_os_str().is_empty() {
+        true => None,
+        false => Some(load_scalar_model(reward_dir, &work.device)?.0),
+    };
+    let mut observer = SampleObserver {
+        path: work.dir.samples_path(),
+        tokenizer: &tokenizer,
+        prompts,
+        shown: SAMPLES,
+        max_new_tokens,
+        seed: work.config.seed,
+        reward_model,
+    };
+    let context = work.context(fingerprint)?;
+    let data = Dataset { train: &train_rows, validation: &validation };
+    let (model, report) = train(model, data, &work.config.sft, &context, &mut observer)?;
+    work.bar.finish();
+    note(&format!(
+        "      sft validation loss {:.3} -> {:.3} (step {} of {})",
+        report.initial.loss, report.selected.loss, report.selected_step, report.steps,
+    ));
+    work.write_json(&work.dir.path().join("report.json"), &report)?;
+    save_model(work, &model, &config, &tokenizer)
+}
