@@ -89,6 +89,11 @@ fn a_checkpoint_with_any_file_cut_short_or_missing_is_passed_over() {
             fs::write(&path, &bytes[..keep]).unwrap();
             assert_eq!(case.latest_step(), Some(1), "{file} cut to {keep} bytes");
         }
+        if file != MANIFEST {
+            let said = verify(&case.store.path_of(2), 2).unwrap_err().to_string();
+            let lengths = format!("{} bytes long, {} were written", bytes.len() - 1, bytes.len());
+            assert!(said.ends_with(&format!("{file}: damaged: {lengths}")), "{said}");
+        }
         fs::remove_file(&path).unwrap();
         assert_eq!(case.latest_step(), Some(1), "{file} removed");
         fs::write(&path, &bytes).unwrap();

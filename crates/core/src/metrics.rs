@@ -220,7 +220,12 @@ mod tests {
                 .unwrap();
             run(&mut MetricWriter::resume(dir.path(), 3).unwrap(), 4..=6);
             assert_eq!(text(dir.path()), text(whole.path()));
-            assert_eq!(event_files(dir.path()).unwrap().len(), 2);
+            let mut events = event_files(dir.path()).unwrap();
+            events.sort();
+            assert_eq!(events.len(), 2);
+            // step 4, session_log { status: START }: TensorBoard forgets from the first dropped row on.
+            let restart = [0x10, 4, 0x3a, 2, 0x08, 1];
+            assert!(fs::read(&events[1]).unwrap().windows(6).any(|bytes| bytes == restart));
         }
     }
 

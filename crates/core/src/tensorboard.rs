@@ -154,6 +154,8 @@ mod tests {
         assert_eq!(crc32c(b"123456789"), 0xe306_9283);
         assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
         assert_eq!(crc32c(&[0xff; 32]), 0x62a8_ab43);
+        // What TensorBoard 2 computes for the same bytes.
+        assert_eq!(masked_crc32c(b"123456789"), 0xc78a_b0e5);
     }
 
     #[test]
@@ -174,6 +176,15 @@ mod tests {
         ];
         assert_eq!(&event[9..], rest);
         assert_eq!(&second[second.len() - 4..], masked_crc32c(event).to_le_bytes());
+    }
+
+    #[test]
+    fn a_restart_tells_tensorboard_from_which_step_on_to_forget() {
+        let dir = tempfile::tempdir().unwrap();
+        let events = EventFile::create(dir.path(), Some(4)).unwrap();
+        let bytes = fs::read(&events.path).unwrap();
+        // After the first record: frame head 12, wall time 9, then step 4 and session_log { status: START }.
+        assert_eq!(bytes[42 + 12 + 9..bytes.len() - 4], [0x10, 4, 0x3a, 2, 0x08, 1]);
     }
 
     #[test]

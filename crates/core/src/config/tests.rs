@@ -393,6 +393,17 @@ fn faults_found_by_validate_say_where_the_value_came_from() {
 }
 
 #[test]
+fn what_a_later_layer_replaced_is_forgotten_as_a_source() {
+    let file = "data = [{ path = 'a' }, { path = 'b' }]\n[ppo.controller]\ncoef = 2.0\n";
+    let sets = ["data=[{path='c'}]", "ppo.controller={kind='adaptive',target=6}"];
+    let loaded = with_file(file, &sets).unwrap();
+    assert_eq!(loaded.source("data[0].path"), &Source::Set);
+    assert_eq!(loaded.source("data[1].path"), &Source::Default);
+    assert_eq!(loaded.source("ppo.controller.target"), &Source::Set);
+    assert_eq!(loaded.source("ppo.controller.coef"), &Source::Default);
+}
+
+#[test]
 fn the_documentation_has_a_row_for_every_key_of_every_form() {
     let text = markdown_table::<Config>().unwrap();
     for row in [
