@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::{matrix::unwritten, simd::exp};
 
 /// `2 sqrt(2 / pi)`.
-const SLOPE: f32 = 1.595_769_1;
+const SLOPE: f32 = 1.595_769;
 /// The formula's cubic coefficient.
 const CUBIC: f32 = 0.044_715;
 /// Elements a thread takes at a time.

@@ -225,12 +225,12 @@ impl Product<'_> {
 
 /// A buffer of `len` numbers for a caller that writes all of them before it reads any: what `vec![0.0; len]` would
 /// be without the pass over memory that sets the zeros. Unit tests get NaN, so that a gap cannot hide.
+#[expect(clippy::uninit_vec, reason = "the caller writes before it reads; f32 has no Drop")]
 pub(super) fn unwritten(len: usize) -> Vec<f32> {
     if cfg!(test) {
         return vec![f32::NAN; len];
     }
     let mut buffer = Vec::with_capacity(len);
-    #[expect(clippy::uninit_vec, reason = "the caller writes before it reads; f32 has no Drop")]
     // SAFETY: the capacity is `len`, and every caller overwrites the whole buffer before anything reads it.
     unsafe {
         buffer.set_len(len);

@@ -20,7 +20,10 @@ fn check(operation: Operation<'_>, inputs: &[Host], output: [usize; 2]) {
         assert!(bits() == first, "repeat {repeat} differs");
     }
     for threads in [1, 2, 3] {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .expect("threads start");
         assert!(pool.install(bits) == first, "other bits with {threads} threads");
     }
 }
