@@ -77,7 +77,11 @@ pub fn last_positions<S: AsRef<[u32]>>(batch: &TokenBatch, sequences: &[S]) -> V
     sequences
         .iter()
         .enumerate()
-        .map(|(i, s)| batch.flat_index(i, s.as_ref().len().wrapping_sub(1)))
+        .map(|(i, s)| {
+            let len = s.as_ref().len();
+            assert!(len > 0, "sequence {i} is empty");
+            batch.flat_index(i, len - 1)
+        })
         .collect()
 }
 

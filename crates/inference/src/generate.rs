@@ -121,7 +121,7 @@ impl Generator {
             if prompt.is_empty() {
                 return Err(Error::EmptyPrompt { index });
             }
-            if prompt.len() + options.max_new_tokens > context {
+            if prompt.len().saturating_add(options.max_new_tokens) > context {
                 return Err(Error::TooLong {
                     index,
                     prompt_len: prompt.len(),

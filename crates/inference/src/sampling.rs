@@ -62,11 +62,11 @@ impl Sampling {
 
     /// Draws a token; returns it with its log-probability under the distribution it was drawn from.
     pub(crate) fn draw(&self, logits: &[f32], previous: &[u32], rng: &mut ChaCha8Rng) -> (u32, f32) {
-        if self.temperature == 0.0 {
-            return (argmax(logits) as u32, 0.0);
-        }
         if self.is_plain() {
-            return draw_plain(logits, self.temperature as f32, rng);
+            return match self.temperature == 0.0 {
+                true => (argmax(logits) as u32, 0.0),
+                false => draw_plain(logits, self.temperature, rng),
+            };
         }
         let logits: Vec<f64> = logits.iter().map(|&l| f64::from(l)).collect();
         let probabilities = next_token_distribution(&logits, self, previous);
@@ -76,9 +76,10 @@ impl Sampling {
 }
 
 /// Sampling without filters, in one pass of exponentials.
-fn draw_plain(logits: &[f32], temperature: f32, rng: &mut ChaCha8Rng) -> (u32, f32) {
+fn draw_plain(logits: &[f32], temperature: f64, rng: &mut ChaCha8Rng) -> (u32, f32) {
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let inverse = 1.0 / temperature;
+    // Finite however small the temperature: an infinite one would turn the largest logit's zero into a NaN.
+    let inverse = ((1.0 / temperature) as f32).min(f32::MAX);
     let weights: Vec<f32> = logits.iter().map(|&l| ((l - max) * inverse).exp()).collect();
     let total: f64 = weights.iter().map(|&w| f64::from(w)).sum();
     let mut left = rng.random::<f64>() * total;

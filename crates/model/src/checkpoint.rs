@@ -17,6 +17,10 @@ use crate::heads::{CausalLm, ScalarModel};
 const CONFIG_FILE: &str = "config.json";
 const WEIGHTS_FILE: &str = "model.safetensors";
 
+/// Options of GPT-2 that change its arithmetic, with the one setting this crate has; a file need not name them.
+const FIXED_OPTIONS: [(&str, bool); 3] =
+    [("scale_attn_weights", true), ("scale_attn_by_inverse_layer_idx", false), ("add_cross_attention", false)];
+
 /// Reads `dir/config.json`.
 ///
 /// # Errors
@@ -26,6 +30,15 @@ pub fn load_config(dir: &Path) -> Result<ModelConfig> {
     let text = std::fs::read_to_string(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
     let fault = |message: String| Error::Config { path: path.clone(), message };
     let config: ModelConfig = serde_json::from_str(&text).map_err(|e| fault(e.to_string()))?;
+    let fields: Value = serde_json::from_str(&text).map_err(|e| fault(e.to_string()))?;
+    for (field, expected) in FIXED_OPTIONS {
+        match fields.get(field) {
+            Some(found) if *found != json!(expected) => {
+                return Err(fault(format!("field `{field}`: {found}, expected {expected}")));
+            }
+            _ => {}
+        }
+    }
     match config.faults().first() {
         Some((field, message)) => Err(fault(format!("field `{field}`: {message}"))),
         None => Ok(config),
