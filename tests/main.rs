@@ -1,1 +1,23 @@
-//! Tests.
+//! Tests that span crates, one module per subject.
+//!
+//! `PROPTEST_CASES=500` runs the laws with random seeds, `RLHF_TESTS_SHOW_ERRORS=1 … --nocapture` shows how much of each
+//! tolerance is used.
+//!
+//! Support: `fixtures` reads `tests/golden/`, `tiny` makes small random models and compares numbers.
+//! Parity with PyTorch: `model_parity` (logits, log-probs, greedy decoding, scores), `training_parity` (loss, gradients,
+//! AdamW, clipping), `sampling_parity` (the next-token distribution).
+//! Laws: `layout` (padding, packing, order, micro-batches), `decoding` (the cache), `generation` (streams, frequencies,
+//! limits, refusals), `gradients` (finite differences, accumulation), `weights` (averages, optimiser state),
+//! `checkpoints` (files written, read and refused).
+
+mod checkpoints;
+mod decoding;
+mod fixtures;
+mod generation;
+mod gradients;
+mod layout;
+mod model_parity;
+mod sampling_parity;
+mod tiny;
+mod training_parity;
+mod weights;

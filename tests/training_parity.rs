@@ -1,0 +1,263 @@
+//! Loss, gradients, clipping and AdamW against torch 2.9.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Gradients, Tensor};
+use rlhf_core::{
+    AdamW, AdamWConfig, EpsModeConfig, GradientBuffer, PaddingSide, Targets, TokenBatch, float_tensor,
+    named_parameters, to_host,
+};
+use rlhf_model::{CausalLm, load_causal_lm};
+use serde::Deserialize;
+
+use crate::fixtures::{CONFIGS, json, model_dir};
+use crate::tiny::assert_close;
+
+#[derive(Deserialize)]
+struct Training {
+    input_ids: Vec<Vec<u32>>,
+    attention_mask: Vec<Vec<u8>>,
+    labels: Vec<Vec<i64>>,
+    n_label_tokens: usize,
+    losses: Vec<f32>,
+    grad_norms: Vec<f32>,
+    gradients_at_step_0: BTreeMap<String, Gradient>,
+    optimizer: Optimizer,
+}
+
+#[derive(Deserialize)]
+struct Gradient {
+    norm: f32,
+    sum: f32,
+    first4: Vec<f32>,
+}
+
+#[derive(Deserialize)]
+struct Optimizer {
+    lr: f64,
+    beta1: f64,
+    beta2: f64,
+    eps: f64,
+    weight_decay: f64,
+    clip_global_norm: f64,
+}
+
+impl Training {
+    fn sequences(&self) -> Vec<Vec<u32>> {
+        let rows = self.input_ids.iter().zip(&self.attention_mask);
+        rows.map(|(ids, mask)| {
+            ids.iter()
+                .zip(mask)
+                .filter(|(_, m)| **m == 1)
+                .map(|(&id, _)| id)
+                .collect()
+        })
+        .collect()
+    }
+
+    /// Mean negative log-probability over the labelled tokens.
+    fn loss(&self, model: &CausalLm, batch: &TokenBatch) -> Tensor<1> {
+        let masks: Vec<Vec<bool>> = self
+            .labels
+            .iter()
+            .map(|row| row.iter().map(|&l| l >= 0).collect())
+            .collect();
+        let targets = Targets::from_masks(batch, &self.sequences(), &masks);
+        assert_eq!(targets.len(), self.n_label_tokens);
+        let device = Device::flex();
+        let hidden = targets.select(model.hidden_states(&batch.to_device(&device)));
+        -model.token_logprobs(hidden, targets.ids(&device), 1.0).logprobs.mean()
+    }
+}
+
+fn trainable() -> CausalLm {
+    load_causal_lm(model_dir("gpt2", CONFIGS[0]).path(), &Device::flex().autodiff())
+        .expect("fixture")
+        .0
+}
+
+fn backward(model: &CausalLm, loss: Tensor<1>) -> GradientBuffer {
+    let mut buffer = GradientBuffer::new();
+    buffer.add(model, loss.backward());
+    buffer
+}
+
+#[test]
+fn gradients_agree_parameter_by_parameter() {
+    let training: Training = json("models/gpt2/train.json");
+    let model = trainable();
+    let sequences = training.sequences();
+    let batches = [
+        TokenBatch::pack(&sequences, 64),
+        TokenBatch::padded(&sequences, PaddingSide::Right),
+        TokenBatch::padded(&sequences, PaddingSide::Left),
+    ];
+    for batch in batches {
+        let gradients = backward(&model, training.loss(&model, &batch)).to_named(&model);
+        assert_eq!(gradients.len(), training.gradients_at_step_0.len());
+        for found in gradients {
+            let wanted = &training.gradients_at_step_0[&found.name];
+            let name = &found.name;
+            let sum: f64 = found.values.iter().map(|&g| f64::from(g)).sum();
+            let norm = found.values.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
+            assert_close(format!("{name} norm"), &[norm as f32], &[wanted.norm], (0.0, 1e-6));
+            // The reference added thousands of terms in f32: its sums carry noise in proportion to the norm.
+            assert_close(
+                format!("{name} sum"),
+                &[sum as f32],
+                &[wanted.sum],
+                (1e-6 + 2e-6 * norm, 1e-6),
+            );
+            assert_close(
+                format!("{name} first4"),
+                &found.values[..4],
+                &wanted.first4,
+                (5e-7, 3e-6),
+            );
+        }
+    }
+}
+
+#[test]
+fn six_steps_of_adamw_follow_the_reference() {
+    let training: Training = json("models/gpt2/train.json");
+    let Optimizer {
+        lr,
+        beta1,
+        beta2,
+        eps,
+        weight_decay,
+        clip_global_norm,
+    } = training.optimizer;
+    let mut optimizer = AdamW::new(AdamWConfig {
+        beta1,
+        beta2,
+        eps,
+        eps_mode: EpsModeConfig::Torch,
+        weight_decay,
+    });
+    let mut model = trainable();
+    let batch = TokenBatch::pack(&training.sequences(), 64);
+    let (mut losses, mut norms) = (Vec::new(), Vec::new());
+    for _ in 0..training.losses.len() {
+        let loss = training.loss(&model, &batch);
+        losses.extend(to_host(loss.clone().inner()));
+        let mut gradients = backward(&model, loss);
+        norms.push(gradients.clip_norm(clip_global_norm) as f32);
+        model = optimizer.step(model, gradients, lr);
+    }
+    assert_eq!(optimizer.steps(), 6);
+    assert_close("losses", &losses, &training.losses, (0.0, 1e-6));
+    assert_close("gradient norms", &norms, &training.grad_norms, (0.0, 1e-6));
+}
+
+/// Parameters without a model around them.
+#[derive(Module, Debug)]
+struct Bare {
+    parts: Vec<Param<Tensor<1>>>,
+}
+
+impl Bare {
+    fn new(parts: &[Vec<f32>]) -> Self {
+        let device = Device::flex().autodiff();
+        Self {
+            parts: parts
+                .iter()
+                .map(|p| Param::from_tensor(float_tensor(p, &device)))
+                .collect(),
+        }
+    }
+
+    /// A backward pass whose gradients are exactly `grads`: that of their inner product with the parameters.
+    fn gradients(&self, grads: &[Vec<f32>]) -> Gradients {
+        let device = Device::flex().autodiff();
+        let terms: Vec<Tensor<1>> = self
+            .parts
+            .iter()
+            .zip(grads)
+            .map(|(p, g)| (p.val() * float_tensor(g, &device)).sum())
+            .collect();
+        Tensor::cat(terms, 0).sum().backward()
+    }
+
+    fn values(&self) -> Vec<Vec<f32>> {
+        named_parameters(self).into_iter().map(|p| p.values).collect()
+    }
+}
+
+#[derive(Deserialize)]
+struct AdamWCase {
+    lr: f64,
+    beta1: f64,
+    beta2: f64,
+    eps: f64,
+    weight_decay: f64,
+    eps_mode: String,
+    params: Vec<f32>,
+    grads: Vec<Vec<f32>>,
+    trajectory: Vec<Vec<f32>>,
+}
+
+#[test]
+fn adamw_follows_the_golden_trajectories() {
+    for (i, case) in json::<Vec<AdamWCase>>("ppo/adamw.json").into_iter().enumerate() {
+        let eps_mode = match case.eps_mode.as_str() {
+            "torch" => EpsModeConfig::Torch,
+            "tf" => EpsModeConfig::Tensorflow,
+            other => panic!("unknown eps_mode {other}"),
+        };
+        let AdamWCase {
+            beta1,
+            beta2,
+            eps,
+            weight_decay,
+            ..
+        } = case;
+        let mut optimizer = AdamW::new(AdamWConfig {
+            beta1,
+            beta2,
+            eps,
+            eps_mode,
+            weight_decay,
+        });
+        let mut module = Bare::new(&[case.params]);
+        for (t, (grad, wanted)) in case.grads.iter().zip(&case.trajectory).enumerate() {
+            let mut buffer = GradientBuffer::new();
+            buffer.add(&module, module.gradients(std::slice::from_ref(grad)));
+            module = optimizer.step(module, buffer, case.lr);
+            assert_close(
+                format!("case {i}, step {}", t + 1),
+                &module.values()[0],
+                wanted,
+                (2e-7, 1e-6),
+            );
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct ClipCase {
+    max_norm: f64,
+    grads: Vec<Vec<f32>>,
+    norm: f32,
+    clipped: Vec<Vec<f32>>,
+}
+
+#[test]
+fn clipping_follows_the_golden_vectors() {
+    for (i, case) in json::<Vec<ClipCase>>("ppo/grad_clip.json").into_iter().enumerate() {
+        let module = Bare::new(&case.grads);
+        let mut buffer = GradientBuffer::new();
+        buffer.add(&module, module.gradients(&case.grads));
+        assert_close(
+            format!("case {i}, norm"),
+            &[buffer.clip_norm(case.max_norm) as f32],
+            &[case.norm],
+            (0.0, 1e-6),
+        );
+        for (found, wanted) in buffer.to_named(&module).iter().zip(&case.clipped) {
+            assert_close(format!("case {i}, {}", found.name), &found.values, wanted, (0.0, 1e-6));
+        }
+    }
+}
