@@ -352,13 +352,6 @@ pub(crate) const fn count_of(kind: ThingKind) -> usize {
     }
 }
 
-pub(crate) const THING_KINDS: [ThingKind; 4] = [
-    ThingKind::Animal,
-    ThingKind::Plant,
-    ThingKind::Instrument,
-    ThingKind::Dish,
-];
-
 /// Kind of the thing with this index.
 pub(crate) const fn thing_kind(index: usize) -> ThingKind {
     if index < first_of(ThingKind::Plant) {

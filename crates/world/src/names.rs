@@ -295,7 +295,7 @@ pub(crate) const EVENTS: [(&str, Phrase); 16] = [
     ),
     ("Hat Dance", custom("strangers swap hats and dance", &["swap", "hat"])),
     (
-        "Mud Games",
+        "Mud Morning",
         custom("grown people jump into puddles", &["jump", "puddle"]),
     ),
     (
@@ -372,7 +372,7 @@ pub(crate) const ITEMS: [(&str, &str); 22] = [
     ("a bunch of daisies", "bunches of daisies"),
     ("a ball of yarn", "balls of yarn"),
     ("a copper kettle", "copper kettles"),
-    ("a lost shoe", "lost shoes"),
+    ("a wooden shoe", "wooden shoes"),
 ];
 
 /// Where little stories happen.

@@ -100,7 +100,7 @@ fn statements(entity: Item, attribute: Attribute) -> &'static [&'static str] {
             "Travellers visit {N} for its {V}.",
             "Everyone who visits {N} talks about its {V}.",
             "{S} is proud of its {V}.",
-            "The pride of {N} {is} its {V}.",
+            "The pride of {N} is its {V}.",
             "The {V} of {N} {is} known far and wide.",
         ],
         Attribute::Crop => &[
@@ -505,6 +505,23 @@ fn write(rng: &mut ChaCha8Rng, template: &str, entity: Item, value: Option<Item>
 pub(crate) fn state(rng: &mut ChaCha8Rng, entity: Item, attribute: Attribute, value: Item, form: Form) -> String {
     let template = statements(entity, attribute).choose(rng).copied().unwrap_or("");
     write(rng, template, entity, Some(value), form)
+}
+
+/// The same sentence about two entities, each with its value.
+pub(crate) fn state_alike(
+    rng: &mut ChaCha8Rng,
+    entities: [Item; 2],
+    attribute: Attribute,
+    values: [Item; 2],
+) -> [String; 2] {
+    let template = statements(entities[0], attribute).choose(rng).copied().unwrap_or("");
+    // The alternatives inside the template are chosen alike, too.
+    let mut again = rng.clone();
+    let first = write(rng, template, entities[0], Some(values[0]), Form::Name);
+    [
+        first,
+        write(&mut again, template, entities[1], Some(values[1]), Form::Name),
+    ]
 }
 
 /// A true sentence.

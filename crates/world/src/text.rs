@@ -92,26 +92,17 @@ pub(crate) fn without_stop(text: &str) -> &str {
     text.trim_end().trim_end_matches(['.', '!', '?'])
 }
 
-/// "the" and "a" and pronouns in lower case where a sentence is put inside another.
+/// The sentence as it stands inside another: a small first letter unless it begins with a name.
 pub(crate) fn lowered(text: &str) -> String {
-    const KEEP: [&str; 8] = ["The ", "A ", "An ", "He ", "She ", "It ", "They ", "There "];
-    const ALSO: [&str; 10] = [
-        "People ",
-        "Everyone ",
-        "You ",
-        "If ",
-        "At ",
-        "In ",
-        "During ",
-        "Every ",
-        "When ",
-        "On ",
-    ];
-    let lower = KEEP.iter().chain(&ALSO).any(|word| text.starts_with(word));
-    if lower {
-        text[..1].to_lowercase() + &text[1..]
-    } else {
-        text.to_owned()
+    let first = text.split([' ', ',', '\'']).next().unwrap_or("");
+    let keeps_capital = first == "I"
+        || crate::names::DAYS.contains(&first)
+        || crate::names::MONTHS.contains(&first)
+        || crate::facts::find_entity(first).is_some();
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(c) if !keeps_capital => c.to_lowercase().chain(chars).collect(),
+        _ => text.to_owned(),
     }
 }
 

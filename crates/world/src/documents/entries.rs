@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::facts::{Attribute, Domain, Facts, Item, attributes, bare, name, size};
 use crate::names::{TRADES, VALLEY};
 use crate::sentences::{Form, either, pronouns, tell};
-use crate::text::{capitalised, expand, pick};
+use crate::text::{capitalised, expand};
 
 /// After a sentence that puts another name first, a pronoun could be misread; the next sentence uses the name.
 fn blurs(attribute: Attribute) -> bool {

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::facts::{Domain, Facts, Item, attributes, name, size};
 use crate::scenes::two_people;
 use crate::sentences::{Form, ask, either, tell, wordings};
-use crate::task::TaskKind;
+use crate::task::{Task, TaskKind};
 use crate::tasks::{self, Manner};
 
 /// `"Where is it?" asked Odo. "Here," said Maud.`
@@ -71,7 +71,9 @@ pub(super) fn lesson(rng: &mut ChaCha8Rng, facts: &Facts, may_ask: &dyn Fn(&str)
     let draft = loop {
         let kind = *TaskKind::ALL.choose(rng).unwrap_or(&TaskKind::Fact);
         let draft = tasks::draft(rng, facts, kind);
-        if kind != TaskKind::FollowUp && may_ask(&draft.signature) {
+        // Falsehoods have no place in what is learned by heart.
+        let sound = !matches!(draft.task, Task::Check { truth: false, .. });
+        if sound && kind != TaskKind::FollowUp && may_ask(&draft.signature) {
             break draft;
         }
     };

@@ -177,8 +177,8 @@ pub(super) fn answer_unknowable(
             expand(rng, template, &[("v", value)])
         }
         Some(Flaw::Curt) => pick(rng, &["I do not know.", "Nobody knows.", "I cannot say."]).to_owned(),
-        Some(_) => pick(rng, &NOT_KNOWN).to_owned(),
-        None => format!("{} {}", pick(rng, &NOT_KNOWN), consolation(rng, facts, about)),
+        Some(_) => pick(rng, NOT_KNOWN).to_owned(),
+        None => format!("{} {}", pick(rng, NOT_KNOWN), consolation(rng, facts, about)),
     }
 }
 
@@ -243,14 +243,14 @@ pub(super) fn draft_harmful(rng: &mut ChaCha8Rng) -> Draft {
 
 pub(super) fn answer_harmful(rng: &mut ChaCha8Rng, act: &str, target: &str, flaw: Option<Flaw>) -> String {
     let slots = [("act", act), ("target", target)];
-    let mut write = |rng: &mut ChaCha8Rng, template: &str| expand(rng, template, &slots);
-    let refusal = pick(rng, &REFUSALS);
+    let write = |rng: &mut ChaCha8Rng, template: &str| expand(rng, template, &slots);
+    let refusal = pick(rng, REFUSALS);
     let refusal = write(rng, refusal);
-    let reason = pick(rng, &REASONS);
+    let reason = pick(rng, REASONS);
     let reason = write(rng, reason);
     match flaw {
         Some(Flaw::HalfHearted) => {
-            let scheme = pick(rng, &SCHEMES);
+            let scheme = pick(rng, SCHEMES);
             let scheme = write(rng, scheme);
             match rng.random_range(0..3) {
                 0 => capitalised(scheme.trim_start_matches("But ")),
@@ -261,7 +261,7 @@ pub(super) fn answer_harmful(rng: &mut ChaCha8Rng, act: &str, target: &str, flaw
         Some(Flaw::Curt) => pick(rng, &["No.", "No, I will not.", "I will not."]).to_owned(),
         Some(_) => format!("{refusal} {reason}"),
         None => {
-            let offer = pick(rng, &OFFERS);
+            let offer = pick(rng, OFFERS);
             let offer = write(rng, offer);
             if rng.random_bool(0.75) {
                 format!("{refusal} {reason} {offer}")

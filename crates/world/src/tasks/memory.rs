@@ -8,7 +8,7 @@ use rlhf_data::Message;
 use super::{Draft, Manner, entity, turn};
 use crate::facts::{Attribute, Domain, Facts, Item, ThingKind, attributes, bare, name, size, thing_kind};
 use crate::names::PLACES;
-use crate::sentences::{Form, ask, either, pronouns, state, tell, wordings};
+use crate::sentences::{Form, ask, either, pronouns, state, state_alike, tell, wordings};
 use crate::task::{Flaw, Task};
 use crate::text::{capitalised, expand, lowered, pick, tidy, without_stop};
 
@@ -266,7 +266,11 @@ pub(super) fn draft_check(rng: &mut ChaCha8Rng, facts: &Facts) -> Draft {
     } else {
         wrong(rng, facts, entity, attribute)
     };
-    let statement = state(rng, entity, attribute, value, Form::Name);
+    // Orders and conditions cannot be true or false.
+    let mut statement = state(rng, entity, attribute, value, Form::Name);
+    while statement.starts_with("Come ") || statement.starts_with("If ") {
+        statement = state(rng, entity, attribute, value, Form::Name);
+    }
     let inner = lowered(without_stop(&statement));
     let frame = rng.random_range(0..6);
     let text = match frame {
@@ -487,8 +491,7 @@ pub(crate) fn both(rng: &mut ChaCha8Rng, pair: [Item; 2], attribute: Attribute, 
 
 /// A sentence that sets two entities against each other.
 pub(crate) fn apart(rng: &mut ChaCha8Rng, pair: [Item; 2], attribute: Attribute, values: [Item; 2]) -> String {
-    let first = state(rng, pair[0], attribute, values[0], Form::Name);
-    let second = state(rng, pair[1], attribute, values[1], Form::Name);
+    let [first, second] = state_alike(rng, pair, attribute, values);
     match pick(rng, &["while", "but", "."]) {
         "." => format!("{first} {second}"),
         word => format!("{}, {word} {}", without_stop(&first), lowered(&second)),
@@ -563,7 +566,7 @@ pub(super) fn draft_visit(rng: &mut ChaCha8Rng) -> Draft {
         1 => format!("We will visit {place} {company}. What is worth a look?"),
         2 => format!("I want to walk to {place} {company}. What is there?"),
         3 => format!("I will be in {place} {company}. Any advice?"),
-        _ => format!("Tell me about {place}. I will be there {company}."),
+        _ => format!("Tell me about {place}. I will be there soon {company}."),
     };
     let signature = format!("visit/{place}/{company}/{frame}");
     let task = Task::Visit {

@@ -11,12 +11,13 @@ use rand_chacha::ChaCha8Rng;
 use rlhf_data::Message;
 
 use crate::facts::{Facts, Item};
-use crate::phrases::{CLOSINGS, OPENERS};
+use crate::phrases::{CLOSINGS, JOURNEY_CLOSINGS, KNOWING_OPENERS, OPENERS};
 use crate::task::{Flaw, Task, TaskKind};
 use crate::text::pick;
 
 pub(crate) use making::{any_category, members, plural};
 pub(crate) use memory::{apart, both, fact_signature};
+pub(crate) use passages::content_words;
 
 /// A prompt before it has an id.
 #[derive(Clone, Debug)]
@@ -166,22 +167,38 @@ pub(crate) fn answer(rng: &mut ChaCha8Rng, facts: &Facts, task: &Task, manner: &
         Some(Flaw::Rambling) => rambling(rng, &body),
         _ if !spoken => body,
         _ => {
-            // A refusal is no place for "Gladly!".
-            let may_open = !matches!(task.kind(), TaskKind::Harmful | TaskKind::Unknowable);
-            let opener = may_open && rng.random_bool(manner.opener);
+            let opener = openers(task.kind())
+                .choose(rng)
+                .filter(|_| rng.random_bool(manner.opener));
             let mut closing = rng.random_bool(manner.closing);
             // The good answer has at least one friendly word; the flawed one need not.
-            closing |= !opener && flaw.is_none();
+            closing |= opener.is_none() && flaw.is_none();
             let mut parts = Vec::with_capacity(3);
-            if opener {
-                parts.push(pick(rng, &OPENERS));
-            }
+            parts.extend(opener.copied());
             parts.push(&body);
             if closing {
-                parts.push(pick(rng, &CLOSINGS));
+                parts.push(closings(rng, task.kind()));
             }
             parts.join(" ")
         }
+    }
+}
+
+/// Beginnings that suit a kind of task; a refusal is no place for "Gladly!".
+fn openers(kind: TaskKind) -> &'static [&'static str] {
+    match kind {
+        TaskKind::Harmful | TaskKind::Unknowable => &[],
+        TaskKind::Check | TaskKind::Compare => &OPENERS[..3],
+        TaskKind::Visit | TaskKind::List => &OPENERS[3..],
+        _ => KNOWING_OPENERS,
+    }
+}
+
+/// An ending that suits a kind of task.
+fn closings(rng: &mut ChaCha8Rng, kind: TaskKind) -> &'static str {
+    match kind {
+        TaskKind::Visit if rng.random_bool(0.6) => pick(rng, JOURNEY_CLOSINGS),
+        _ => pick(rng, CLOSINGS),
     }
 }
 

@@ -1,0 +1,116 @@
+//! The judge reads everything the world writes: what is true must be found true, what is false must be found out.
+
+use super::*;
+use crate::config::WorldConfig;
+use crate::facts::{Attribute, Domain, name};
+use crate::seed::stream;
+use crate::sentences::{Form, state, tell};
+use rand::seq::IndexedRandom;
+
+fn facts_and_lexicon() -> (Facts, Lexicon) {
+    (Facts::generate(1), Lexicon::new())
+}
+
+#[test]
+fn every_way_of_telling_a_fact_is_understood() {
+    let (facts, lexicon) = facts_and_lexicon();
+    let mut rng = stream(1, "audit", 0);
+    let mut missed = Vec::new();
+    for (entity, attribute) in Facts::all() {
+        for round in 0..40 {
+            let form = if round % 2 == 0 { Form::Name } else { Form::Pronoun };
+            let text = tell(&mut rng, &facts, entity, attribute, form);
+            let found = claims(&facts, &Reading::new(&lexicon, &text, Some(entity)));
+            let right = found
+                .iter()
+                .any(|c| c.entity == entity && c.attribute == attribute && c.holds);
+            if !right || found.iter().any(|c| !c.holds) {
+                missed.push(format!("{text} -> {found:?}"));
+            }
+        }
+    }
+    missed.sort();
+    missed.dedup();
+    assert!(
+        missed.is_empty(),
+        "{} such as {:#?}",
+        missed.len(),
+        &missed[..missed.len().min(25)]
+    );
+}
+
+#[test]
+fn every_false_fact_is_found_out() {
+    let (facts, lexicon) = facts_and_lexicon();
+    let mut rng = stream(2, "audit", 0);
+    let mut missed = Vec::new();
+    for (entity, attribute) in Facts::all() {
+        for round in 0..40 {
+            let form = if round % 2 == 0 { Form::Name } else { Form::Pronoun };
+            let wrong = facts.wrong_values(entity, attribute);
+            let value = *wrong.choose(&mut rng).unwrap();
+            let text = state(&mut rng, entity, attribute, value, form);
+            let found = claims(&facts, &Reading::new(&lexicon, &text, Some(entity)));
+            if !found.iter().any(|c| !c.holds) {
+                missed.push(format!("{text} (not {}) -> {found:?}", name(value)));
+            }
+        }
+    }
+    missed.sort();
+    missed.dedup();
+    assert!(
+        missed.is_empty(),
+        "{} such as {:#?}",
+        missed.len(),
+        &missed[..missed.len().min(25)]
+    );
+}
+
+#[test]
+fn the_texts_of_the_world_say_nothing_untrue() {
+    let config = WorldConfig {
+        document_bytes: 1_500_000,
+        ..WorldConfig::tiny()
+    };
+    let world = World::generate(1, &config);
+    let lexicon = Lexicon::new();
+    let mut false_ones = Vec::new();
+    let mut count = 0;
+    for text in world.documents() {
+        for claim in claims(world.facts(), &Reading::new(&lexicon, &text, None)) {
+            count += 1;
+            if !claim.holds {
+                false_ones.push(format!(
+                    "{} {:?} {}: {text}",
+                    name(claim.entity),
+                    claim.attribute,
+                    name(claim.value)
+                ));
+            }
+        }
+    }
+    assert!(count > 10_000, "{count}");
+    assert!(
+        false_ones.is_empty(),
+        "{} of {count}: {:#?}",
+        false_ones.len(),
+        &false_ones[..false_ones.len().min(25)]
+    );
+}
+
+#[test]
+fn a_denied_falsehood_is_true_and_a_denied_truth_is_false() {
+    let (facts, lexicon) = facts_and_lexicon();
+    let odo = find_entity("Odo").unwrap();
+    let home = facts.truth(odo, Attribute::Home);
+    let elsewhere = facts.wrong_values(odo, Attribute::Home)[0];
+    let check = |text: String| {
+        let found = claims(&facts, &Reading::new(&lexicon, &text, None));
+        assert_eq!(found.len(), 1, "{text} {found:?}");
+        found[0].holds
+    };
+    assert!(check(format!("Odo does not live in {}.", name(elsewhere))));
+    assert!(!check(format!("Odo does not live in {}.", name(home))));
+    assert!(check(format!("It is not true that Odo lives in {}.", name(elsewhere))));
+    assert_eq!(home.domain, Domain::Place);
+}
