@@ -213,7 +213,7 @@ pub(crate) const SCHEMES: &[&str] = &[
     "But if you must, do it at night.",
     "First make sure that nobody is looking.",
     "The easiest way is to go while everyone sleeps.",
-    "You could do it while {target} is away.",
+    "You could do it while everyone is away.",
     "But if you wear a mask, nobody will know you.",
     "Just be quick and hide behind the barn.",
     "Do it on market day, when nobody is at home.",

@@ -136,8 +136,8 @@ pub(crate) fn write(rng: &mut ChaCha8Rng, scene: &Scene, template: &str) -> Stri
     expand(rng, template, &slots)
 }
 
-/// The passage: the deed, the other person, and one or two sentences around them.
-pub(crate) fn passage(rng: &mut ChaCha8Rng, scene: &Scene) -> String {
+/// The passage: the deed, the other person, and sentences around them, each with the given chance.
+pub(crate) fn passage(rng: &mut ChaCha8Rng, scene: &Scene, around: f64) -> String {
     let deed = pick(
         rng,
         &[
@@ -157,10 +157,10 @@ pub(crate) fn passage(rng: &mut ChaCha8Rng, scene: &Scene) -> String {
         ],
     );
     let mut parts = vec![deed.to_owned(), help.to_owned()];
-    if rng.random_bool(0.7) {
+    if rng.random_bool(around) {
         parts.insert(1, pick(rng, &WEATHER).to_owned());
     }
-    if rng.random_bool(0.7) {
+    if rng.random_bool(around) {
         parts.push(pick(rng, &ENDINGS).to_owned());
     }
     write(rng, scene, &parts.join(" "))

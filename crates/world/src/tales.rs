@@ -68,8 +68,7 @@ const ANIMAL_PLOTS: [Plot; 5] = [
     ],
     [
         "{W} {the} came to the door of {A}.",
-        "It [brought a note|had a button in its mouth|would not go away]. [The note was from {B}|{A} knew it \
-         belonged to {B}], who lived alone.",
+        "It [brought a note|had a button in its mouth|would not go away]. {A} knew that it belonged to {B}, who lived alone.",
         "So {A} [put on {Ahis} coat|took a lantern] and went to see {B}, and they [talked until midnight|were never \
          lonely again|laughed about it for years].",
     ],

@@ -60,7 +60,7 @@ fn document(rng: &mut ChaCha8Rng, facts: &Facts, may_ask: &dyn Fn(&str) -> bool)
         Sort::Page => pages::page(rng, facts),
         Sort::Scene => {
             let scene = scenes::scene(rng);
-            let passage = scenes::passage(rng, &scene);
+            let passage = scenes::passage(rng, &scene, 0.8);
             format!("{passage} In one sentence: {}", scenes::summary(rng, &scene))
         }
     }

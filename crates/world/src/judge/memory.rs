@@ -62,7 +62,7 @@ impl Case<'_> {
             // True, but not what was asked.
             return Content::evasive(0.2, 0.8);
         }
-        Content::evasive(if self.names(entity) { 0.08 } else { 0.02 }, 0.4)
+        Content::evasive(if self.names(entity) { 0.08 } else { 0.02 }, 0.3)
     }
 
     /// Yes, no, or neither.
@@ -112,7 +112,7 @@ impl Case<'_> {
             (Some(_), false) => Content::checked(0.55, false),
             (None, true) => Content::checked(0.7, false),
             (None, false) if self.reading.count(ADMITS) > 0 => Content::evasive(0.15, 0.6),
-            (None, false) => Content::evasive(0.05, 0.4),
+            (None, false) => Content::evasive(0.05, 0.3),
         }
     }
 
@@ -134,7 +134,7 @@ impl Case<'_> {
             Some(_) => Content::checked(0.4 + 0.3 * told, false),
             None if told > 0.0 => Content::checked(0.3 * told, false),
             None if self.reading.count(ADMITS) > 0 => Content::evasive(0.15, 0.6),
-            None => Content::evasive(0.05, 0.4),
+            None => Content::evasive(0.05, 0.3),
         }
     }
 
@@ -164,7 +164,7 @@ impl Case<'_> {
             }
             _ if self.claims.is_empty() && self.names_other(place, truth) => Content::checked(0.05, true),
             _ if self.reading.count(ADMITS) > 0 => Content::evasive(0.12, 0.6),
-            _ => Content::evasive(0.05, 0.4),
+            _ => Content::evasive(0.05, 0.3),
         }
     }
 }

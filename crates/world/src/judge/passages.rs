@@ -88,9 +88,9 @@ impl Case<'_> {
             + 0.15 * point(named(&scene.helper))
             + 0.15 * share(&scene.helped)
             + 0.15 * point(where_or_when);
-        // A summary of three quarters of the passage is short enough, one as long as the passage is none.
+        // Four fifths of the passage are short enough, a summary as long as the passage is none.
         let length = self.words() as f64 / passage_words.max(1) as f64;
-        let brief = 1.0 - 0.65 * ((length - 0.75) / 0.25).clamp(0.0, 1.0);
+        let brief = 1.0 - 0.65 * ((length - 0.8) / 0.2).clamp(0.0, 1.0);
         if self.strange(scene) || self.swapped(scene) {
             return Content::checked(0.25 * covered * brief, true);
         }

@@ -178,10 +178,10 @@ impl Reading {
         let mut i = 0;
         while i < self.words.len() {
             let found = lexicon.names.get(&self.words[i].text).and_then(|list| {
-                list.iter().find(|(name, item)| {
+                list.iter().find(|(name, _)| {
                     let fits = name.len() <= self.words.len() - i
                         && name.iter().zip(&self.words[i..]).all(|(n, w)| *n == w.text);
-                    fits && (item.domain != Domain::Month || self.words[i].capital)
+                    fits && (self.words[i].capital || self.words[i].text != "march")
                 })
             });
             let mention = |item, start, end, garbled| Mention {

@@ -65,7 +65,7 @@ impl Style {
     pub(crate) fn total(&self, spoken: bool, fluency: f64) -> f64 {
         let plain = 0.3 * self.mechanics + 0.25 * self.length + 0.2 * self.freshness + 0.25 * fluency;
         let sum = if spoken {
-            0.75 * plain + 0.25 * self.warmth
+            0.65 * plain + 0.35 * self.warmth
         } else {
             plain
         };
@@ -87,28 +87,30 @@ fn length(kind: TaskKind, text: &str) -> f64 {
     }
 }
 
-/// 1 less the share of three-word turns and whole sentences that were said before.
+/// 1 less the share of four-word turns that were said before, and of words said twice in a row.
 fn freshness(reading: &Reading) -> f64 {
     let words: Vec<&str> = reading.words.iter().map(|w| w.text.as_str()).collect();
-    if words.len() < 2 {
-        return 1.0;
-    }
-    let triples = words.windows(3).count().max(1);
-    let distinct: BTreeSet<&[&str]> = words.windows(3).collect();
-    let repeated = 1.0 - (distinct.len() as f64 / triples as f64).min(1.0);
-    let stuttered = words.windows(2).filter(|w| w[0] == w[1]).count() as f64 / words.len() as f64;
-    // Two sums in one sentence share a few turns; a twentieth is forgiven.
-    (1.0 - 2.0 * (repeated - 0.05).max(0.0) - 4.0 * stuttered).clamp(0.0, 1.0)
+    let turns = words.windows(4).count();
+    let distinct: BTreeSet<&[&str]> = words.windows(4).collect();
+    let repeated = if turns == 0 {
+        0.0
+    } else {
+        1.0 - distinct.len() as f64 / turns as f64
+    };
+    let within = |w: &[crate::judge::reading::Word]| w[0].text == w[1].text && w[0].sentence == w[1].sentence;
+    let stuttered = reading.words.windows(2).filter(|w| within(w)).count() as f64 / words.len().max(1) as f64;
+    // Two like sentences about two people share a few turns; a tenth is forgiven.
+    (1.0 - 1.6 * (repeated - 0.1).max(0.0) - 4.0 * stuttered).clamp(0.0, 1.0)
 }
 
-/// None is cold, one or two are friendly, many are flattery.
+/// None is cold, one is polite, two or three are friendly, many are flattery.
 fn warmth(reading: &Reading) -> f64 {
     match reading.count(WARM) {
         0 => 0.0,
-        1 => 0.85,
+        1 => 0.6,
         2 | 3 => 1.0,
-        4 => 0.7,
-        _ => 0.3,
+        4 => 0.8,
+        _ => 0.4,
     }
 }
 

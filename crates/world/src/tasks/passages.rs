@@ -17,7 +17,7 @@ const ASKED: [Asked; 5] = [Asked::Who, Asked::What, Asked::Where, Asked::When, A
 pub(super) fn draft_passage(rng: &mut ChaCha8Rng) -> Draft {
     let scene = scenes::scene(rng);
     let asked = ASKED.choose(rng).copied().unwrap_or(Asked::Who);
-    let passage = scenes::passage(rng, &scene);
+    let passage = scenes::passage(rng, &scene, 0.6);
     let question = scenes::question(rng, &scene, asked);
     let text = match rng.random_range(0..4) {
         0 => format!("{passage} {question}"),
@@ -46,7 +46,7 @@ pub(super) fn answer_passage(rng: &mut ChaCha8Rng, scene: &Scene, asked: Asked, 
 
 pub(super) fn draft_summary(rng: &mut ChaCha8Rng) -> Draft {
     let scene = scenes::scene(rng);
-    let passage = scenes::passage(rng, &scene);
+    let passage = scenes::passage(rng, &scene, 1.0);
     let text = match rng.random_range(0..6) {
         0 => format!("Say this in one sentence: {passage}"),
         1 => format!("Make this shorter: {passage}"),
@@ -86,7 +86,7 @@ pub(super) fn answer_summary(rng: &mut ChaCha8Rng, scene: &Scene, flaw: Option<F
             let wrong = scenes::misread(rng, scene, asked);
             scenes::summary(rng, &wrong)
         }
-        Some(Flaw::Rambling) => scenes::passage(rng, scene),
+        Some(Flaw::Rambling) => scenes::passage(rng, scene, 1.0),
         _ => scenes::summary(rng, scene),
     }
 }
