@@ -1,13 +1,73 @@
-//! Commands beside the stages.
+//! Commands beside the stages: look at a configuration or a file, and use a model.
+
+mod chat;
+mod config;
+mod data;
+mod generate;
+mod input;
+mod logprobs;
+mod model;
+mod output;
+mod sampling;
+mod score;
+mod turns;
+
+use std::io::ErrorKind;
 
 use clap::Subcommand;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+
+/// Tokens that go through a network together.
+const TOKENS_AT_ONCE: usize = 8192;
+/// Rows that are answered before the next are looked at.
+const ROWS_AT_ONCE: usize = 64;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Print the log-probability of every token of each row
+    ///
+    /// Rows are JSON lines, {"input_ids":[…]}, {"text":…} or {"prompt":…,"completion":…}; the answer to each is a row
+    /// {"logprobs":[…]} whose entry t is ln p(token t + 1 | tokens up to t).
+    Logprobs(logprobs::Args),
+    /// Print what a reward model says of each row
+    ///
+    /// Rows are JSON lines, {"input_ids":[…]}, {"text":…} or {"prompt":…,"completion":…}, answered by {"score":…}, or
+    /// {"prompt":…,"chosen":…,"rejected":…} or {"prompt":…,"completions":[…]}, the latter perhaps with "ranking" (0 is
+    /// best), answered by {"scores":[…]}. After comparisons comes a row
+    /// {"pair_accuracy":…,"n":…,"low":…,"high":…} with Wilson's 95 % interval.
+    Score(score::Args),
+    /// Complete a prompt, or every prompt of a file
+    Generate(generate::Args),
+    /// Talk with a model
+    Chat(chat::Args),
+    /// Print the configuration that holds, with the source of each value
+    Config(config::Args),
+    /// Look at data files
+    #[command(subcommand)]
+    Data(data::Command),
 }
 
 pub(crate) fn run(command: Command) -> Result<()> {
-    match command {}
+    let result = match command {
+        Command::Logprobs(args) => logprobs::run(&args),
+        Command::Score(args) => score::run(&args),
+        Command::Generate(args) => generate::run(&args),
+        Command::Chat(args) => chat::run(&args),
+        Command::Config(args) => config::run(&args),
+        Command::Data(command) => data::run(&command),
+    };
+    match result {
+        // Whoever read the output, `head` say, has seen enough.
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+/// Ends a command between two rows if the user pressed Ctrl-C.
+fn check_stop() -> Result<()> {
+    match rlhf_core::StopFlag::process().requested() {
+        true => Err(Error::Interrupted),
+        false => Ok(()),
+    }
 }

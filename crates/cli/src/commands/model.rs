@@ -1,0 +1,138 @@
+//! The folder of a model that a command was given: configuration, tokenizer, device.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use rlhf_core::{available_devices, parse_device};
+use rlhf_data::Tokenizer;
+use rlhf_model::{CausalLm, ModelConfig, ScalarModel, load_causal_lm, load_config, load_scalar_model};
+
+use crate::error::{Error, Result};
+use crate::progress::note;
+
+const CONFIG_FILE: &str = "config.json";
+const TOKENIZER_FILE: &str = "tokenizer.json";
+
+/// Which model, and where it runs.
+#[derive(Debug, clap::Args)]
+pub(super) struct ModelArgs {
+    /// Folder with config.json, model.safetensors and tokenizer.json, or a stage's folder with one named model
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Device: flex, tch, tch:cuda:N, cuda:N or wgpu, as far as this build has them
+    #[arg(long)]
+    device: Option<String>,
+}
+
+/// A model's folder, looked at but with its weights still on the disk.
+pub(super) struct ModelFolder {
+    dir: PathBuf,
+    device: Device,
+    pub(super) config: ModelConfig,
+    tokenizer: Option<Tokenizer>,
+}
+
+impl ModelFolder {
+    /// Reads configuration and tokenizer, and checks that they belong together.
+    pub(super) fn open(args: &ModelArgs) -> Result<Self> {
+        let device = match &args.device {
+            Some(name) => parse_device(name)?,
+            None => parse_device(available_devices().first().unwrap_or(&"flex"))?,
+        };
+        let dir = model_dir(&args.model);
+        let path = dir.join(CONFIG_FILE);
+        if !path.exists() {
+            let expected = "a model's folder, with config.json, model.safetensors and tokenizer.json";
+            return Err(Error::Data(rlhf_data::Error::MissingFile { path, expected }));
+        }
+        let config = load_config(&dir)?;
+        let tokenizer = match dir.join(TOKENIZER_FILE).exists() {
+            true => Some(Tokenizer::load(&dir)?),
+            false => None,
+        };
+        if let Some(tokenizer) = &tokenizer {
+            tokenizer
+                .check_vocab_size(config.vocab_size)
+                .map_err(|error| Error::Usage(format!("{}: {error}", dir.display())))?;
+        }
+        Ok(Self {
+            dir,
+            device,
+            config,
+            tokenizer,
+        })
+    }
+
+    pub(super) fn causal_lm(&self) -> Result<CausalLm> {
+        // What a reward model would say as a language model is nothing that it was trained for.
+        let config = std::fs::read_to_string(self.dir.join(CONFIG_FILE)).unwrap_or_default();
+        if config.contains("ForSequenceClassification") {
+            note(&format!(
+                "warning: {} is a reward model, not a language model",
+                self.dir.display()
+            ));
+        }
+        Ok(load_causal_lm(&self.dir, &self.device)?.0)
+    }
+
+    pub(super) fn scalar_model(&self) -> Result<ScalarModel> {
+        Ok(load_scalar_model(&self.dir, &self.device)?.0)
+    }
+
+    /// The tokenizer, which a folder needs only where there is text.
+    pub(super) fn tokenizer(&self) -> Result<&Tokenizer> {
+        match &self.tokenizer {
+            Some(tokenizer) => Ok(tokenizer),
+            None => Err(Error::Data(rlhf_data::Error::MissingFile {
+                path: self.dir.join(TOKENIZER_FILE),
+                expected: "the tokenizer of the model; without it only rows of `input_ids` can be read",
+            })),
+        }
+    }
+
+    /// The tokenizer, if there is one.
+    pub(super) fn optional_tokenizer(&self) -> Option<&Tokenizer> {
+        self.tokenizer.as_ref()
+    }
+
+    /// The folder's own path.
+    pub(super) fn path(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The token that ends an answer.
+    pub(super) fn eos_token_id(&self) -> Result<u32> {
+        let of_tokenizer = self.tokenizer.as_ref().map(Tokenizer::eos_token_id);
+        of_tokenizer.or(self.config.eos_token_id).ok_or_else(|| {
+            let path = self.dir.join(CONFIG_FILE);
+            Error::Usage(format!(
+                "{}: field `eos_token_id`: expected a token id, found nothing",
+                path.display()
+            ))
+        })
+    }
+
+    /// Longest sequence, in tokens.
+    pub(super) fn context(&self) -> usize {
+        self.config.n_positions
+    }
+}
+
+/// `dir`, or `dir/model` where that is the model of a stage.
+fn model_dir(dir: &Path) -> PathBuf {
+    let inner = dir.join("model");
+    match !dir.join(CONFIG_FILE).exists() && inner.join(CONFIG_FILE).exists() {
+        true => inner,
+        false => dir.to_owned(),
+    }
+}
+
+/// The tokenizer of a model's folder or of a stage's.
+pub(super) fn tokenizer_of(dir: &Path) -> Result<Tokenizer> {
+    let inner = dir.join("model");
+    let dir = match !dir.join(TOKENIZER_FILE).exists() && inner.join(TOKENIZER_FILE).exists() {
+        true => inner,
+        false => dir.to_owned(),
+    };
+    Ok(Tokenizer::load(dir)?)
+}

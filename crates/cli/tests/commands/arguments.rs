@@ -1,0 +1,75 @@
+//! The command line itself.
+
+use std::process::{Command, Stdio};
+
+use crate::support::{argument, golden, rlhf};
+
+#[test]
+fn an_unknown_command_or_option_names_the_nearest() {
+    rlhf(&["pretain"]).refused(2, &["'pretain'", "'pretrain'"]);
+    rlhf(&["score", "--modell", "x"]).refused(2, &["'--modell'", "'--model'"]);
+    rlhf(&["logprobs", "--model", "x"]).refused(2, &["--input <FILE>"]);
+}
+
+#[test]
+fn every_command_has_help() {
+    let commands = [
+        "tokenizer",
+        "pretrain",
+        "sft",
+        "sample",
+        "label",
+        "reward",
+        "ppo",
+        "eval",
+        "logprobs",
+        "score",
+        "generate",
+        "chat",
+        "config",
+        "data",
+    ];
+    let overview = rlhf(&["--help"]).printed();
+    for command in commands {
+        assert!(
+            overview.contains(&format!("  {command} ")),
+            "{command} is not in the overview"
+        );
+        assert!(rlhf(&[command, "--help"]).printed().contains("Usage: rlhf"));
+    }
+}
+
+#[test]
+fn an_unknown_device_lists_those_of_this_build() {
+    let model = argument(&golden("gpt2"));
+    let found = rlhf(&["logprobs", "--model", &model, "--input", "-", "--device", "tpu"]);
+    found.refused(1, &["unknown device `tpu`", "flex"]);
+    rlhf(&["eval", "--run", "no-such-run", "--device", "tpu"]).refused(1, &["unknown device `tpu`", "flex"]);
+}
+
+#[test]
+fn options_out_of_range_are_named() {
+    let model = argument(&golden("gpt2"));
+    let generate = |more: &[&str]| rlhf(&[&["generate", "--model", &model, "--prompt", "x"], more].concat());
+    generate(&["--top-p", "1.5"]).refused(1, &["--top-p: 1.5 is not in (0, 1]"]);
+    generate(&["--temperature", "-1"]).refused(1, &["--temperature: -1 is not in [0, 100]"]);
+    generate(&["--min-p", "2"]).refused(1, &["--min-p: 2"]);
+    generate(&["--repetition-penalty", "0"]).refused(1, &["--repetition-penalty: 0"]);
+    generate(&["-n", "0"]).refused(1, &["--n: 0, expected at least 1"]);
+    generate(&["--max-new-tokens", "0"]).refused(1, &["--max-new-tokens: 0, expected at least 1"]);
+    generate(&["--input", "x"]).refused(2, &["'--prompt <TEXT>' cannot be used with '--input <FILE>'"]);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_rlhf"))
+        .args(["config", "--markdown"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary was built");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}

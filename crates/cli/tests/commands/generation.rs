@@ -1,0 +1,149 @@
+//! `rlhf generate`.
+
+use crate::support::{CONTEXT, file, folder, language_model, reward_model, rlhf, rlhf_reading};
+
+#[test]
+fn the_seed_decides() {
+    let model = language_model(&folder("generation_seed"));
+    let text = |seed: &str| {
+        let arguments = [
+            "generate",
+            "--model",
+            &model,
+            "--prompt",
+            "the sea",
+            "--seed",
+            seed,
+            "--max-new-tokens",
+            "20",
+        ];
+        rlhf(&arguments).printed()
+    };
+    assert_eq!(text("1"), text("1"));
+    assert_ne!(text("1"), text("2"));
+    assert!(text("1").ends_with('\n'));
+}
+
+#[test]
+fn what_follows_a_prompt_does_not_depend_on_the_prompts_after_it() {
+    let dir = folder("generation_batch");
+    let model = language_model(&dir);
+    let rows = |input: &str| {
+        let arguments = [
+            "generate",
+            "--model",
+            &model,
+            "--input",
+            "-",
+            "--json",
+            "--max-new-tokens",
+            "8",
+            "-n",
+            "3",
+        ];
+        rlhf_reading(&arguments, input).rows()
+    };
+    let one = rows("{\"prompt\":\"the sea\"}\n");
+    let many = rows(&"{\"prompt\":\"the sea\"}\n".repeat(50));
+    assert_eq!(many.len(), 50);
+    assert_eq!(one[0], many[0]);
+    assert_ne!(
+        many[0]["completions"], many[1]["completions"],
+        "each prompt draws from a stream of its own"
+    );
+    assert_eq!(one[0]["completions"].as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn rows_of_json_are_rows_that_score_reads() {
+    let dir = folder("generation_score");
+    let (model, reward) = (language_model(&dir), reward_model(&dir));
+    for (n, field) in [("1", "score"), ("2", "scores")] {
+        let prompts = "{\"prompt\":\"the sea\"}\n{\"messages\":[{\"role\":\"user\",\"content\":\"a ship\"}]}\n";
+        let arguments = [
+            "generate",
+            "--model",
+            &model,
+            "--input",
+            "-",
+            "--json",
+            "--max-new-tokens",
+            "5",
+            "-n",
+            n,
+        ];
+        let answered = rlhf_reading(&arguments, prompts).printed();
+        let path = file(&dir, "answers.jsonl", &answered);
+        let scored = rlhf(&["score", "--model", &reward, "--input", &path]).rows();
+        assert_eq!(scored.len(), 2);
+        assert!(scored.iter().all(|row| row.get(field).is_some()), "{scored:?}");
+    }
+}
+
+#[test]
+fn a_prompt_that_leaves_no_room_is_refused_with_its_place() {
+    let model = language_model(&folder("generation_room"));
+    let generate = |input: &str, more: &[&str]| {
+        rlhf_reading(
+            &[&["generate", "--model", &model, "--input", "-"], more].concat(),
+            input,
+        )
+    };
+    // 1 + 3 + 1 tokens with the roles.
+    let short = "{\"prompt\":\"xyz\"}\n";
+    generate(short, &["--max-new-tokens", "43"]).printed();
+    generate(short, &["--max-new-tokens", "44"]).refused(
+        1,
+        &[
+            "standard input:1: the prompt has 5 tokens, which leaves room for 43",
+            "--max-new-tokens is 44",
+        ],
+    );
+    let long = format!("{short}{{\"prompt\":\"{}\"}}\n", "xyz".repeat(CONTEXT));
+    generate(&long, &["--max-new-tokens", "1"]).refused(1, &["standard input:2: the row has 146 tokens"]);
+    generate("{\"prompt\":[]}\n", &[]).refused(1, &["field `prompt`"]);
+    generate("{\"text\":\"\"}\n", &[]).refused(1, &["the row has 0 tokens, expected at least 1"]);
+}
+
+#[test]
+fn raw_prompts_have_no_roles() {
+    let model = language_model(&folder("generation_raw"));
+    let greedy = |more: &[&str]| {
+        let common = [
+            "generate",
+            "--model",
+            &model,
+            "--temperature",
+            "0",
+            "--json",
+            "--max-new-tokens",
+            "6",
+        ];
+        rlhf_reading(&[common.as_slice(), more].concat(), "{\"text\":\"the sea\"}\n").rows()
+    };
+    let raw = greedy(&["--prompt", "the sea", "--raw"]);
+    assert_eq!(raw, greedy(&["--input", "-"]));
+    assert_ne!(
+        raw[0]["completion_ids"],
+        greedy(&["--prompt", "the sea"])[0]["completion_ids"]
+    );
+}
+
+#[test]
+fn for_people_several_completions_are_numbered_under_their_prompt() {
+    let model = language_model(&folder("generation_people"));
+    let arguments = [
+        "generate",
+        "--model",
+        &model,
+        "--prompt",
+        "the sea",
+        "-n",
+        "2",
+        "--max-new-tokens",
+        "3",
+    ];
+    let text = rlhf(&arguments).printed();
+    assert!(text.starts_with("> the sea\n1. "), "{text}");
+    assert!(text.contains("\n2. "), "{text}");
+}

@@ -1,0 +1,13 @@
+//! Black-box tests of the `rlhf` binary: what it prints, what it refuses, and how it says so.
+//!
+//! `support` runs the binary and makes small models; `arguments`, `configuration`, `rows` and `inspect` hold what users
+//! get wrong; `numbers` compares with PyTorch; `generation` and `chat` let a model speak.
+
+mod arguments;
+mod chat;
+mod configuration;
+mod generation;
+mod inspect;
+mod numbers;
+mod rows;
+mod support;
