@@ -10,7 +10,7 @@ use rlhf_model::ModelConfig;
 use rlhf_ppo::PpoConfig;
 use rlhf_reward::RewardConfig;
 use rlhf_sft::LmTrainConfig;
-use rlhf_world::WorldConfig;
+use rlhf_world::{LabelerConfig, WorldConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -201,25 +201,15 @@ pub(crate) enum LabelerKind {
 pub(crate) struct LabelConfig {
     /// Who ranks.
     pub(crate) labeler: LabelerKind,
-    /// Labelers whose rankings train the reward model.
-    pub(crate) labelers: usize,
-    /// Labelers whose rankings only measure it.
-    pub(crate) held_out_labelers: usize,
     /// Labelers who rank each training prompt; validation prompts are ranked by all.
     pub(crate) rankings_per_prompt: usize,
-    /// Share of pairs on which two labelers are to agree. InstructGPT: 0.73.
-    pub(crate) target_agreement: f64,
+    /// The simulated labelers.
+    pub(crate) simulated: LabelerConfig,
 }
 
 impl Default for LabelConfig {
     fn default() -> Self {
-        Self {
-            labeler: LabelerKind::Simulated,
-            labelers: 6,
-            held_out_labelers: 3,
-            rankings_per_prompt: 2,
-            target_agreement: 0.73,
-        }
+        Self { labeler: LabelerKind::Simulated, rankings_per_prompt: 2, simulated: LabelerConfig::default() }
     }
 }
 
@@ -315,15 +305,13 @@ impl Config {
                 errors.push(format!("{section}.sampling.{field}"), message);
             }
         }
-        let label = &self.label;
-        errors.check(label.labelers > 0, "label.labelers", || "0, expected at least 1".into());
-        let per_prompt = label.rankings_per_prompt;
-        errors.check((1..=label.labelers.max(1)).contains(&per_prompt), "label.rankings_per_prompt", || {
-            format!("{per_prompt} is not in 1 ..= labelers {}", label.labelers)
+        let (per_prompt, labelers) = (self.label.rankings_per_prompt, self.label.simulated.training);
+        errors.check((1..=labelers.max(1)).contains(&per_prompt), "label.rankings_per_prompt", || {
+            format!("{per_prompt} is not in 1 ..= label.simulated.training {labelers}")
         });
-        errors.check(label.target_agreement > 0.5 && label.target_agreement < 1.0, "label.target_agreement", || {
-            format!("{} is not between 0.5 and 1", label.target_agreement)
-        });
+        if let Err(error) = self.label.simulated.validate() {
+            errors.push("label.simulated", error.to_string());
+        }
         errors.check(self.eval.prompts > 0, "eval.prompts", || "0, expected at least 1".into());
         let context = self.model.max_seq_len;
         for (path, tokens) in [

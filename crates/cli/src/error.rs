@@ -11,7 +11,7 @@ pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 pub(crate) enum Error {
     #[error(transparent)]
     Core(#[from] rlhf_core::Error),
-    #[error("the configuration is wrong in {} place{}:\n{0}", .0.iter().count(), if .0.iter().count() == 1 { "" } else { "s" })]
+    #[error("the configuration is wrong:\n{0}")]
     Config(#[from] rlhf_core::config::ConfigErrors),
     #[error(transparent)]
     Model(#[from] rlhf_model::Error),

@@ -136,7 +136,8 @@ pub fn clean_leftovers(dir: impl AsRef<Path>) -> Result<()> {
 }
 
 /// Makes a folder and its parents.
-pub(crate) fn make_dir(path: &Path) -> Result<()> {
+/// Creates a folder and those above it.
+pub fn make_dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(|e| Error::io("create", path, e))
 }
 

@@ -128,7 +128,7 @@ fn save(dir: &Path, parameters: Vec<NamedTensor>, config: &ModelConfig, extra: V
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    std::fs::write(path, bytes).map_err(|source| Error::Io { path: path.to_owned(), source })
+    Ok(rlhf_core::atomic::write_file(path, bytes)?)
 }
 
 /// Reads every tensor of a safetensors file.

@@ -18,6 +18,9 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// A file could not be written.
+    #[error(transparent)]
+    Write(#[from] rlhf_core::Error),
     /// `config.json` is not what it should be.
     #[error("{}: {message}", path.display())]
     Config {

@@ -38,7 +38,9 @@ pub(crate) fn policy_gradients(
         ratio_errors.push(loss.max_ratio_error);
         gradients.add(policy, loss.loss.backward());
     });
-    let largest = to_host(Tensor::cat(ratio_errors, 0)).into_iter().fold(0.0f32, f32::max);
+    let errors = to_host(Tensor::cat(ratio_errors, 0));
+    // Not f32::max, which would pass over a NaN.
+    let largest = errors.into_iter().fold(0.0f32, |a, b| if b <= a { a } else { b });
     (gradients, PolicyStats::read(total(stats)), f64::from(largest))
 }
 

@@ -85,11 +85,11 @@ pub(crate) fn run(work: &Workspace) -> Result<()> {
     let report = |done: u64, what: &str| work.bar.report(done, steps, what);
     let load = |dir: &str| Ok::<_, crate::error::Error>(load_causal_lm(&work.path(dir), &work.device)?.0);
     report(0, "base");
-    let base = exam.sit(&load("pretrain/model")?)?;
+    let base = exam.sit(&load("pretrain")?)?;
     report(1, "sft");
     let sft = exam.sit(&exam.sft)?;
     report(2, "ppo");
-    let ppo = exam.sit(&load("ppo/model")?)?;
+    let ppo = exam.sit(&load("ppo")?)?;
     report(3, "ppo_ema");
     let ema = match work.path("ppo").join(EMA_MODEL).exists() {
         true => Some(exam.sit(&load(&format!("ppo/{EMA_MODEL}"))?)?),
@@ -126,9 +126,9 @@ fn n_of_equal_kl(kl: f64, max: usize) -> usize {
 
 impl<'a> Exam<'a> {
     fn prepare(work: &'a Workspace) -> Result<Self> {
-        let tokenizer = Tokenizer::load(work.path("sft/model"))?;
-        let (sft, config) = load_causal_lm(&work.path("sft/model"), &work.device)?;
-        let (reward, _) = load_scalar_model(&work.path("reward/model"), &work.device)?;
+        let tokenizer = Tokenizer::load(work.path("sft"))?;
+        let (sft, config) = load_causal_lm(&work.path("sft"), &work.device)?;
+        let (reward, _) = load_scalar_model(&work.path("reward"), &work.device)?;
         let mut prompts = work.ppo_prompts()?.validation;
         prompts.truncate(work.config.eval.prompts);
         let tokens = work.config.eval.max_new_tokens;

@@ -9,22 +9,21 @@ use crate::run::Workspace;
 
 /// Gold verdicts where there is a judge, nothing where there is none.
 pub(crate) struct Gold {
-    world: Option<World>,
+    judge: Option<Judge>,
 }
 
 impl Gold {
     pub(crate) fn new(work: &Workspace) -> Self {
-        let world = (work.config.data.source == DataSource::World)
-            .then(|| World::generate(work.config.seed, &work.config.world));
-        Self { world }
+        let judge = (work.config.data.source == DataSource::World)
+            .then(|| Judge::new(&World::generate(work.config.seed, &work.config.world)));
+        Self { judge }
     }
 
     /// One verdict per answer; `None` without a judge.
     pub(crate) fn assess(&self, prompts: &[Prompt], answers: &[String]) -> Result<Option<Vec<Verdict>>> {
-        let Some(world) = &self.world else {
+        let Some(judge) = &self.judge else {
             return Ok(None);
         };
-        let judge = Judge::new(world);
         let verdicts: Result<Vec<Verdict>> =
             prompts.iter().zip(answers).map(|(prompt, answer)| Ok(judge.assess(prompt, answer)?)).collect();
         Ok(Some(verdicts?))

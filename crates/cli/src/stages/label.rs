@@ -1,10 +1,12 @@
 //! Rankings of the sampled answers, and how far labelers agree.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use rlhf_core::rng;
 use rlhf_data::Comparison;
-use rlhf_world::{Agreement, Judge, Labeler, LabelerPool, Ranking, SimulatedLabeler, World, agreement};
+use rlhf_world::{Agreement, Ballot, Judge, Labeler, LabelerPool, Ranking, SimulatedLabeler, World, agreement};
 use serde::{Deserialize, Serialize};
 
 use super::sample::Answered;
@@ -59,9 +61,10 @@ fn simulated(work: &Workspace) -> Result<LabelReport> {
     let world = World::generate(seed, &work.config.world);
     let train = read_answered(&work.path("sample/samples.jsonl"))?;
     let validation = read_answered(&work.path("sample/validation.jsonl"))?;
-    let mut pool = LabelerPool::new(&world, seed, config.labelers, config.held_out_labelers);
+    let judge = Arc::new(Judge::new(&world));
+    let mut pool = LabelerPool::new(seed, Arc::clone(&judge), &config.simulated);
     let calibration: Vec<_> = validation.iter().map(|a| (a.prompt.clone(), a.completions.clone())).collect();
-    pool.calibrate(&calibration, config.target_agreement)?;
+    pool.calibrate(&calibration, config.simulated.agreement)?;
     let total = (train.len() + 2 * validation.len()) as u64;
     let mut done = 0;
     let mut rank = |answered: &[Answered], labelers: &dyn Fn(usize) -> Vec<usize>, of: &[SimulatedLabeler]| {
@@ -80,7 +83,7 @@ fn simulated(work: &Workspace) -> Result<LabelReport> {
     };
     let all = |labelers: &[SimulatedLabeler]| (0..labelers.len()).collect::<Vec<_>>();
     let some = |row: usize| {
-        let mut order = rlhf_core::permutation(config.labelers, &mut rng(seed, "label.assign", &[row as u64]));
+        let mut order = rlhf_core::permutation(config.simulated.training, &mut rng(seed, "label.assign", &[row as u64]));
         order.truncate(config.rankings_per_prompt);
         order
     };
@@ -95,9 +98,9 @@ fn simulated(work: &Workspace) -> Result<LabelReport> {
     let everyone: Vec<Comparison> = training.iter().chain(&held_out).cloned().collect();
     let report = LabelReport {
         pairs: comparisons.iter().map(|c| c.pairs().len()).sum(),
-        labeler_agreement: Some(agreement(&training, seed)),
-        all_agreement: Some(agreement(&everyone, seed)),
-        gold_accuracy: Some(gold_accuracy(&Judge::new(&world), &training)?),
+        labeler_agreement: Some(agreement(&ballots(&training), seed)),
+        all_agreement: Some(agreement(&ballots(&everyone), seed)),
+        gold_accuracy: Some(gold_accuracy(&judge, &training)?),
     };
     if let (Some(labelers), Some(gold)) = (&report.labeler_agreement, &report.gold_accuracy) {
         note(&format!(
@@ -121,6 +124,15 @@ fn comparison(answered: &Answered, labeler: &str, ranking: Ranking) -> Compariso
         margin: None,
         task: answered.prompt.task.clone(),
     }
+}
+
+/// Rankings of the same prompt together.
+fn ballots(rankings: &[Comparison]) -> Vec<Ballot> {
+    let mut by_prompt: BTreeMap<&str, Ballot> = BTreeMap::new();
+    for row in rankings {
+        by_prompt.entry(&row.id).or_default().push(row.ranking.clone());
+    }
+    by_prompt.into_values().collect()
 }
 
 /// How often the noise-free judge orders a labeler's pair alike.

@@ -52,8 +52,8 @@ impl Stage {
 
 /// Files that the result of a stage depends on.
 pub(crate) fn inputs(stage: Stage, work: &Workspace) -> Result<Vec<PathBuf>> {
-    let model = |name: &str, by: Stage| work.needed(&format!("{name}/model/model.safetensors"), by);
-    let tokenizer = || work.needed("tokenizer/model/tokenizer.json", Stage::Tokenizer);
+    let model = |name: &str, by: Stage| work.needed(&format!("{name}/model.safetensors"), by);
+    let tokenizer = || work.needed("tokenizer/tokenizer.json", Stage::Tokenizer);
     let from_files = work.config.label.labeler == LabelerKind::Files;
     let mut files = match stage {
         Stage::Tokenizer => Vec::new(),

@@ -20,9 +20,9 @@ use crate::run::Workspace;
 pub(crate) const EMA_MODEL: &str = "ema_model";
 
 pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
-    let tokenizer = Tokenizer::load(work.path("sft/model"))?;
-    let (sft, config) = load_causal_lm(&work.path("sft/model"), &work.device)?;
-    let (reward, _) = load_scalar_model(&work.path("reward/model"), &work.device)?;
+    let tokenizer = Tokenizer::load(work.path("sft"))?;
+    let (sft, config) = load_causal_lm(&work.path("sft"), &work.device)?;
+    let (reward, _) = load_scalar_model(&work.path("reward"), &work.device)?;
     let prompts = work.ppo_prompts()?.train;
     let max_new_tokens = work.config.ppo.max_new_tokens;
     let (prompts, _) = work.prompt_ids(&tokenizer, &prompts, max_new_tokens, config.n_positions)?;

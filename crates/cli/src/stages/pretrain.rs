@@ -1,6 +1,5 @@
 //! Pretraining on text, from random weights, or a model that the user brings.
 
-use rlhf_core::atomic;
 use rlhf_core::hash::Fingerprint;
 use rlhf_data::Tokenizer;
 use rlhf_model::{CausalLm, ModelConfig, load_causal_lm, save_causal_lm};
@@ -18,7 +17,7 @@ const SAMPLE_PROMPT_TOKENS: usize = 12;
 const SAMPLES: usize = 4;
 
 pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
-    let tokenizer = Tokenizer::load(work.path("tokenizer/model"))?;
+    let tokenizer = Tokenizer::load(work.path("tokenizer"))?;
     let base = &work.config.data.base;
     if !base.as_os_str().is_empty() {
         let (model, config) = load_causal_lm(base, &work.device)?;
@@ -68,15 +67,13 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
     save_model(work, &model, &config, &tokenizer)
 }
 
-/// Writes the stage's model with its tokenizer, whole or not at all.
+/// Writes the stage's model with its tokenizer, each file whole or not at all.
 pub(crate) fn save_model(
     work: &Workspace,
     model: &CausalLm,
     config: &ModelConfig,
     tokenizer: &Tokenizer,
 ) -> Result<()> {
-    atomic::write_dir(work.dir.model_dir(), |dir| -> Result<()> {
-        save_causal_lm(dir, model, config)?;
-        Ok(tokenizer.save(dir)?)
-    })
+    save_causal_lm(work.dir.model_dir(), model, config)?;
+    Ok(tokenizer.save(work.dir.model_dir())?)
 }

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use rlhf_core::atomic;
 use rlhf_core::hash::Fingerprint;
 use rlhf_data::{Comparison, Tokenizer, comparison_tokens, read_comparisons};
 use rlhf_model::{load_causal_lm, save_scalar_model};
@@ -14,8 +13,8 @@ use crate::progress::note;
 use crate::run::Workspace;
 
 pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
-    let tokenizer = Tokenizer::load(work.path("sft/model"))?;
-    let (sft, config) = load_causal_lm(&work.path("sft/model"), &work.device)?;
+    let tokenizer = Tokenizer::load(work.path("sft"))?;
+    let (sft, config) = load_causal_lm(&work.path("sft"), &work.device)?;
     let context_len = config.n_positions;
     let read = |file: &str| ranked_prompts(&work.path("label").join(file), &tokenizer, context_len);
     let (train_prompts, validation, held_out) = (read(COMPARISONS)?, read(VALIDATION)?, read(HELD_OUT)?);
@@ -44,10 +43,8 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
         report.demonstration_std,
     ));
     work.write_json(&work.dir.path().join("report.json"), &report)?;
-    atomic::write_dir(work.dir.model_dir(), |dir| -> Result<()> {
-        save_scalar_model(dir, &model, &config)?;
-        Ok(tokenizer.save(dir)?)
-    })
+    save_scalar_model(work.dir.model_dir(), &model, &config)?;
+    Ok(tokenizer.save(work.dir.model_dir())?)
 }
 
 fn ranked_prompts(path: &Path, tokenizer: &Tokenizer, context: usize) -> Result<Vec<RankedPrompt>> {

@@ -29,8 +29,8 @@ pub(crate) fn run(work: &Workspace) -> Result<()> {
         note("   sample nothing: people have ranked answers of their own");
         return Ok(());
     }
-    let tokenizer = Tokenizer::load(work.path("sft/model"))?;
-    let (model, config) = load_causal_lm(&work.path("sft/model"), &work.device)?;
+    let tokenizer = Tokenizer::load(work.path("sft"))?;
+    let (model, config) = load_causal_lm(&work.path("sft"), &work.device)?;
     let generator = Generator::new(&model);
     let prompts = work.reward_prompts()?;
     let total = (prompts.train.len() + prompts.validation.len()) as u64;

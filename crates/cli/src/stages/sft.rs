@@ -16,8 +16,8 @@ use crate::run::Workspace;
 const SAMPLES: usize = 8;
 
 pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
-    let tokenizer = Tokenizer::load(work.path("tokenizer/model"))?;
-    let (model, config) = load_causal_lm(&work.path("pretrain/model"), &work.device)?;
+    let tokenizer = Tokenizer::load(work.path("tokenizer"))?;
+    let (model, config) = load_causal_lm(&work.path("pretrain"), &work.device)?;
     let demonstrations = work.demonstrations()?;
     let train_rows = supervised(&tokenizer, &demonstrations.train, config.n_positions);
     let validation = supervised(&tokenizer, &demonstrations.validation, config.n_positions);

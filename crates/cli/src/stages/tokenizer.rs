@@ -25,12 +25,12 @@ pub(crate) fn run(work: &Workspace) -> Result<()> {
     } else {
         Tokenizer::load(base)?
     };
-    atomic::write_dir(work.dir.model_dir(), |dir| -> Result<()> { Ok(tokenizer.save(dir)?) })?;
-    Ok(())
+    Ok(tokenizer.save(work.dir.model_dir())?)
 }
 
 fn write_world(work: &Workspace) -> Result<()> {
     let world = World::generate(work.config.seed, &work.config.world);
+    atomic::make_dir(&work.path("data"))?;
     let texts = |documents: Vec<String>| documents.into_iter().map(|text| json!({ "text": text })).collect::<Vec<_>>();
     work.write_rows(&work.path(dataset::DOCUMENTS), &texts(world.documents()))?;
     work.write_rows(&work.path(dataset::VALIDATION_DOCUMENTS), &texts(world.validation_documents()))?;

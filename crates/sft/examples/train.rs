@@ -1,0 +1,49 @@
+//! Trains a small model on one sentence until it knows it: `cargo run -p rlhf-sft --example train`.
+
+use burn::tensor::Device;
+use rlhf_core::hash::fingerprint;
+use rlhf_core::stage::{Quiet, StageContext};
+use rlhf_core::{CheckpointStore, LrSchedule};
+use rlhf_data::{TokenSequence, Tokenizer, TokenizerConfig, pack_documents};
+use rlhf_model::{CausalLm, ModelConfig};
+use rlhf_sft::{Dataset, Evaluation, LmTrainConfig, Observer, train};
+
+struct Print;
+
+impl Observer for Print {
+    fn evaluated(&mut self, step: u64, _: &CausalLm, evaluation: &Evaluation) -> Result<Option<f64>, String> {
+        println!("step {step:3}: perplexity {:.2}", evaluation.perplexity());
+        Ok(None)
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let text = "the miller of the valley grinds barley in the morning and oats in the evening";
+    let tokenizer = Tokenizer::train([text], &TokenizerConfig { vocab_size: 300, min_frequency: 2 })?;
+    let rows: Vec<TokenSequence> = pack_documents(&tokenizer, vec![text; 64], 64);
+
+    let config = ModelConfig {
+        vocab_size: tokenizer.vocab_size(),
+        n_positions: 64,
+        n_embd: 64,
+        n_layer: 2,
+        n_head: 4,
+        ..ModelConfig::default()
+    };
+    let device = Device::flex();
+    let settings = LmTrainConfig {
+        epochs: 16,
+        batch_size: 8,
+        eval_every: 24,
+        lr: LrSchedule { peak_lr: 3e-3, ..LrSchedule::default() },
+        ..LmTrainConfig::pretraining()
+    };
+    let dir = std::env::temp_dir().join(format!("rlhf-sft-example-{}", std::process::id()));
+    let checkpoints = CheckpointStore::open(dir.join("checkpoints"), 1)?;
+    let context = StageContext::new(device.clone(), 1, &dir, checkpoints, fingerprint(&settings)?, &Quiet);
+    let data = Dataset { train: &rows, validation: &rows[..4] };
+    let (_, report) = train(CausalLm::init(&config, 1, &device), data, &settings, &context, &mut Print)?;
+    println!("perplexity {:.1} -> {:.2} in {} steps", report.initial.perplexity(), report.selected.perplexity(), report.steps);
+    std::fs::remove_dir_all(dir)?;
+    Ok(())
+}
