@@ -102,7 +102,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         if device.starts_with("tch") {
             device::with_libtorch(&mut command)?;
         }
-        process::run(&mut command).map_err(|failure| explained(failure, stage))?;
+        process::run(&mut command).map_err(|failure| explained(failure, stage, args))?;
     }
     eprintln!(
         "{} stages in {:.1} minutes",
@@ -196,14 +196,14 @@ fn executable(message: &str) -> Option<&str> {
 }
 
 /// What to do after a stage that failed; it has said why itself.
-fn explained(failure: Failure, stage: Stage) -> Failure {
-    if failure.code == process::INTERRUPTED {
-        eprintln!(
-            "interrupted in stage {}; the same command without --from continues there",
-            stage.name()
-        );
-    } else if failure.message.is_none() {
-        eprintln!("stage {} failed; the stages before it are kept", stage.name());
+fn explained(failure: Failure, stage: Stage, args: &Args) -> Failure {
+    let name = stage.name();
+    match (failure.code, args.from) {
+        (process::INTERRUPTED, None) => eprintln!("interrupted in stage {name}; the same command continues there"),
+        (process::INTERRUPTED, Some(_)) => {
+            eprintln!("interrupted in stage {name}; the same command without --from continues there");
+        }
+        _ => eprintln!("stage {name} failed; what the stages before it made is kept"),
     }
     failure
 }
