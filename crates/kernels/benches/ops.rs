@@ -13,6 +13,10 @@ use rlhf_kernels::{
     token_logprobs,
 };
 
+/// As in the `rlhf` binary: the system's allocator would map and clear every large buffer again.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ROWS: usize = 16;
 const ROW_LEN: usize = 256;
 const TOKENS: usize = ROWS * ROW_LEN;

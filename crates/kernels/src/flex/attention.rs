@@ -5,6 +5,7 @@
 //! sequences costs little. Only the output and one number per query and head (the logarithm of the softmax
 //! denominator) are kept; the backward pass computes the scores again.
 
+use std::cell::RefCell;
 use std::ops::Range;
 
 use multiversion::multiversion;
@@ -80,6 +81,10 @@ impl<'a> Head<'a> {
     }
 }
 
+thread_local! {
+    static WORKSPACE: RefCell<Workspace> = RefCell::default();
+}
+
 /// Buffers a thread uses again for each of its tasks.
 #[derive(Default)]
 struct Workspace {
@@ -113,11 +118,11 @@ fn for_each_head<'a, S: Send>(
         }
     }
     let tasks: Vec<_> = shares.into_iter().zip(per_head).enumerate().collect();
-    tasks
-        .into_par_iter()
-        .for_each_init(Workspace::default, |workspace, (index, (share, extra))| {
+    tasks.into_par_iter().for_each(|(index, (share, extra))| {
+        WORKSPACE.with_borrow_mut(|workspace| {
             task(index / n_heads, index % n_heads, share, extra, workspace);
         });
+    });
 }
 
 pub(super) fn forward(qkv: &[f32], visible_from: &[usize], dims: Dims) -> Forward<Vec<f32>> {

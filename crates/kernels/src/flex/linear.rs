@@ -4,7 +4,7 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::{
-    matrix::{Matrix, MatrixMut, contiguous, product, unwritten},
+    matrix::{Matrix, MatrixMut, product, unwritten},
     simd::add,
 };
 
@@ -34,10 +34,11 @@ pub(super) fn forward(x: Matrix<'_>, weight: Matrix<'_>, bias: Option<&[f32]>) -
 
 /// Gradient of `x`: `grad @ weight^T`.
 pub(super) fn backward_input(grad: Matrix<'_>, weight: Matrix<'_>) -> Vec<f32> {
-    let (inputs, out) = (weight.rows(), weight.cols());
-    let transposed = contiguous(weight.t());
+    let inputs = weight.rows();
+    let mut buffer = Vec::new();
+    let transposed = weight.t().row_major(&mut buffer);
     let mut dx = unwritten(grad.rows() * inputs);
-    product(grad, Matrix::new(&transposed, out, inputs))
+    product(grad, transposed)
         .parallel()
         .store(&mut MatrixMut::new(&mut dx, grad.rows(), inputs));
     dx

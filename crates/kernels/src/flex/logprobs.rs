@@ -9,8 +9,8 @@ use rayon::prelude::*;
 use std::ops::Range;
 
 use super::{
-    matrix::{Matrix, MatrixMut, contiguous, product, unwritten},
-    simd::{exp, max, sum},
+    matrix::{Matrix, MatrixMut, product, unwritten},
+    simd::{exp, exp_sums, max},
 };
 
 /// Positions in a tile.
@@ -73,13 +73,13 @@ pub(super) struct Gradients {
     pub(super) weight: Vec<f32>,
 }
 
-/// A block of words and its part of the weight, transposed.
+/// A block of words and its part of the weight.
 struct Words<'a> {
     range: Range<usize>,
     /// `[words, d_model]`
     weight: Matrix<'a>,
-    /// `[d_model, words]`
-    transposed: Vec<f32>,
+    /// `[d_model, words]`, rows contiguous.
+    transposed: Matrix<'a>,
 }
 
 impl<'a> Head<'a> {
@@ -87,18 +87,22 @@ impl<'a> Head<'a> {
         self.weight.len() / self.d_model
     }
 
-    fn word_blocks(self) -> impl Iterator<Item = Words<'a>> {
+    fn word_blocks(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let vocab = self.vocab();
-        (0..vocab).step_by(WORDS).map(move |start| {
-            let range = start..(start + WORDS).min(vocab);
-            let rows = &self.weight[range.start * self.d_model..range.end * self.d_model];
-            let weight = Matrix::new(rows, range.len(), self.d_model);
-            Words {
-                weight,
-                transposed: contiguous(weight.t()),
-                range,
-            }
-        })
+        (0..vocab)
+            .step_by(WORDS)
+            .map(move |start| start..(start + WORDS).min(vocab))
+    }
+
+    /// A block of words, the transposed weight in `buffer`.
+    fn words(self, range: Range<usize>, buffer: &'a mut Vec<f32>) -> Words<'a> {
+        let rows = &self.weight[range.start * self.d_model..range.end * self.d_model];
+        let weight = Matrix::new(rows, range.len(), self.d_model);
+        Words {
+            weight,
+            transposed: weight.t().row_major(buffer),
+            range,
+        }
     }
 
     fn position_blocks(&self) -> impl Iterator<Item = Range<usize>> + use<> {
@@ -122,13 +126,10 @@ impl<'a> Head<'a> {
     fn logits<'t>(&self, positions: &Range<usize>, words: &Words<'_>, tile: &'t mut [f32]) -> &'t mut [f32] {
         let (n, m) = (positions.len(), words.range.len());
         let tile = &mut tile[..n * m];
-        product(
-            self.hidden_block(positions),
-            Matrix::new(&words.transposed, self.d_model, m),
-        )
-        .scaled(self.inverse_temperature)
-        .parallel()
-        .store(&mut MatrixMut::new(tile, n, m));
+        product(self.hidden_block(positions), words.transposed)
+            .scaled(self.inverse_temperature)
+            .parallel()
+            .store(&mut MatrixMut::new(tile, n, m));
         tile
     }
 }
@@ -136,12 +137,14 @@ impl<'a> Head<'a> {
 pub(super) fn forward(head: Head<'_>) -> Vec<Softmax> {
     let mut stats = vec![Softmax::EMPTY; head.targets.len()];
     let mut tile = head.tile();
-    for words in head.word_blocks() {
+    for range in head.word_blocks() {
+        let mut buffer = Vec::new();
+        let words = head.words(range, &mut buffer);
         for positions in head.position_blocks() {
             let width = words.range.len();
             let logits = head.logits(&positions, &words, &mut tile);
             logits
-                .par_chunks_mut(CHUNK * width)
+                .par_chunks(CHUNK * width)
                 .zip(stats[positions.clone()].par_chunks_mut(CHUNK))
                 .zip(head.targets[positions].par_chunks(CHUNK))
                 .for_each(|((logits, stats), targets)| {
@@ -152,11 +155,11 @@ pub(super) fn forward(head: Head<'_>) -> Vec<Softmax> {
     stats
 }
 
-/// Takes the logits of more words, the first of which is `first_word`, into the statistics. Uses up the logits.
+/// Takes the logits of more words, the first of which is `first_word`, into the statistics.
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2+fma", "aarch64+neon"))]
-fn update(logits: &mut [f32], first_word: usize, targets: &[usize], stats: &mut [Softmax]) {
+fn update(logits: &[f32], first_word: usize, targets: &[usize], stats: &mut [Softmax]) {
     let width = logits.len() / stats.len();
-    for ((logits, &target), stats) in logits.chunks_exact_mut(width).zip(targets).zip(stats) {
+    for ((logits, &target), stats) in logits.chunks_exact(width).zip(targets).zip(stats) {
         if (first_word..first_word + width).contains(&target) {
             stats.target = logits[target - first_word];
         }
@@ -164,13 +167,9 @@ fn update(logits: &mut [f32], first_word: usize, targets: &[usize], stats: &mut 
         // What was summed relative to the old maximum, relative to the new one.
         let moved = stats.max - max;
         let rescale = exp(moved);
-        let mut total = rescale * stats.total;
-        let mut weighted = rescale * (stats.weighted + moved * stats.total);
-        for logit in logits.iter_mut() {
-            *logit -= max;
-        }
-        weighted += sum(logits, |z| exp(z) * z);
-        total += sum(logits, exp);
+        let (total, weighted) = exp_sums(logits, max);
+        let weighted = weighted + rescale * (stats.weighted + moved * stats.total);
+        let total = total + rescale * stats.total;
         (stats.max, stats.total, stats.weighted) = (max, total, weighted);
     }
 }
@@ -182,7 +181,9 @@ pub(super) fn backward(head: Head<'_>, stats: &[Softmax], grad: &[f32]) -> Gradi
     let mut weight = vec![0.0; head.weight.len()];
     let mut weight_rest = MatrixMut::new(&mut weight, vocab, d_model);
     let mut tile = head.tile();
-    for words in head.word_blocks() {
+    for range in head.word_blocks() {
+        let mut buffer = Vec::new();
+        let words = head.words(range, &mut buffer);
         let mut dweight = weight_rest.rows_from(words.range.start, words.range.len());
         for positions in head.position_blocks() {
             let width = words.range.len();

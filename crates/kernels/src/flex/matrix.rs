@@ -120,8 +120,7 @@ impl<'a> MatrixMut<'a> {
     pub(super) fn rows_from(&mut self, first: usize, rows: usize) -> MatrixMut<'_> {
         assert!(first + rows <= self.rows, "rows out of range");
         MatrixMut {
-            // SAFETY: `first` is a row of this matrix (or one past the end when `rows` is 0, where
-            // wrapping_add keeps the pointer unused); the result borrows `self` mutably.
+            // With no rows this may point past the buffer, and is not used.
             data: self.data.wrapping_add(first * self.row_stride),
             rows,
             cols: self.cols,
@@ -239,31 +238,50 @@ pub(super) fn unwritten(len: usize) -> Vec<f32> {
 }
 
 /// Width of the square tiles in which matrices are transposed.
-const TILE: usize = 32;
+const TILE: usize = 16;
 
-impl Matrix<'_> {
-    /// Copies the rows from `first` on to `out`, as many as it has.
+impl<'a> Matrix<'a> {
+    /// The same matrix with contiguous rows: itself if it has them, else a copy in `buffer`, made by all threads.
+    pub(super) fn row_major(self, buffer: &'a mut Vec<f32>) -> Matrix<'a> {
+        if self.col_stride == 1 || self.rows * self.cols == 0 {
+            return self;
+        }
+        *buffer = unwritten(self.rows * self.cols);
+        buffer
+            .par_chunks_mut(TILE * self.cols)
+            .enumerate()
+            .for_each(|(tile, out)| self.copy_rows(tile * TILE, out));
+        Matrix::new(buffer, self.rows, self.cols)
+    }
+
+    /// Copies at most [`TILE`] rows from `first` on to `out`, as many as it has. Columns are read one at a time, so
+    /// they should be contiguous.
     fn copy_rows(&self, first: usize, out: &mut [f32]) {
+        let height = out.len() / self.cols;
         for c0 in (0..self.cols).step_by(TILE) {
+            let width = TILE.min(self.cols - c0);
+            let mut tile = [[0.0; TILE]; TILE]; // [column, row]
+            for (c, tile) in tile[..width].iter_mut().enumerate() {
+                let source = first * self.row_stride + (c0 + c) * self.col_stride;
+                if height == TILE && self.row_stride == 1 {
+                    tile.copy_from_slice(&self.data[source..source + TILE]);
+                } else {
+                    for (r, value) in tile[..height].iter_mut().enumerate() {
+                        *value = self.data[source + r * self.row_stride];
+                    }
+                }
+            }
             for (r, row) in out.chunks_exact_mut(self.cols).enumerate() {
-                let source = (first + r) * self.row_stride;
-                for (c, value) in row.iter_mut().enumerate().skip(c0).take(TILE) {
-                    *value = self.data[source + c * self.col_stride];
+                if let Some(row) = row[c0..].first_chunk_mut::<TILE>() {
+                    *row = std::array::from_fn(|c| tile[c][r]);
+                } else {
+                    for (c, value) in row[c0..].iter_mut().enumerate() {
+                        *value = tile[c][r];
+                    }
                 }
             }
         }
     }
-}
-
-/// `matrix` with its rows one after the other. All threads take part.
-pub(super) fn contiguous(matrix: Matrix<'_>) -> Vec<f32> {
-    let mut out = unwritten(matrix.rows * matrix.cols);
-    if !out.is_empty() {
-        out.par_chunks_mut(TILE * matrix.cols)
-            .enumerate()
-            .for_each(|(tile, out)| matrix.copy_rows(tile * TILE, out));
-    }
-    out
 }
 
 /// The transpose of `matrix` with its rows one after the other, in `out`, by the calling thread.

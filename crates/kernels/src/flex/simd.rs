@@ -87,6 +87,26 @@ pub(super) fn sum(x: &[f32], term: impl Fn(f32) -> f32) -> f32 {
     fold(lanes, |a, b| a + b)
 }
 
+/// Sums of `e^z` and of `e^z z` with `z = x - shift`.
+#[inline(always)]
+pub(super) fn exp_sums(x: &[f32], shift: f32) -> (f32, f32) {
+    let (mut totals, mut weighted) = ([0.0; BLOCK], [0.0; BLOCK]);
+    let mut take = |x: &[f32]| {
+        for (l, &x) in x.iter().enumerate() {
+            let z = x - shift;
+            let e = exp(z);
+            totals[l] += e;
+            weighted[l] += e * z;
+        }
+    };
+    let (blocks, rest) = x.as_chunks::<BLOCK>();
+    for block in blocks {
+        take(block);
+    }
+    take(rest);
+    (fold(totals, |a, b| a + b), fold(weighted, |a, b| a + b))
+}
+
 /// Scalar product.
 #[inline(always)]
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {

@@ -1,9 +1,12 @@
 //! Linear, GELU, layer normalisation, AdamW.
 
-use burn::tensor::{Device, Tensor};
+use burn::backend::Flex;
+use burn::tensor::{Device, Tensor, TensorData};
+use burn_flex::FlexTensor;
 use proptest::prelude::*;
 
 use super::{Host, assert_close, check, rng, values};
+use crate::flex::FusedUpdates;
 use crate::{AdamWStep, EpsMode, adamw_step, composed, gelu_tanh, layer_norm, linear};
 
 /// The one row of a matrix.
@@ -146,6 +149,26 @@ fn the_first_adamw_step_moves_each_weight_by_the_learning_rate() {
         assert_close(&values(mean), &[0.3, -0.05], 1e-6, "mean");
         assert_close(&values(square), &[0.009, 0.000_25], 1e-5, "mean of squares");
     }
+}
+
+#[test]
+fn adamw_writes_unshared_buffers_in_place() {
+    let tensor = || FlexTensor::from_data(TensorData::new(vec![1.0_f32; 100], [100]));
+    let step = AdamWStep {
+        lr: 0.1,
+        beta1: 0.9,
+        beta2: 0.999,
+        eps: 1e-8,
+        weight_decay: 0.0,
+        step: 1,
+        eps_mode: EpsMode::Torch,
+    };
+    let (param, mean, square) = (tensor(), tensor(), tensor());
+    let shared = param.clone();
+    let before = [&mean, &square].map(|tensor| tensor.bytes().as_ptr());
+    let (param, mean, square) = Flex::fused_adamw(param, tensor(), mean, square, step);
+    assert_eq!([&mean, &square].map(|tensor| tensor.bytes().as_ptr()), before);
+    assert_ne!(param.bytes(), shared.bytes());
 }
 
 #[test]
