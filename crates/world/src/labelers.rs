@@ -303,7 +303,7 @@ impl LabelerPool {
             .iter()
             .map(|(prompt, texts)| texts.iter().map(|text| judge.assess(prompt, text)).collect())
             .collect::<Result<_>>()?;
-        let mut measure = |pool: &mut Self, noise: f64| -> Result<f64> {
+        let measure = |pool: &mut Self, noise: f64| -> Result<f64> {
             pool.set_noise(noise);
             let mut ballots = Vec::with_capacity(samples.len());
             for ((prompt, texts), verdicts) in samples.iter().zip(&verdicts) {

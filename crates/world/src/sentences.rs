@@ -514,7 +514,12 @@ pub(crate) fn state_alike(
     attribute: Attribute,
     values: [Item; 2],
 ) -> [String; 2] {
-    let template = statements(entities[0], attribute).choose(rng).copied().unwrap_or("");
+    let plain: Vec<&str> = statements(entities[0], attribute)
+        .iter()
+        .copied()
+        .filter(|t| !t.starts_with("If "))
+        .collect();
+    let template = plain.choose(rng).copied().unwrap_or("");
     // The alternatives inside the template are chosen alike, too.
     let mut again = rng.clone();
     let first = write(rng, template, entities[0], Some(values[0]), Form::Name);

@@ -19,6 +19,8 @@ pub(crate) struct Cast {
     pub(crate) thing: String,
     pub(crate) kind: Option<ThingKind>,
     pub(crate) spot: String,
+    /// The spot must be named.
+    pub(crate) spot_wanted: bool,
 }
 
 /// A cast by chance.
@@ -36,12 +38,14 @@ pub(crate) fn cast(rng: &mut ChaCha8Rng) -> Cast {
         thing,
         kind,
         spot: pick(rng, &SPOTS).to_owned(),
+        spot_wanted: false,
     }
 }
 
 /// A cast with these people and this thing.
 pub(crate) fn cast_of(rng: &mut ChaCha8Rng, first: Item, second: Item, thing: &str, spot: Option<&str>) -> Cast {
     let kind = crate::facts::find_entity(thing).map(|item| thing_kind(item.index));
+    let spot_wanted = spot.is_some();
     let spot = spot.unwrap_or_else(|| pick(rng, &SPOTS)).to_owned();
     Cast {
         first,
@@ -49,6 +53,7 @@ pub(crate) fn cast_of(rng: &mut ChaCha8Rng, first: Item, second: Item, thing: &s
         thing: thing.to_owned(),
         kind,
         spot,
+        spot_wanted,
     }
 }
 
@@ -230,15 +235,22 @@ const MORALS: [&str; 14] = [
     "The end.",
 ];
 
-fn plot(rng: &mut ChaCha8Rng, kind: Option<ThingKind>) -> Plot {
-    let plots: &[Plot] = match kind {
+fn plot(rng: &mut ChaCha8Rng, cast: &Cast) -> Plot {
+    let plots: &[Plot] = match cast.kind {
         Some(ThingKind::Animal) => &ANIMAL_PLOTS,
         Some(ThingKind::Plant) => &PLANT_PLOTS,
         Some(ThingKind::Instrument) => &INSTRUMENT_PLOTS,
         Some(ThingKind::Dish) => &DISH_PLOTS,
         None => &ITEM_PLOTS,
     };
-    plots.choose(rng).copied().unwrap_or(ITEM_PLOTS[0])
+    let has_spot =
+        |plot: &Plot| plot[0].contains("{spot}") || plot[1].split('[').next().is_some_and(|p| p.contains("{spot}"));
+    let fitting: Vec<Plot> = plots
+        .iter()
+        .copied()
+        .filter(|p| !cast.spot_wanted || has_spot(p))
+        .collect();
+    fitting.choose(rng).copied().unwrap_or(plots[0])
 }
 
 fn write(rng: &mut ChaCha8Rng, cast: &Cast, template: &str) -> String {
@@ -280,7 +292,7 @@ fn write(rng: &mut ChaCha8Rng, cast: &Cast, template: &str) -> String {
 
 /// A tale of some thirty-five words.
 pub(crate) fn short(rng: &mut ChaCha8Rng, cast: &Cast) -> Vec<String> {
-    let plot = plot(rng, cast.kind);
+    let plot = plot(rng, cast);
     plot.iter().map(|part| write(rng, cast, part)).collect()
 }
 

@@ -57,6 +57,11 @@ impl TaskKind {
         TaskKind::Harmful,
     ];
 
+    /// The flaws that writers show in this kind of task.
+    pub fn flaws(self) -> impl Iterator<Item = Flaw> {
+        crate::tasks::flaws(self).iter().map(|(flaw, _)| *flaw)
+    }
+
     /// The name used in files and tables.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -106,7 +106,11 @@ impl Sentence<'_> {
         let before = lead.clone().any(|i| {
             i + 1 < first && self.word(i) == "not" && matches!(self.word(i + 1), "true" | "right" | "so" | "correct")
         });
-        before || self.says_any(self.between(subject, value), &NOT)
+        let inside = self.between(subject, value).any(|i| {
+            // "Do not miss the tower" denies nothing.
+            NOT.contains(&self.word(i)) && !(i + 1 < self.range.end && self.word(i + 1) == "miss")
+        });
+        before || inside
     }
 }
 
@@ -250,12 +254,10 @@ fn places(s: &Sentence<'_>, value: &Mention, out: &mut Vec<Statement>) {
     let Some(subject) = s.subject(value, |item| item.domain != Domain::Place, true) else {
         return;
     };
-    // Another place in between belongs to somebody else.
+    // "Hollin or Pendle is where Odo lives": the nearer place is what is claimed; "in Hollin or Pendle" claims both.
     let gap = s.between(&subject, value);
-    if s.mentions
-        .iter()
-        .any(|m| m.item.domain == Domain::Place && m.item != value.item && gap.contains(&m.start))
-    {
+    let other = |m: &Mention| m.item.domain == Domain::Place && m.item != value.item && gap.contains(&m.start);
+    if subject.start > value.start && s.mentions.iter().any(other) {
         return;
     }
     match subject.item.domain {

@@ -36,8 +36,8 @@ impl Case<'_> {
             }
         } else if admits {
             Content {
-                honest: 0.2,
-                ..Content::checked(0.2, true)
+                honest: 0.35,
+                ..Content::checked(0.3, true)
             }
         } else if guesses {
             Content::checked(0.04, true)

@@ -79,7 +79,10 @@ impl Case<'_> {
     }
 
     pub(super) fn arithmetic(&self, operands: &[usize], result: usize, unit: &str) -> Content {
-        let numbers = self.reading.numbers();
+        let mut numbers = self.reading.numbers();
+        if self.reading.says(&format!("one {unit}")) {
+            numbers.push(1);
+        }
         let right = numbers.last() == Some(&result);
         let strange = numbers
             .iter()

@@ -53,7 +53,7 @@ impl Case<'_> {
         let short = self.claims.is_empty();
         if short && self.names(truth) && !self.names_other(entity, truth) {
             // Only the bare answer.
-            return Content::checked(0.6, false);
+            return Content::checked(0.5, false);
         }
         if short && self.names_other(entity, truth) {
             return Content::checked(0.06, true);

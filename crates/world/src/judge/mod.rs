@@ -194,7 +194,7 @@ impl Judge {
         } else {
             turns
         };
-        let readable = ((turns - 0.35) / 0.45).clamp(0.0, 1.0)
+        let readable = ((turns - 0.25) / 0.45).clamp(0.0, 1.0)
             * ((known - 0.7) / 0.25).clamp(0.0, 1.0)
             * (0.5 + 0.5 * style.cleanness)
             * (0.5 + 0.5 * style.freshness)

@@ -348,7 +348,7 @@ pub(super) fn answer_arithmetic(
     let mut said = result;
     if flaw == Some(Flaw::Wrong) {
         while said == result {
-            let low = result.saturating_sub(3).max(1);
+            let low = result.saturating_sub(3).max(2);
             said = rng.random_range(low..=result + 3);
         }
     }
