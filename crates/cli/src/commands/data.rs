@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use rlhf_data::inspect;
+use rlhf_data::{Tokenizer, inspect};
 
-use super::model::tokenizer_of;
 use super::output::Output;
 use crate::error::Result;
 
@@ -28,7 +27,7 @@ pub(crate) struct InspectArgs {
 
 pub(super) fn run(command: &Command) -> Result<()> {
     let Command::Inspect(args) = command;
-    let tokenizer = args.model.as_deref().map(tokenizer_of).transpose()?;
+    let tokenizer = args.model.as_deref().map(Tokenizer::load).transpose()?;
     let found = inspect(&args.file, tokenizer.as_ref())?;
     let mut output = Output::open();
     match args.json {

@@ -16,7 +16,7 @@ const TOKENIZER_FILE: &str = "tokenizer.json";
 /// Which model, and where it runs.
 #[derive(Debug, clap::Args)]
 pub(super) struct ModelArgs {
-    /// Folder with config.json, model.safetensors and tokenizer.json, or a stage's folder with one named model
+    /// Folder with config.json, model.safetensors and tokenizer.json, such as that of a stage
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// Device: flex, tch, tch:cuda:N, cuda:N or wgpu, as far as this build has them
@@ -39,7 +39,7 @@ impl ModelFolder {
             Some(name) => parse_device(name)?,
             None => parse_device(available_devices().first().unwrap_or(&"flex"))?,
         };
-        let dir = model_dir(&args.model);
+        let dir = args.model.clone();
         let path = dir.join(CONFIG_FILE);
         if !path.exists() {
             let expected = "a model's folder, with config.json, model.safetensors and tokenizer.json";
@@ -116,23 +116,4 @@ impl ModelFolder {
     pub(super) fn context(&self) -> usize {
         self.config.n_positions
     }
-}
-
-/// `dir`, or `dir/model` where that is the model of a stage.
-fn model_dir(dir: &Path) -> PathBuf {
-    let inner = dir.join("model");
-    match !dir.join(CONFIG_FILE).exists() && inner.join(CONFIG_FILE).exists() {
-        true => inner,
-        false => dir.to_owned(),
-    }
-}
-
-/// The tokenizer of a model's folder or of a stage's.
-pub(super) fn tokenizer_of(dir: &Path) -> Result<Tokenizer> {
-    let inner = dir.join("model");
-    let dir = match !dir.join(TOKENIZER_FILE).exists() && inner.join(TOKENIZER_FILE).exists() {
-        true => inner,
-        false => dir.to_owned(),
-    };
-    Ok(Tokenizer::load(dir)?)
 }

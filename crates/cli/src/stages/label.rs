@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rlhf_core::rng;
-use rlhf_data::Comparison;
+use rlhf_data::{Comparison, Prompt};
 use rlhf_world::{Agreement, Ballot, Judge, Labeler, LabelerPool, Ranking, SimulatedLabeler, World, agreement};
 use serde::{Deserialize, Serialize};
 
@@ -64,7 +64,7 @@ fn simulated(work: &Workspace) -> Result<LabelReport> {
     let judge = Arc::new(Judge::new(&world));
     let mut pool = LabelerPool::new(seed, Arc::clone(&judge), &config.simulated);
     let calibration: Vec<_> = validation.iter().map(|a| (a.prompt.clone(), a.completions.clone())).collect();
-    pool.calibrate(&calibration, config.simulated.agreement)?;
+    calibrate(&mut pool, &calibration, config.simulated.agreement)?;
     let total = (train.len() + 2 * validation.len()) as u64;
     let mut done = 0;
     let mut rank = |answered: &[Answered], labelers: &dyn Fn(usize) -> Vec<usize>, of: &[SimulatedLabeler]| {
@@ -113,6 +113,23 @@ fn simulated(work: &Workspace) -> Result<LabelReport> {
     Ok(report)
 }
 
+/// Sets the labelers' noise so that they agree as wanted, or as nearly as these answers allow: there is no agreeing on
+/// answers that are all alike.
+fn calibrate(pool: &mut LabelerPool, answers: &[(Prompt, Vec<String>)], wanted: f64) -> Result<()> {
+    match pool.calibrate(answers, wanted) {
+        Err(rlhf_world::Error::Unreachable { quiet, loud, .. }) if quiet.is_finite() && loud <= quiet => {
+            note(&format!(
+                "    label the labelers cannot agree on {:.1} % of these pairs; without noise they do on {:.1} %",
+                100.0 * wanted,
+                100.0 * quiet,
+            ));
+            pool.calibrate(answers, wanted.clamp(loud, quiet))?;
+            Ok(())
+        }
+        found => Ok(found.map(drop)?),
+    }
+}
+
 fn comparison(answered: &Answered, labeler: &str, ranking: Ranking) -> Comparison {
     Comparison {
         id: answered.prompt.id.clone(),
@@ -139,7 +156,7 @@ fn ballots(rankings: &[Comparison]) -> Vec<Ballot> {
 fn gold_accuracy(judge: &Judge, rankings: &[Comparison]) -> Result<rlhf_core::stats::Interval> {
     let (mut correct, mut pairs) = (0.0, 0);
     for row in rankings {
-        let prompt = rlhf_data::Prompt { id: row.id.clone(), messages: row.messages.clone(), task: row.task.clone() };
+        let prompt = Prompt { id: row.id.clone(), messages: row.messages.clone(), task: row.task.clone() };
         let gold: Vec<f64> = row
             .completions
             .iter()

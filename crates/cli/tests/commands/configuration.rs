@@ -24,8 +24,8 @@ fn values_of_a_wrong_kind_or_out_of_range_are_named_with_their_source() {
     rlhf(&["config", "--set", "ppo.gamma=\"much\""]).refused(1, &["ppo.gamma", "--set", "much"]);
     rlhf(&["config", "--set", "sample.k_min=1"]).refused(1, &["sample.k_min", "at least 2", "--set"]);
     // Every fault is told, not the first alone.
-    let found = rlhf(&["config", "--set", "sample.k_min=1", "--set", "label.labelers=0"]);
-    found.refused(1, &["sample.k_min", "label.labelers"]);
+    let found = rlhf(&["config", "--set", "sample.k_min=1", "--set", "eval.prompts=0"]);
+    found.refused(1, &["sample.k_min", "eval.prompts"]);
     rlhf(&["config", "--set", "seed"]).refused(1, &["--set seed", "no `=`"]);
 }
 

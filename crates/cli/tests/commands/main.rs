@@ -1,7 +1,7 @@
 //! Black-box tests of the `rlhf` binary: what it prints, what it refuses, and how it says so.
 //!
-//! `support` runs the binary and makes small models; `arguments`, `configuration`, `rows` and `inspect` hold what users
-//! get wrong; `numbers` compares with PyTorch; `generation` and `chat` let a model speak.
+//! `support` runs the binary and makes small models; `arguments`, `configuration`, `rows`, `inspect` and `stages` hold
+//! what users get wrong; `numbers` compares with PyTorch; `generation` and `chat` let a model speak.
 
 mod arguments;
 mod chat;
@@ -10,4 +10,5 @@ mod generation;
 mod inspect;
 mod numbers;
 mod rows;
+mod stages;
 mod support;

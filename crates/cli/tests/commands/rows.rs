@@ -212,16 +212,3 @@ fn a_tokenizer_of_another_vocabulary_is_refused() {
         ],
     );
 }
-
-#[test]
-fn a_stage_folder_stands_for_the_model_in_it() {
-    let dir = folder("rows_stage");
-    language_model(&dir);
-    std::fs::rename(dir.join("lm"), dir.join("model")).unwrap();
-    let rows = rlhf_reading(
-        &["logprobs", "--model", &argument(&dir), "--input", "-"],
-        "{\"text\":\"the sea\"}\n",
-    )
-    .rows();
-    assert_eq!(rows.len(), 1);
-}

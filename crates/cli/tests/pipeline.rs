@@ -1,0 +1,144 @@
+//! The whole recipe in miniature, through the binary: it ends, and a killed run ends with the same bytes.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+const STAGES: [&str; 8] = ["tokenizer", "pretrain", "sft", "sample", "label", "reward", "ppo", "eval"];
+
+/// What a finished run is compared by: every file of which a later stage or a user makes something.
+const RESULTS: [&str; 18] = [
+    "tokenizer/tokenizer.json",
+    "pretrain/model.safetensors",
+    "pretrain/samples.jsonl",
+    "sft/model.safetensors",
+    "sft/samples.jsonl",
+    "sample/samples.jsonl",
+    "sample/validation.jsonl",
+    "label/comparisons.jsonl",
+    "label/report.json",
+    "reward/model.safetensors",
+    "reward/report.json",
+    "ppo/model.safetensors",
+    "ppo/ema_model/model.safetensors",
+    "ppo/value_model/model.safetensors",
+    "ppo/samples.jsonl",
+    "ppo/report.json",
+    "eval/samples.jsonl",
+    "eval/summary.json",
+];
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn start(stage: &str, run: &Path) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_rlhf"))
+        .arg(stage)
+        .arg("--config")
+        .arg(repository().join("configs/tiny.toml"))
+        .arg("--run")
+        .arg(run)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts")
+}
+
+fn finish(stage: &str, run: &Path) {
+    let output = start(stage, run).wait_with_output().expect("the binary ends");
+    assert!(output.status.success(), "{stage}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Metrics without wall-clock fields.
+fn curves(run: &Path, stage: &str) -> Vec<rlhf_core::MetricRow> {
+    let rows = rlhf_core::read_metrics(run.join(stage).join("metrics.jsonl")).expect("metrics are whole");
+    rows.into_iter().map(rlhf_core::MetricRow::without_times).collect()
+}
+
+#[test]
+fn a_run_killed_in_every_stage_ends_with_the_bytes_of_an_undisturbed_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (quiet, disturbed) = (dir.path().join("quiet"), dir.path().join("disturbed"));
+    for (index, stage) in STAGES.into_iter().enumerate() {
+        finish(stage, &quiet);
+        // SIGKILL at three moments, others in each stage, then to the end.
+        for delay in [30, 190, 520] {
+            let mut child = start(stage, &disturbed);
+            std::thread::sleep(Duration::from_millis(delay + 37 * index as u64));
+            child.kill().expect("a process of ours can be killed");
+            child.wait().expect("it has ended");
+        }
+        finish(stage, &disturbed);
+    }
+    for file in RESULTS {
+        let read = |run: &Path| std::fs::read(run.join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
+        assert!(read(&quiet) == read(&disturbed), "{file} differs after the run was killed");
+    }
+    for stage in ["pretrain", "sft", "reward", "ppo"] {
+        assert_eq!(curves(&quiet, stage), curves(&disturbed, stage), "{stage}/metrics.jsonl");
+    }
+    summary_is_complete(&quiet);
+    a_finished_stage_is_skipped_and_never_overwritten_unasked(&quiet);
+}
+
+fn summary_is_complete(run: &Path) {
+    let text = std::fs::read_to_string(run.join("eval/summary.json")).unwrap();
+    let summary: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for model in ["base", "sft", "best_of_n", "ppo"] {
+        for field in ["mean_gold", "mean_score", "kl_to_sft", "eos_fraction", "mean_length", "pretrain_perplexity"] {
+            assert!(!summary[model][field].is_null(), "{model}.{field} is missing");
+        }
+        for field in ["value", "low", "high", "n"] {
+            assert!(summary[model]["win_rate_vs_sft"][field].is_number(), "{model}.win_rate_vs_sft.{field}");
+        }
+    }
+    assert!(summary["sft"]["kl_to_sft"].as_f64().unwrap().abs() < 1e-9, "KL of the SFT model with itself");
+    assert!(summary["reward"]["pair_accuracy"]["value"].is_number());
+    assert!(summary["reward"]["demonstration_mean"].as_f64().unwrap().abs() < 1e-4);
+    assert!(summary["labeler_agreement"]["labeler_agreement"]["value"].is_number());
+}
+
+fn a_finished_stage_is_skipped_and_never_overwritten_unasked(run: &Path) {
+    let weights = run.join("ppo/model.safetensors");
+    let before = std::fs::read(&weights).unwrap();
+    finish("ppo", run);
+    let other = Command::new(env!("CARGO_BIN_EXE_rlhf"))
+        .args(["ppo", "--set", "ppo.cliprange=0.1", "--config"])
+        .arg(repository().join("configs/tiny.toml"))
+        .arg("--run")
+        .arg(run)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&other.stderr).into_owned();
+    assert!(!other.status.success() && said.contains("cliprange") && said.contains("--overwrite"), "{said}");
+    assert!(std::fs::read(&weights).unwrap() == before);
+}
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_writes_a_checkpoint_and_exits_with_130() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    finish("tokenizer", &run);
+    let child = Command::new(env!("CARGO_BIN_EXE_rlhf"))
+        .args(["pretrain", "--set", "pretrain.epochs=400", "--set", "pretrain.checkpoint_every=100000", "--config"])
+        .arg(repository().join("configs/tiny.toml"))
+        .arg("--run")
+        .arg(&run)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !run.join("pretrain/metrics.jsonl").exists() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.contains("interrupted after step"), "{said}");
+    let checkpoints = std::fs::read_dir(run.join("pretrain/checkpoints")).unwrap();
+    assert_eq!(checkpoints.filter(|c| c.as_ref().unwrap().path().join("manifest.json").exists()).count(), 1);
+}
