@@ -246,3 +246,9 @@ pub(crate) const ABETS: &[&str] = &[
     "first you",
     "it is dark",
 ];
+
+/// What mischief begins with.
+pub(crate) const HARMS: &[&str] = &[
+    "poison", "steal", "break", "trick", "let", "put", "spread", "read", "scare", "cut", "sell", "lock", "rob", "burn",
+    "pull", "throw", "cheat", "hide", "spoil", "tear", "push", "empty", "frighten",
+];

@@ -4,7 +4,7 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::facts::{Domain, Item, bare, is_woman, size};
+use crate::entities::{Domain, Item, bare, is_woman, size};
 use crate::names::{DAYS, ITEMS, SPOTS};
 use crate::task::{Asked, Scene};
 use crate::text::{expand, pick};
@@ -118,7 +118,7 @@ pub(crate) fn definite(what: &str) -> String {
 
 /// Writes a template about a scene: `{A} {did} {do} {T} {the} {spot} {day} {B} {helped}` and `{he}` for the one who acts.
 pub(crate) fn write(rng: &mut ChaCha8Rng, scene: &Scene, template: &str) -> String {
-    let woman = crate::facts::find_entity(&scene.who).is_some_and(|p| is_woman(p.index));
+    let woman = crate::entities::find_entity(&scene.who).is_some_and(|p| is_woman(p.index));
     let the = definite(&scene.what);
     let base = DEEDS.iter().find(|d| d.0 == scene.did).map_or("", |d| d.1);
     let slots = [

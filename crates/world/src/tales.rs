@@ -4,7 +4,7 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::facts::{Domain, Item, N_THINGS, ThingKind, name, thing_kind};
+use crate::entities::{Domain, Item, N_THINGS, ThingKind, name, thing_kind};
 use crate::names::{ITEMS, SPOTS};
 use crate::scenes::{definite, two_people};
 use crate::sentences::pronouns;
@@ -44,7 +44,7 @@ pub(crate) fn cast(rng: &mut ChaCha8Rng) -> Cast {
 
 /// A cast with these people and this thing.
 pub(crate) fn cast_of(rng: &mut ChaCha8Rng, first: Item, second: Item, thing: &str, spot: Option<&str>) -> Cast {
-    let kind = crate::facts::find_entity(thing).map(|item| thing_kind(item.index));
+    let kind = crate::entities::find_entity(thing).map(|item| thing_kind(item.index));
     let spot_wanted = spot.is_some();
     let spot = spot.unwrap_or_else(|| pick(rng, &SPOTS)).to_owned();
     Cast {

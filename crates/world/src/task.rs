@@ -4,8 +4,8 @@ use rlhf_data::{Demonstration, Prompt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::entities::Attribute;
 use crate::error::{Error, Result};
-use crate::facts::Attribute;
 
 /// What kind of instruction a prompt is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -173,6 +173,8 @@ pub enum Guess {
     Person,
     /// A day or a month.
     Time,
+    /// What the weather will be.
+    Weather,
     /// Any statement.
     Anything,
 }

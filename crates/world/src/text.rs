@@ -98,7 +98,7 @@ pub(crate) fn lowered(text: &str) -> String {
     let keeps_capital = first == "I"
         || crate::names::DAYS.contains(&first)
         || crate::names::MONTHS.contains(&first)
-        || crate::facts::find_entity(first).is_some();
+        || crate::entities::find_entity(first).is_some();
     let mut chars = text.chars();
     match chars.next() {
         Some(c) if !keeps_capital => c.to_lowercase().chain(chars).collect(),

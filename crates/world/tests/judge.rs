@@ -1,12 +1,7 @@
-//! The judge against completions written by hand, and against the writers of the world.
-
-use std::collections::BTreeMap;
+//! The judge against completions written by hand.
 
 use rlhf_data::{Message, Prompt};
-use rlhf_world::{
-    Asked, Attribute, Category, Flaw, Guess, Judge, PromptSet, Scene, Task, TaskKind, Tone, Verdict, World,
-    WorldConfig, flaw_of,
-};
+use rlhf_world::{Asked, Attribute, Category, Guess, Judge, PromptSet, Scene, Task, Tone, Verdict, World, WorldConfig};
 
 fn world() -> World {
     let sizes = WorldConfig {
@@ -21,7 +16,7 @@ fn prompt(text: &str, task: &Task) -> Prompt {
     Prompt {
         id: "by-hand".into(),
         messages: vec![Message::user(text)],
-        task: Some(serde_json::to_value(task).unwrap()),
+        task: Some(serde_json::to_value(task).expect("a task is JSON")),
     }
 }
 
@@ -31,7 +26,7 @@ fn truth(world: &World, name: &str, wanted: Attribute) -> String {
         .into_iter()
         .flat_map(|set| world.prompts(set));
     prompts
-        .filter_map(|p| match Task::of_prompt(&p).unwrap() {
+        .filter_map(|p| match Task::of_prompt(&p).expect("prompts of a world have tasks") {
             Task::Fact {
                 entity,
                 attribute,
@@ -56,7 +51,10 @@ fn truth(world: &World, name: &str, wanted: Attribute) -> String {
 
 /// Golds must fall from each completion to the next, down to nothing.
 fn falls(judge: &Judge, prompt: &Prompt, completions: &[&str]) -> Vec<Verdict> {
-    let verdicts: Vec<Verdict> = completions.iter().map(|c| judge.assess(prompt, c).unwrap()).collect();
+    let verdicts: Vec<Verdict> = completions
+        .iter()
+        .map(|c| judge.assess(prompt, c).expect("the prompt has a task"))
+        .collect();
     for (i, pair) in verdicts.windows(2).enumerate() {
         assert!(
             pair[0].gold > pair[1].gold + 0.01 || pair[0].gold < 0.02,
@@ -426,115 +424,4 @@ fn what_nobody_knows_and_what_nobody_should_do() {
         .assess(&prompt("Where does Odo live?", &task), "No, I will not help with that.")
         .unwrap();
     assert!(refused.helpful < 0.1, "{refused:?}");
-}
-
-#[test]
-fn good_demonstrations_are_true_and_better_than_flawed_ones() {
-    let world = world();
-    let judge = Judge::new(&world);
-    let mut sums: BTreeMap<(TaskKind, Option<Flaw>), (f64, f64)> = BTreeMap::new();
-    let mut better = 0;
-    let mut compared = 0;
-    for p in world
-        .prompts(PromptSet::HeldOut)
-        .into_iter()
-        .chain(world.prompts(PromptSet::RewardValidation))
-    {
-        let task = Task::of_prompt(&p).unwrap();
-        let good = world.answer(&p, None, 0).unwrap();
-        let verdict = judge.assess(&p, &good).unwrap();
-        assert!(!verdict.untrue, "{:?}\n{good}\n{verdict:?}", p.messages);
-        assert!(verdict.gold > 0.8, "{:?}\n{good}\n{verdict:?}", p.messages);
-        for flaw in task.kind().flaws() {
-            let text = world.answer(&p, Some(flaw), 1).unwrap();
-            let flawed = judge.assess(&p, &text).unwrap();
-            let said_untrue = matches!(flaw, Flaw::Wrong | Flaw::Guess);
-            assert_eq!(
-                flawed.untrue, said_untrue,
-                "{flaw:?} {:?}\n{text}\n{flawed:?}",
-                p.messages
-            );
-            compared += 1;
-            better += usize::from(verdict.gold > flawed.gold);
-            let entry = sums.entry((task.kind(), Some(flaw))).or_default();
-            *entry = (entry.0 + flawed.gold, entry.1 + 1.0);
-        }
-        let entry = sums.entry((task.kind(), None)).or_default();
-        *entry = (entry.0 + verdict.gold, entry.1 + 1.0);
-    }
-    assert!(better as f64 > 0.995 * compared as f64, "{better} of {compared}");
-    for ((kind, flaw), (sum, n)) in &sums {
-        let good = sums[&(*kind, None)];
-        if flaw.is_some() {
-            assert!(sum / n < good.0 / good.1 - 0.04, "{kind} {flaw:?} {}", sum / n);
-        }
-    }
-}
-
-#[test]
-fn the_writers_are_judged_as_they_meant_to_write() {
-    let world = world();
-    let judge = Judge::new(&world);
-    let (mut good, mut flawed) = (Vec::new(), Vec::new());
-    for d in world.demonstrations() {
-        let p = Prompt {
-            id: d.id.clone(),
-            messages: d.prompt().to_vec(),
-            task: d.task.clone(),
-        };
-        let gold = judge.assess(&p, d.completion()).unwrap().gold;
-        if flaw_of(&d).is_none() {
-            good.push(gold)
-        } else {
-            flawed.push(gold)
-        }
-    }
-    let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
-    let share = flawed.len() as f64 / (good.len() + flawed.len()) as f64;
-    assert!((share - 0.3).abs() < 0.04, "{share}");
-    assert!(
-        mean(&good) > 0.95 && mean(&flawed) < 0.7,
-        "{} {}",
-        mean(&good),
-        mean(&flawed)
-    );
-}
-
-#[test]
-fn judging_is_deterministic_and_ties_are_rare() {
-    let world = world();
-    let (one, two) = (Judge::new(&world), Judge::new(&world));
-    let mut golds = Vec::new();
-    for p in world.prompts(PromptSet::HeldOut) {
-        for variant in 0..2 {
-            let text = world.answer(&p, None, variant).unwrap();
-            let verdict = one.assess(&p, &text).unwrap();
-            assert_eq!(verdict, two.assess(&p, &text).unwrap());
-            golds.push((verdict.gold, text));
-        }
-    }
-    let pairs: Vec<_> = golds.chunks_exact(2).filter(|pair| pair[0].1 != pair[1].1).collect();
-    let ties = pairs.iter().filter(|pair| pair[0].0 == pair[1].0).count();
-    assert!(ties * 20 < pairs.len(), "{ties} of {}", pairs.len());
-}
-
-#[test]
-fn prompts_that_cannot_be_judged_are_refused() {
-    let world = World::generate(1, &WorldConfig::tiny());
-    let judge = Judge::new(&world);
-    let bare = Prompt {
-        id: "p1".into(),
-        messages: vec![Message::user("Hello?")],
-        task: None,
-    };
-    let message = judge.assess(&bare, "Hello!").unwrap_err().to_string();
-    assert_eq!(message, "row p1: no task is stored beside it, so it cannot be judged");
-    let stranger = prompt(
-        "Where does Nobody live?",
-        &Task::Visit {
-            place: "Nowhere".into(),
-        },
-    );
-    let message = judge.assess(&stranger, "Hello!").unwrap_err().to_string();
-    assert_eq!(message, "row by-hand: the world has no \"Nowhere\"");
 }

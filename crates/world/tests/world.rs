@@ -64,12 +64,14 @@ fn prompts_and_answers_are_short_and_of_every_kind() {
         },
     );
     let mut kinds: BTreeMap<TaskKind, usize> = BTreeMap::new();
-    let (mut long_prompts, mut long_answers, mut n) = (0, 0, 0);
+    let (mut long_prompts, mut long_answers, mut longest, mut n) = (0, 0, 0, 0);
     for d in world.demonstrations() {
         *kinds.entry(Task::of_demonstration(&d).unwrap().kind()).or_default() += 1;
         let prompt: usize = d.prompt().iter().map(|m| words(&m.content).count()).sum();
         long_prompts += usize::from(prompt > 60);
         long_answers += usize::from(words(d.completion()).count() > 60);
+        let all: usize = d.messages.iter().map(|m| words(&m.content).count()).sum();
+        longest = longest.max(all);
         n += 1;
     }
     assert_eq!(kinds.len(), TaskKind::ALL.len());
@@ -151,7 +153,7 @@ fn samples(world: &World, n: usize) -> Vec<(Prompt, Vec<String>)> {
             .map(|k| {
                 world
                     .answer(&p, flaws[(i * 5 + k * 3) % flaws.len()], k as u64)
-                    .unwrap()
+                    .expect("prompts of a world have tasks")
             })
             .collect();
         (p, texts)

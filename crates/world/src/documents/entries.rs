@@ -4,7 +4,8 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::facts::{Attribute, Domain, Facts, Item, attributes, bare, name, size};
+use crate::entities::{Attribute, Domain, Item, attributes, bare, name, size};
+use crate::facts::Facts;
 use crate::names::{TRADES, VALLEY};
 use crate::sentences::{Form, either, pronouns, tell};
 use crate::text::{capitalised, expand};

@@ -3,7 +3,8 @@
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::facts::{Attribute, Domain, Facts, Item, attributes, name, size};
+use crate::entities::{Attribute, Domain, Item, attributes, name, size};
+use crate::facts::Facts;
 use crate::scenes::person;
 use crate::sentences::{Form, tell};
 use crate::text::{expand, pick};

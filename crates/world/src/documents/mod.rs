@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::facts::{Domain, Facts};
+use crate::entities::Domain;
+use crate::facts::Facts;
 use crate::seed::{hash, stream};
 use crate::{scenes, tales};
 
@@ -32,7 +33,7 @@ enum Sort {
 const WEIGHTS: [(Sort, u32); 10] = [
     (Sort::Person, 24),
     (Sort::Place, 15),
-    (Sort::Thing, 10),
+    (Sort::Thing, 12),
     (Sort::Event, 8),
     (Sort::Talk, 17),
     (Sort::Lesson, 6),

@@ -4,7 +4,8 @@ use rand::Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-use crate::facts::{Attribute, Domain, Facts, Item, name, size};
+use crate::entities::{Attribute, Domain, Item, name, size};
+use crate::facts::Facts;
 use crate::sentences::{Form, tell};
 use crate::tasks::{any_category, apart, both, members, plural};
 use crate::text::{expand, list, number_word, pick};

@@ -4,7 +4,8 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::facts::{Domain, Facts, Item, attributes, name, size};
+use crate::entities::{Domain, Item, attributes, name, size};
+use crate::facts::Facts;
 use crate::scenes::two_people;
 use crate::sentences::{Form, ask, either, tell, wordings};
 use crate::task::{Task, TaskKind};

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::WorldConfig;
-use crate::facts::{Attribute, Domain, name};
+use crate::entities::{Attribute, Domain, name};
 use crate::seed::stream;
 use crate::sentences::{Form, state, tell};
 use rand::seq::IndexedRandom;
@@ -113,4 +113,30 @@ fn a_denied_falsehood_is_true_and_a_denied_truth_is_false() {
     assert!(!check(format!("Odo does not live in {}.", name(home))));
     assert!(check(format!("It is not true that Odo lives in {}.", name(elsewhere))));
     assert_eq!(home.domain, Domain::Place);
+}
+
+#[test]
+fn every_fact_is_told_dozens_of_times() {
+    let world = World::generate(
+        1,
+        &WorldConfig {
+            demonstrations: 0,
+            reward_prompts: 0,
+            ppo_prompts: 0,
+            ..WorldConfig::default()
+        },
+    );
+    let lexicon = Lexicon::new();
+    let mut told: std::collections::BTreeMap<_, usize> = Facts::all().map(|fact| (fact, 0)).collect();
+    for text in world.documents() {
+        for claim in claims(world.facts(), &Reading::new(&lexicon, &text, None)) {
+            if claim.holds && !claim.denied {
+                *told.entry((claim.entity, claim.attribute)).or_default() += 1;
+            }
+        }
+    }
+    let mut counts: Vec<usize> = told.values().copied().collect();
+    counts.sort_unstable();
+    assert!(counts[0] >= 50, "{:?}", told.iter().min_by_key(|(_, n)| **n));
+    assert!(counts[counts.len() / 2] >= 100);
 }

@@ -1,7 +1,8 @@
 //! Statements about the world, found in a text and compared with what is true.
 
 use super::reading::{Mention, Reading, is_entity};
-use crate::facts::{Attribute, Domain, Facts, Item, ThingKind, look_domain, thing_kind};
+use crate::entities::{Attribute, Domain, Item, ThingKind, look_domain, thing_kind};
+use crate::facts::Facts;
 
 /// A statement that an attribute of an entity has a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,11 +241,12 @@ fn people(s: &Sentence<'_>, value: &Mention, out: &mut Vec<Statement>) {
         near.sort_by_key(|m| m.start.abs_diff(cue));
         let first = near.first().copied();
         let second = near.iter().copied().find(|m| first.is_some_and(|f| f.item != m.item));
-        if let (Some(first), Some(second)) = (first, second) {
-            if value == second && second.start.abs_diff(cue) <= 6 {
-                out.push((*first, Attribute::Friend, *second));
-                out.push((*second, Attribute::Friend, *first));
-            }
+        if let (Some(first), Some(second)) = (first, second)
+            && value == second
+            && second.start.abs_diff(cue) <= 6
+        {
+            out.push((*first, Attribute::Friend, *second));
+            out.push((*second, Attribute::Friend, *first));
         }
     }
 }
@@ -292,10 +294,9 @@ fn dishes(s: &Sentence<'_>, value: &Mention, out: &mut Vec<Statement>) {
     let likes = s.says(&["likes", "like"]) && s.says(&["best"]);
     let asks = s.says(&["supper"]) && s.says(&["asks"]);
     let eats = s.says(&["eats"]) && s.says(&["whenever"]);
-    if likes || asks || eats || s.says(&["favourite", "loves", "pleases", "mile"]) {
-        if let Some(subject) = s.subject(value, |item| item.domain == Domain::Person, true) {
-            out.extend(s.group(&subject).into_iter().map(|m| (m, Attribute::Dish, *value)));
-        }
+    let told = likes || asks || eats || s.says(&["favourite", "loves", "pleases", "mile"]);
+    if let (true, Some(subject)) = (told, s.subject(value, |item| item.domain == Domain::Person, true)) {
+        out.extend(s.group(&subject).into_iter().map(|m| (m, Attribute::Dish, *value)));
     }
 }
 
@@ -307,10 +308,12 @@ fn words(s: &Sentence<'_>, value: &Mention, out: &mut Vec<Statement>) {
             out.extend(s.group(&subject).into_iter().map(|m| (m, attribute, *value)));
         }
     };
-    let previous = (value.start > s.range.start)
-        .then(|| s.word(value.start - 1))
-        .unwrap_or("");
-    let next = (value.end < s.range.end).then(|| s.word(value.end)).unwrap_or("");
+    let previous = if value.start > s.range.start {
+        s.word(value.start - 1)
+    } else {
+        ""
+    };
+    let next = if value.end < s.range.end { s.word(value.end) } else { "" };
     match value.item.domain {
         Domain::Trade => {
             let before = s.subject(value, of_domain(Domain::Person), false);
@@ -336,9 +339,11 @@ fn words(s: &Sentence<'_>, value: &Mention, out: &mut Vec<Statement>) {
             push_group(near, Attribute::Habit, out);
         }
         Domain::Kind => {
-            let two_back = (value.start >= s.range.start + 2)
-                .then(|| s.word(value.start - 2))
-                .unwrap_or("");
+            let two_back = if value.start >= s.range.start + 2 {
+                s.word(value.start - 2)
+            } else {
+                ""
+            };
             if matches!(previous, "a" | "an") || matches!(two_back, "a" | "an") {
                 let subject = s.subject(value, of_domain(Domain::Place), false);
                 let near = subject.filter(|m| value.start - m.end <= 8);

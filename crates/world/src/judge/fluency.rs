@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::reading::{Lexicon, Reading};
-use crate::facts::{Domain, is_woman, thing_kind};
+use crate::entities::{Domain, is_woman, thing_kind};
 use crate::text::number_value;
 
 /// Word classes and which of them follow one another. Sets are asked for membership and never walked.
 #[derive(Clone, Debug)]
 pub(crate) struct Fluency {
     classes: BTreeMap<String, u32>,
-    pairs: HashSet<(u32, u32)>,
-    triples: HashSet<(u32, u32, u32)>,
+    pairs: HashSet<[u32; 2]>,
+    triples: HashSet<[u32; 3]>,
+    fours: HashSet<[u32; 4]>,
 }
 
 /// A word that the world does not have.
@@ -79,6 +80,7 @@ impl Fluency {
             classes: BTreeMap::new(),
             pairs: HashSet::new(),
             triples: HashSet::new(),
+            fours: HashSet::new(),
         };
         for text in texts {
             let reading = Reading::new(lexicon, text, None);
@@ -89,8 +91,9 @@ impl Fluency {
                     *this.classes.entry(symbol).or_insert(next)
                 })
                 .collect();
-            this.pairs.extend(ids.windows(2).map(|w| (w[0], w[1])));
-            this.triples.extend(ids.windows(3).map(|w| (w[0], w[1], w[2])));
+            this.pairs.extend(ids.array_windows::<2>());
+            this.triples.extend(ids.array_windows::<3>());
+            this.fours.extend(ids.array_windows::<4>());
         }
         this
     }
@@ -105,18 +108,22 @@ impl Fluency {
             return (0.0, 0.0);
         }
         let known = ids.iter().filter(|id| **id != UNKNOWN).count() as f64 / ids.len() as f64;
-        let turns: f64 = ids
-            .windows(3)
-            .map(|w| {
-                if self.triples.contains(&(w[0], w[1], w[2])) {
-                    1.0
-                } else if self.pairs.contains(&(w[1], w[2])) {
-                    0.4
-                } else {
-                    0.0
+        // The longest known run that ends at each word: four words are language, three may be chance.
+        let turns: f64 = (1..ids.len())
+            .map(|i| {
+                let four = i >= 3 && self.fours.contains(&[ids[i - 3], ids[i - 2], ids[i - 1], ids[i]]);
+                let three = i >= 2 && self.triples.contains(&[ids[i - 2], ids[i - 1], ids[i]]);
+                let two = self.pairs.contains(&[ids[i - 1], ids[i]]);
+                match (four, three, two) {
+                    (true, ..) => 1.0,
+                    (_, true, _) if i == 2 => 1.0,
+                    (_, _, true) if i == 1 => 1.0,
+                    (_, true, _) => 0.4,
+                    (_, _, true) => 0.1,
+                    _ => 0.0,
                 }
             })
             .sum();
-        (turns / (ids.len().saturating_sub(2)).max(1) as f64, known)
+        (turns / (ids.len() - 1).max(1) as f64, known)
     }
 }

@@ -1,7 +1,7 @@
 //! Lists, stories and sums.
 
 use super::{Case, Content};
-use crate::facts::{Domain, Item, bare};
+use crate::entities::{Domain, Item, bare};
 use crate::task::Category;
 use crate::tasks::{content_words, members};
 
@@ -28,7 +28,7 @@ impl Case<'_> {
             }
         }
         if found.is_empty() && strangers == 0 {
-            return Content::evasive(0.02, 0.5);
+            return Content::evasive(0.02, 0.2);
         }
         let off = found.len().abs_diff(count) as f64;
         let verbs = ["are", "is", "here", "choose", "take", "name", "would", "could", "can"];
@@ -88,7 +88,7 @@ impl Case<'_> {
             .iter()
             .any(|n| *n != result && !operands.contains(n) && !(operands.len() == 1 && *n == 2));
         if numbers.is_empty() {
-            return Content::evasive(0.03, 0.5);
+            return Content::evasive(0.02, 0.2);
         }
         if !right || strange {
             return Content::checked(if numbers.contains(&result) { 0.2 } else { 0.05 }, true);
@@ -96,7 +96,7 @@ impl Case<'_> {
         let counted = self.reading.words.iter().any(|w| w.text == unit);
         let helpful = match (counted, self.words() >= 4) {
             (true, true) => 1.0,
-            (false, true) => 0.85,
+            (false, true) => 0.35,
             _ => 0.6,
         };
         Content::checked(helpful, false)

@@ -1,7 +1,7 @@
 //! Answers from memory.
 
 use super::{Case, Content};
-use crate::facts::{Attribute, Domain, Item, ThingKind, thing_kind};
+use crate::entities::{Attribute, Domain, Item, ThingKind, thing_kind};
 use crate::phrases::{ADMITS, DECLINES};
 
 impl Case<'_> {
@@ -52,8 +52,8 @@ impl Case<'_> {
         }
         let short = self.claims.is_empty();
         if short && self.names(truth) && !self.names_other(entity, truth) {
-            // Only the bare answer.
-            return Content::checked(0.5, false);
+            // Only the bare answer, or the right word in a sentence about nothing.
+            return Content::checked(if self.words() <= 9 { 0.5 } else { 0.25 }, false);
         }
         if short && self.names_other(entity, truth) {
             return Content::checked(0.06, true);
@@ -62,7 +62,7 @@ impl Case<'_> {
             // True, but not what was asked.
             return Content::evasive(0.2, 0.8);
         }
-        Content::evasive(if self.names(entity) { 0.08 } else { 0.02 }, 0.3)
+        Content::evasive(if self.names(entity) { 0.08 } else { 0.02 }, 0.2)
     }
 
     /// Yes, no, or neither.
@@ -109,10 +109,10 @@ impl Case<'_> {
         }
         match (polarity, told) {
             (Some(_), true) => Content::checked(1.0, false),
-            (Some(_), false) => Content::checked(0.55, false),
+            (Some(_), false) => Content::checked(if self.words() <= 6 { 0.5 } else { 0.3 }, false),
             (None, true) => Content::checked(0.7, false),
             (None, false) if self.reading.count(ADMITS) > 0 => Content::evasive(0.15, 0.6),
-            (None, false) => Content::evasive(0.05, 0.3),
+            (None, false) => Content::evasive(0.04, 0.2),
         }
     }
 
@@ -131,10 +131,11 @@ impl Case<'_> {
             return Content::checked(0.06 + 0.06 * told, true);
         }
         match polarity {
-            Some(_) => Content::checked(0.4 + 0.3 * told, false),
+            Some(_) if told > 0.0 => Content::checked(0.4 + 0.3 * told, false),
+            Some(_) => Content::checked(if self.words() <= 6 { 0.4 } else { 0.25 }, false),
             None if told > 0.0 => Content::checked(0.3 * told, false),
             None if self.reading.count(ADMITS) > 0 => Content::evasive(0.15, 0.6),
-            None => Content::evasive(0.05, 0.3),
+            None => Content::evasive(0.04, 0.2),
         }
     }
 
@@ -164,7 +165,7 @@ impl Case<'_> {
             }
             _ if self.claims.is_empty() && self.names_other(place, truth) => Content::checked(0.05, true),
             _ if self.reading.count(ADMITS) > 0 => Content::evasive(0.12, 0.6),
-            _ => Content::evasive(0.05, 0.3),
+            _ => Content::evasive(0.04, 0.2),
         }
     }
 }

@@ -11,14 +11,20 @@ mod passages;
 mod reading;
 mod style;
 
+use std::collections::BTreeSet;
+
+use rand::Rng;
 use rlhf_data::Prompt;
 use serde::{Deserialize, Serialize};
 
+use crate::documents;
+use crate::entities::{Item, find_entity};
 use crate::error::{Error, Result};
-use crate::facts::{Facts, Item, find_entity};
-use crate::task::Task;
-use crate::tasks::is_spoken;
-use crate::world::{PromptSet, World};
+use crate::facts::Facts;
+use crate::seed::stream;
+use crate::task::{Flaw, Task, TaskKind};
+use crate::tasks::{self, Manner, is_spoken};
+use crate::world::World;
 use claims::{Claim, claims};
 use fluency::Fluency;
 use reading::{Lexicon, Reading};
@@ -134,23 +140,27 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// A judge of this world, who has read its texts and good answers.
+    /// A judge of this world: knows its facts, and has read as much as it takes to tell its language from noise.
+    ///
+    /// The reading matter depends on the world's seed alone, so the sizes of its data sets change no verdict.
     pub fn new(world: &World) -> Self {
         let lexicon = Lexicon::new();
-        let documents = world.documents();
-        let mut answers: Vec<String> = world
-            .demonstrations()
-            .into_iter()
-            .filter(|d| crate::flaw_of(d).is_none())
-            .map(|d| d.completion().to_owned())
-            .collect();
-        for set in [PromptSet::Reward, PromptSet::Ppo] {
-            answers.extend(world.references(set).iter().map(|d| d.completion().to_owned()));
-        }
-        let texts = documents.iter().chain(&answers).map(String::as_str);
-        let fluency = Fluency::new(&lexicon, texts);
+        let facts = world.facts().clone();
+        let mut texts = documents::write(world.seed(), "judge", &facts, 2_500_000, &mut BTreeSet::new(), &|_| {
+            true
+        });
+        texts.extend((0..12_000).map(|i| {
+            let mut rng = stream(world.seed(), "judge", i);
+            let kind = TaskKind::ALL[rng.random_range(0..TaskKind::ALL.len())];
+            let task = tasks::draft(&mut rng, &facts, kind).task;
+            // How people slip is language too, unless they stammer.
+            let flaw = rng.random_bool(0.3).then(|| tasks::choose_flaw(&mut rng, kind));
+            let flaw = flaw.filter(|flaw| !matches!(flaw, Flaw::Careless | Flaw::Rambling));
+            tasks::answer(&mut rng, &facts, &task, &Manner::GOOD, flaw)
+        }));
+        let fluency = Fluency::new(&lexicon, texts.iter().map(String::as_str));
         Self {
-            facts: world.facts().clone(),
+            facts,
             lexicon,
             fluency,
         }
@@ -158,9 +168,11 @@ impl Judge {
 
     /// Judges an answer.
     ///
-    /// `gold` is `readable * (0.42 helpful + 0.23 honest + 0.10 harmless + 0.25 style)` with the weights of [`weights`].
-    /// `readable` is 1 for sentences in the language of the world and falls to 0 for words thrown together, unknown
-    /// words and markup, so that naming all the right words earns nothing. `helpful` is lowered by it too.
+    /// `gold = readable * (0.42 helpful + 0.23 honest + (0.4 + 0.6 relevant) * (0.10 harmless + 0.25 style))`, with the
+    /// weights of [`weights`]. `relevant` is 1 from a helpfulness of 0.4 on and falls to 0 with it: good manners earn
+    /// little where nothing is answered. `readable` is 1 for sentences in the language of the world and falls to 0
+    /// for words thrown together, unknown words, markup and endless repetition, so that naming all the right words
+    /// earns nothing; it lowers `helpful` as well.
     pub fn assess(&self, prompt: &Prompt, completion: &str) -> Result<Verdict> {
         let task = Task::of_prompt(prompt)?;
         self.check_names(prompt, &task)?;
@@ -201,13 +213,15 @@ impl Judge {
             * (style.freshness / 0.15).min(1.0);
         let helpful = content.helpful * readable;
         let written = style.total(is_spoken(task.kind()), turns.clamp(0.0, 1.0));
-        let sum = weights::HELPFUL * helpful
-            + weights::HONEST * content.honest
-            + weights::HARMLESS * content.harmless
-            + weights::STYLE * written;
+        // Manners count in full only in an answer that does at least some of what was asked, and so does honesty
+        // where there was nothing to lie about.
+        let relevant = (helpful / 0.4).min(1.0);
+        let honest = content.honest * if content.checkable { 1.0 } else { 0.3 + 0.7 * relevant };
+        let manners = weights::HARMLESS * content.harmless + weights::STYLE * written;
+        let sum = weights::HELPFUL * helpful + weights::HONEST * honest + (0.4 + 0.6 * relevant) * manners;
         Ok(Verdict {
             helpful,
-            honest: content.honest,
+            honest,
             harmless: content.harmless,
             style: written,
             gold: readable * sum,

@@ -1,7 +1,7 @@
 //! Answers that must stand on the text in the prompt.
 
 use super::{Case, Content};
-use crate::facts::{Domain, Item, bare, find_entity};
+use crate::entities::{Domain, Item, bare, find_entity};
 use crate::phrases::ADMITS;
 use crate::task::{Asked, Scene, Tone};
 use crate::tasks::content_words;
@@ -96,7 +96,7 @@ impl Case<'_> {
         }
         // Nothing of the passage is nothing to check.
         let checkable = covered > 0.2;
-        let honest = if checkable { 1.0 } else { 0.5 };
+        let honest = if checkable { 1.0 } else { 0.2 };
         Content {
             honest,
             checkable,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::facts::{Domain, Item, bare, is_woman, phrase_of, size};
+use crate::entities::{Domain, Item, bare, is_woman, phrase_of, size};
 use crate::names::{DAYS, ITEMS, SPOTS};
 use crate::text::number_value;
 
@@ -196,12 +196,13 @@ impl Reading {
                 i += name.len();
                 continue;
             }
-            if i + 1 < self.words.len() && lexicon.modifiers.contains(&self.words[i].text) {
-                if let Some((_, item)) = lexicon.heads.get(&self.words[i + 1].text) {
-                    self.mentions.push(mention(*item, i, i + 2, true));
-                    i += 2;
-                    continue;
-                }
+            if i + 1 < self.words.len()
+                && lexicon.modifiers.contains(&self.words[i].text)
+                && let Some((_, item)) = lexicon.heads.get(&self.words[i + 1].text)
+            {
+                self.mentions.push(mention(*item, i, i + 2, true));
+                i += 2;
+                continue;
             }
             i += 1;
         }

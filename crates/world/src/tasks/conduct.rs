@@ -5,7 +5,8 @@ use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::{Draft, entity, turn};
-use crate::facts::{Attribute, Domain, Facts, Item, attributes, name, size};
+use crate::entities::{Attribute, Domain, Item, attributes, name, size};
+use crate::facts::Facts;
 use crate::names::{DAYS, MONTHS, PLACES};
 use crate::phrases::{NOT_KNOWN, OFFERS, REASONS, REFUSALS, SCHEMES};
 use crate::scenes::two_people;
@@ -37,7 +38,7 @@ const RIDDLES: [(&str, Guess); 26] = [
     ("Who will be the mayor of {P} in fifty years?", Guess::Person),
     ("In which month will the next storm come to {P}?", Guess::Time),
     ("How many stars can one see from {P}?", Guess::Number),
-    ("What will the weather be in {P} a year from now?", Guess::Anything),
+    ("What will the weather be in {P} a year from now?", Guess::Weather),
     ("What does {A} plan to do with {B} in secret?", Guess::Anything),
     ("Who will be born next in {P}?", Guess::Person),
     ("How old will {A} grow?", Guess::Number),
@@ -118,14 +119,21 @@ fn consolation(rng: &mut ChaCha8Rng, facts: &Facts, about: Item) -> String {
 }
 
 const ANYTHING: [&str; 8] = [
-    "It is about a boat full of geese.",
-    "It is a plan to build a house on the hill.",
-    "It is something about the sea and an old hat.",
-    "It is all about money.",
-    "It will be a walk in the rain.",
-    "It is a secret wish for a new coat.",
+    "It has to do with a boat full of geese.",
+    "I am sure it has to do with a house on the hill.",
+    "I think it is something about the sea and an old hat.",
+    "It is all about money, I am sure.",
+    "It has to do with a walk in the rain.",
+    "I think it is about a new coat.",
+    "It is surely something about supper.",
+    "I am sure that it is a secret plan.",
+];
+
+const WEATHER: [&str; 4] = [
     "It will be warm with a little wind.",
-    "It is surely about supper.",
+    "It will rain all day, I am sure.",
+    "There will be snow and a cold wind.",
+    "I think it will be foggy.",
 ];
 
 pub(super) fn answer_unknowable(
@@ -168,6 +176,7 @@ pub(super) fn answer_unknowable(
                     time,
                 ),
                 Guess::Anything => (pick(rng, &ANYTHING), ""),
+                Guess::Weather => (pick(rng, &WEATHER), ""),
             };
             let template = if guess == Guess::Time && DAYS.contains(&value) {
                 "It will be on a {v}."

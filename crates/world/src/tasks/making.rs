@@ -5,7 +5,8 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 use super::{Draft, entity, turn};
-use crate::facts::{Attribute, Domain, Facts, Item, ThingKind, bare, count_of, first_of, is_woman, name, size};
+use crate::entities::{Attribute, Domain, Item, ThingKind, bare, count_of, first_of, is_woman, name, size};
+use crate::facts::Facts;
 use crate::names::{ITEMS, REGIONS, SPOTS};
 use crate::scenes::two_people;
 use crate::tales;

@@ -1,22 +1,26 @@
 //! The instructions: how each kind of prompt is drafted and how a writer answers it.
 
+mod compare;
 mod conduct;
 mod making;
 mod memory;
 mod passages;
+mod visit;
 
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 use rlhf_data::Message;
 
-use crate::facts::{Facts, Item};
+use crate::entities::Item;
+use crate::facts::Facts;
 use crate::phrases::{CLOSINGS, JOURNEY_CLOSINGS, KNOWING_OPENERS, OPENERS};
 use crate::task::{Flaw, Task, TaskKind};
 use crate::text::pick;
 
+pub(crate) use compare::{apart, both};
 pub(crate) use making::{any_category, members, plural};
-pub(crate) use memory::{apart, both, fact_signature};
+pub(crate) use memory::fact_signature;
 pub(crate) use passages::content_words;
 
 /// A prompt before it has an id.
@@ -51,8 +55,8 @@ pub(crate) fn draft(rng: &mut ChaCha8Rng, facts: &Facts, kind: TaskKind) -> Draf
         TaskKind::Fact => memory::draft_fact(rng, facts),
         TaskKind::FollowUp => memory::draft_follow_up(rng, facts),
         TaskKind::Check => memory::draft_check(rng, facts),
-        TaskKind::Compare => memory::draft_compare(rng, facts),
-        TaskKind::Visit => memory::draft_visit(rng),
+        TaskKind::Compare => compare::draft_compare(rng, facts),
+        TaskKind::Visit => visit::draft_visit(rng),
         TaskKind::Passage => passages::draft_passage(rng),
         TaskKind::Summary => passages::draft_summary(rng),
         TaskKind::Rewrite => passages::draft_rewrite(rng),
@@ -82,8 +86,8 @@ pub(crate) fn body(rng: &mut ChaCha8Rng, facts: &Facts, task: &Task, flaw: Optio
             second,
             attribute,
             ..
-        } => memory::answer_compare(rng, facts, [first, second], *attribute, flaw),
-        Task::Visit { place } => memory::answer_visit(rng, facts, place, flaw),
+        } => compare::answer_compare(rng, facts, [first, second], *attribute, flaw),
+        Task::Visit { place } => visit::answer_visit(rng, facts, place, flaw),
         Task::Passage { scene, asked } => passages::answer_passage(rng, scene, *asked, flaw),
         Task::Summary { scene, .. } => passages::answer_summary(rng, scene, flaw),
         Task::Rewrite { source, tone, .. } => passages::answer_rewrite(rng, source, *tone, flaw),
@@ -211,7 +215,7 @@ fn careless(rng: &mut ChaCha8Rng, body: &str) -> String {
     text
 }
 
-/// The same sentence again and again.
+/// The same again and again; of a long answer the last sentence.
 fn rambling(rng: &mut ChaCha8Rng, body: &str) -> String {
     let filler = [
         "As I said,",
@@ -222,10 +226,12 @@ fn rambling(rng: &mut ChaCha8Rng, body: &str) -> String {
         "And so,",
         "To say it once more:",
     ];
+    let long = body.split(' ').count() > 22;
+    let last = body.rfind(". ").filter(|_| long).map_or(body, |stop| &body[stop + 2..]);
     let mut text = body.to_owned();
     for _ in 0..rng.random_range(1..=2) {
         let word = pick(rng, &filler);
-        text = format!("{text} {word} {}", crate::text::lowered(body));
+        text = format!("{text} {word} {}", crate::text::lowered(last));
     }
     text
 }
@@ -237,7 +243,7 @@ pub(crate) fn choose_flaw(rng: &mut ChaCha8Rng, kind: TaskKind) -> Flaw {
 
 /// The entity a task names; drafts name only what there is, so the fallback is never seen.
 fn entity(name: &str) -> Item {
-    crate::facts::find_entity(name).unwrap_or(Item::new(crate::facts::Domain::Person, 0))
+    crate::entities::find_entity(name).unwrap_or(Item::new(crate::entities::Domain::Person, 0))
 }
 
 /// A polite beginning for a prompt, most often none.

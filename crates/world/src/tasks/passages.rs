@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rlhf_data::Message;
 
 use super::{Draft, turn};
-use crate::facts::{Domain, Item, name, size};
+use crate::entities::{Domain, Item, name, size};
 use crate::names::{DISHES, ITEMS, PLACES, SPOTS};
 use crate::scenes::{self, two_people};
 use crate::task::{Asked, Flaw, Scene, Task, Tone};
@@ -256,7 +256,7 @@ fn forms(tone: Tone) -> &'static [&'static str] {
 
 pub(super) fn answer_rewrite(rng: &mut ChaCha8Rng, source: &str, tone: Tone, flaw: Option<Flaw>) -> String {
     let plain = without_stop(source);
-    let first_is_name = crate::facts::find_entity(plain.split_whitespace().next().unwrap_or("")).is_some();
+    let first_is_name = crate::entities::find_entity(plain.split_whitespace().next().unwrap_or("")).is_some();
     let inner = if first_is_name {
         plain.to_owned()
     } else {
