@@ -7,13 +7,13 @@ use rand_chacha::ChaCha8Rng;
 use rlhf_data::{Message, Prompt};
 use rlhf_world::{Flaw, Judge, PromptSet, Task, TaskKind, World, WorldConfig, flaw_of};
 
-fn world() -> World {
+fn world(seed: u64) -> World {
     let sizes = WorldConfig {
         document_bytes: 1_200_000,
         demonstrations: 2_000,
         ..WorldConfig::default()
     };
-    World::generate(1, &sizes)
+    World::generate(seed, &sizes)
 }
 
 fn prompt(text: &str, task: &Task) -> Prompt {
@@ -26,7 +26,11 @@ fn prompt(text: &str, task: &Task) -> Prompt {
 
 #[test]
 fn good_demonstrations_are_true_and_better_than_flawed_ones() {
-    let world = world();
+    [1, 2, 3].into_iter().for_each(good_beats_flawed);
+}
+
+fn good_beats_flawed(seed: u64) {
+    let world = world(seed);
     let judge = Judge::new(&world);
     let mut sums: BTreeMap<(TaskKind, Option<Flaw>), (f64, f64)> = BTreeMap::new();
     let mut better = 0;
@@ -36,14 +40,14 @@ fn good_demonstrations_are_true_and_better_than_flawed_ones() {
         .into_iter()
         .chain(world.prompts(PromptSet::RewardValidation))
     {
-        let task = Task::of_prompt(&p).unwrap();
-        let good = world.answer(&p, None, 0).unwrap();
-        let verdict = judge.assess(&p, &good).unwrap();
+        let task = Task::of_prompt(&p).expect("prompts of a world have tasks");
+        let good = world.answer(&p, None, 0).expect("prompts of a world have tasks");
+        let verdict = judge.assess(&p, &good).expect("prompts of a world have tasks");
         assert!(!verdict.untrue, "{:?}\n{good}\n{verdict:?}", p.messages);
         assert!(verdict.gold > 0.8, "{:?}\n{good}\n{verdict:?}", p.messages);
         for flaw in task.kind().flaws() {
-            let text = world.answer(&p, Some(flaw), 1).unwrap();
-            let flawed = judge.assess(&p, &text).unwrap();
+            let text = world.answer(&p, Some(flaw), 1).expect("prompts of a world have tasks");
+            let flawed = judge.assess(&p, &text).expect("prompts of a world have tasks");
             let said_untrue = matches!(flaw, Flaw::Wrong | Flaw::Guess);
             assert_eq!(
                 flawed.untrue, said_untrue,
@@ -69,7 +73,7 @@ fn good_demonstrations_are_true_and_better_than_flawed_ones() {
 
 #[test]
 fn the_writers_are_judged_as_they_meant_to_write() {
-    let world = world();
+    let world = world(1);
     let judge = Judge::new(&world);
     let (mut good, mut flawed) = (Vec::new(), Vec::new());
     for d in world.demonstrations() {
@@ -98,7 +102,7 @@ fn the_writers_are_judged_as_they_meant_to_write() {
 
 #[test]
 fn judging_is_deterministic_and_ties_are_rare() {
-    let world = world();
+    let world = world(1);
     let (one, two) = (Judge::new(&world), Judge::new(&world));
     let mut golds = Vec::new();
     for p in world.prompts(PromptSet::HeldOut) {
@@ -153,7 +157,7 @@ fn babble(rng: &mut ChaCha8Rng, followers: &BTreeMap<[String; 2], Vec<String>>, 
 
 #[test]
 fn fluent_babble_scores_low() {
-    let world = world();
+    let world = world(1);
     let judge = Judge::new(&world);
     let mut followers: BTreeMap<[String; 2], Vec<String>> = BTreeMap::new();
     for d in world.demonstrations() {

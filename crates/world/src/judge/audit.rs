@@ -72,11 +72,14 @@ fn the_texts_of_the_world_say_nothing_untrue() {
         document_bytes: 1_500_000,
         ..WorldConfig::tiny()
     };
-    let world = World::generate(1, &config);
     let lexicon = Lexicon::new();
     let mut false_ones = Vec::new();
     let mut count = 0;
-    for text in world.documents() {
+    let worlds = [1, 2, 3].map(|seed| World::generate(seed, &config));
+    for (world, text) in worlds
+        .iter()
+        .flat_map(|world| world.documents().into_iter().map(move |text| (world, text)))
+    {
         for claim in claims(world.facts(), &Reading::new(&lexicon, &text, None)) {
             count += 1;
             if !claim.holds {

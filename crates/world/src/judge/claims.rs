@@ -19,9 +19,9 @@ const LIVES: [&str; 9] = [
     "live", "lives", "lived", "living", "home", "house", "houses", "doors", "dwells",
 ];
 const LEADS: [&str; 4] = ["lead", "leads", "led", "mayor"];
-const FOUND: [&str; 23] = [
-    "live", "lives", "nest", "see", "found", "grows", "grow", "pick", "ground", "made", "make", "comes", "come",
-    "makers", "buy", "tastes", "taste", "cooked", "eat", "place", "where", "sold", "best",
+const FOUND: [&str; 21] = [
+    "live", "lives", "nest", "see", "found", "grows", "grow", "pick", "ground", "made", "comes", "makers", "buy",
+    "tastes", "taste", "cooked", "eat", "place", "where", "sold", "best",
 ];
 const HELD: [&str; 11] = [
     "held", "takes", "take", "where", "go", "goes", "home", "see", "fills", "streets", "happens",

@@ -261,7 +261,7 @@ fn greeting(rng: &mut ChaCha8Rng) -> &'static str {
             "Good day!",
             "A short question.",
             "Please help me.",
-            "Dear friend,",
+            "Good evening!",
         ],
     )
 }
@@ -269,10 +269,5 @@ fn greeting(rng: &mut ChaCha8Rng) -> &'static str {
 /// One user turn.
 fn turn(rng: &mut ChaCha8Rng, text: &str) -> Vec<Message> {
     let hello = greeting(rng);
-    let text = if hello.ends_with(',') {
-        format!("{hello} {}", crate::text::lowered(text))
-    } else {
-        format!("{hello} {text}")
-    };
-    vec![Message::user(text.trim())]
+    vec![Message::user(format!("{hello} {text}").trim())]
 }
