@@ -3,7 +3,6 @@
 
 use std::{fs, path::Path};
 
-use burn::tensor::Device;
 use rlhf_core::{TensorMap, TokenBatch, to_host};
 use rlhf_model::{
     CausalLm, ModelConfig, load_causal_lm, load_config, load_scalar_model, read_safetensors, save_causal_lm,
@@ -18,7 +17,7 @@ use crate::tiny::{causal_lm, config, scalar_model, sequences};
 const WEIGHTS: &str = "model.safetensors";
 
 fn logits(model: &CausalLm) -> Vec<f32> {
-    let batch = TokenBatch::pack(&sequences(&[5, 3, 8], 9), 16).to_device(&Device::flex());
+    let batch = TokenBatch::pack(&sequences(&[5, 3, 8], 9), 16).to_device(&crate::tiny::device());
     to_host(model.logits(model.hidden_states(&batch)))
 }
 
@@ -29,13 +28,13 @@ fn bytes(dir: &Path) -> [Vec<u8>; 2] {
 #[test]
 fn a_saved_language_model_loads_with_the_same_outputs_and_saves_to_the_same_bytes() {
     for tied in [true, false] {
-        for device in [Device::flex(), Device::flex().autodiff()] {
+        for device in [crate::tiny::device(), crate::tiny::device().autodiff()] {
             let (first, second) = (tempdir().unwrap(), tempdir().unwrap());
             let model = causal_lm(6, tied, &device);
             save_causal_lm(first.path(), &model, &config(tied)).unwrap();
-            let (loaded, found) = load_causal_lm(first.path(), &Device::flex()).unwrap();
+            let (loaded, found) = load_causal_lm(first.path(), &crate::tiny::device()).unwrap();
             assert_eq!(found, config(tied));
-            assert_eq!(logits(&loaded), logits(&causal_lm(6, tied, &Device::flex())));
+            assert_eq!(logits(&loaded), logits(&causal_lm(6, tied, &crate::tiny::device())));
             save_causal_lm(second.path(), &loaded, &found).unwrap();
             assert_eq!(bytes(second.path()), bytes(first.path()));
         }
@@ -45,10 +44,10 @@ fn a_saved_language_model_loads_with_the_same_outputs_and_saves_to_the_same_byte
 #[test]
 fn a_saved_scalar_model_loads_with_the_same_scores_and_saves_to_the_same_bytes() {
     let (first, second) = (tempdir().unwrap(), tempdir().unwrap());
-    let model = scalar_model(6, &Device::flex());
-    let batch = TokenBatch::pack(&sequences(&[5, 3, 8], 9), 16).to_device(&Device::flex());
+    let model = scalar_model(6, &crate::tiny::device());
+    let batch = TokenBatch::pack(&sequences(&[5, 3, 8], 9), 16).to_device(&crate::tiny::device());
     save_scalar_model(first.path(), &model, &config(true)).unwrap();
-    let (loaded, found) = load_scalar_model(first.path(), &Device::flex()).unwrap();
+    let (loaded, found) = load_scalar_model(first.path(), &crate::tiny::device()).unwrap();
     assert_eq!(
         to_host(loaded.token_scores(&batch)),
         to_host(model.token_scores(&batch))
@@ -62,7 +61,7 @@ fn a_model_of_transformers_is_written_with_the_tensors_it_came_with() {
     let original = read_safetensors(&path("models/gpt2").join(WEIGHTS)).unwrap();
     for name in ["gpt2", "gpt2_hub_keys"] {
         let (source, copy) = (model_dir(name, CONFIGS[0]), tempdir().unwrap());
-        let (model, config) = load_causal_lm(source.path(), &Device::flex()).unwrap();
+        let (model, config) = load_causal_lm(source.path(), &crate::tiny::device()).unwrap();
         save_causal_lm(copy.path(), &model, &config).unwrap();
         assert!(
             read_safetensors(&copy.path().join(WEIGHTS)).unwrap() == original,
@@ -94,10 +93,10 @@ fn both_spellings_of_a_config_mean_the_same() {
 #[test]
 fn a_language_model_can_be_read_from_a_reward_model_and_the_other_way_round() {
     let reward = model_dir("gpt2_reward", CONFIGS[0]);
-    assert!(load_causal_lm(reward.path(), &Device::flex()).is_ok());
+    assert!(load_causal_lm(reward.path(), &crate::tiny::device()).is_ok());
     // A language model has no scalar head, and one made of zeros would pass for a reward model.
     let language = model_dir("gpt2", CONFIGS[0]);
-    let message = load_scalar_model(language.path(), &Device::flex())
+    let message = load_scalar_model(language.path(), &crate::tiny::device())
         .unwrap_err()
         .to_string();
     assert!(
@@ -129,7 +128,7 @@ fn changed(change: impl FnOnce(&mut TensorMap)) -> TempDir {
 /// Asserts that loading fails and that the message holds every one of `wanted`.
 #[track_caller]
 fn refused(dir: &TempDir, wanted: &[&str]) {
-    let message = load_causal_lm(dir.path(), &Device::flex())
+    let message = load_causal_lm(dir.path(), &crate::tiny::device())
         .expect_err("a broken model")
         .to_string();
     assert!(

@@ -1,6 +1,5 @@
 //! Decoding with the key/value cache equals a pass over the whole sequence.
 
-use burn::tensor::Device;
 use proptest::prelude::*;
 use rand::Rng;
 use rlhf_core::{TokenBatch, int_tensor, rng, to_host};
@@ -12,7 +11,7 @@ const SAME: (f64, f64) = (2e-6, 2e-6);
 
 /// Hidden states `[len, d_model]` of one sequence, without a cache.
 fn uncached(model: &CausalLm, sequence: &[u32]) -> Vec<f32> {
-    to_host(model.hidden_states(&TokenBatch::pack(&[sequence], 1).to_device(&Device::flex())))
+    to_host(model.hidden_states(&TokenBatch::pack(&[sequence], 1).to_device(&crate::tiny::device())))
 }
 
 /// Feeds columns `columns` of the left-padded rows, and returns the hidden states `[rows * columns, d_model]`.
@@ -23,7 +22,7 @@ fn feed(
     cache: &mut KvCache,
 ) -> Vec<f32> {
     assert_eq!(cache.filled(), columns.start);
-    let device = Device::flex();
+    let device = crate::tiny::device();
     let places = rows
         .iter()
         .flat_map(|(pad, tokens)| columns.clone().map(move |c| (c.checked_sub(*pad), tokens)));
@@ -44,7 +43,7 @@ proptest! {
     fn any_split_into_calls_gives_the_uncached_hidden_states(
         lens in prop::collection::vec(1usize..14, 1..5), seed in any::<u64>(), spare in 0usize..5
     ) {
-        let model = causal_lm(seed, true, &Device::flex());
+        let model = causal_lm(seed, true, &crate::tiny::device());
         let longest = lens.iter().copied().max().unwrap_or(1);
         let rows: Vec<(usize, Vec<u32>)> = sequences(&lens, seed).into_iter().map(|s| (longest - s.len(), s)).collect();
         let pads: Vec<usize> = rows.iter().map(|(pad, _)| *pad).collect();
@@ -70,7 +69,7 @@ proptest! {
     fn rows_kept_in_any_order_go_on_as_before(
         lens in prop::collection::vec(1usize..10, 2..6), seed in any::<u64>()
     ) {
-        let model = causal_lm(seed, true, &Device::flex());
+        let model = causal_lm(seed, true, &crate::tiny::device());
         let longest = lens.iter().copied().max().unwrap_or(1);
         // Three tokens beyond the prompt; rows are dropped or exchanged before each of them.
         let grown: Vec<usize> = lens.iter().map(|len| len + 3).collect();
@@ -97,7 +96,7 @@ proptest! {
 
 #[test]
 fn a_long_prompt_then_single_tokens_give_the_uncached_hidden_states() {
-    let model = long_lm(32, &Device::flex());
+    let model = long_lm(32, &crate::tiny::device());
     let rows: Vec<(usize, Vec<u32>)> = sequences(&[256, 130, 201], 32)
         .into_iter()
         .map(|s| (256 - s.len(), s))

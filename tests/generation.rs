@@ -2,7 +2,6 @@
 
 use std::ops::ControlFlow;
 
-use burn::tensor::Device;
 use proptest::prelude::*;
 use rlhf_core::{TokenBatch, to_host};
 use rlhf_inference::{Completion, Error, GenerateOptions, Generator, Sampling, next_token_distribution};
@@ -49,7 +48,7 @@ proptest! {
     fn a_completion_does_not_depend_on_its_batch(
         lens in prop::collection::vec(1usize..10, 1..9), seed in any::<u64>(), batch_size in 1usize..9, first_stream in 0u64..1000
     ) {
-        let (model, prompts) = (causal_lm(seed, true, &Device::flex()), sequences(&lens, seed));
+        let (model, prompts) = (causal_lm(seed, true, &crate::tiny::device()), sequences(&lens, seed));
         let options = GenerateOptions { first_stream, ..options(seed) };
         let together = generate(&model, &prompts, &options);
         assert_same(&generate(&model, &prompts, &GenerateOptions { batch_size, ..options.clone() }), &together);
@@ -65,7 +64,7 @@ proptest! {
     fn other_prompts_do_not_change_a_completion(
         lens in prop::collection::vec(1usize..10, 2..9), other_lens in prop::collection::vec(1usize..10, 9), seed in any::<u64>(), kept in 0usize..9
     ) {
-        let (model, prompts) = (causal_lm(seed, false, &Device::flex()), sequences(&lens, seed));
+        let (model, prompts) = (causal_lm(seed, false, &crate::tiny::device()), sequences(&lens, seed));
         let kept = kept % prompts.len();
         let mut others = sequences(&other_lens, seed ^ 1);
         others.insert(kept, prompts[kept].clone());
@@ -75,7 +74,7 @@ proptest! {
 
     #[test]
     fn greedy_completions_follow_their_prompts_through_a_shuffle(lens in prop::collection::vec(1usize..10, 1..9), seed in any::<u64>()) {
-        let (model, prompts) = (causal_lm(seed, true, &Device::flex()), sequences(&lens, seed));
+        let (model, prompts) = (causal_lm(seed, true, &crate::tiny::device()), sequences(&lens, seed));
         let greedy = GenerateOptions { sampling: Sampling::greedy(), ..options(seed) };
         let mut expected = generate(&model, &prompts, &greedy);
         expected.reverse();
@@ -87,7 +86,7 @@ proptest! {
     fn recorded_log_probs_are_those_of_a_pass_over_the_whole_text(
         lens in prop::collection::vec(1usize..10, 1..9), seed in any::<u64>(), temperature in 0.5f64..1.5
     ) {
-        let (model, prompts) = (causal_lm(seed, true, &Device::flex()), sequences(&lens, seed));
+        let (model, prompts) = (causal_lm(seed, true, &crate::tiny::device()), sequences(&lens, seed));
         let options = GenerateOptions { sampling: Sampling::at_temperature(temperature), ..options(seed) };
         let completions = generate(&model, &prompts, &options);
         let texts: Vec<Vec<u32>> = prompts.iter().zip(&completions).map(|(p, c)| [p.as_slice(), &c.tokens].concat()).collect();
@@ -99,7 +98,7 @@ proptest! {
 
     #[test]
     fn a_completion_ends_at_its_first_eos_or_at_the_limit(lens in prop::collection::vec(1usize..10, 1..9), seed in any::<u64>(), limit in 0usize..13) {
-        let (model, prompts) = (causal_lm(seed, true, &Device::flex()), sequences(&lens, seed));
+        let (model, prompts) = (causal_lm(seed, true, &crate::tiny::device()), sequences(&lens, seed));
         for completion in generate(&model, &prompts, &GenerateOptions { max_new_tokens: limit, ..options(seed) }) {
             let end = completion.tokens.iter().position(|&t| t == EOS);
             prop_assert_eq!(completion.finished, end.is_some());
@@ -111,7 +110,7 @@ proptest! {
 
 #[test]
 fn a_seed_repeats_and_another_seed_or_stream_differs() {
-    let (model, prompts) = (causal_lm(5, true, &Device::flex()), sequences(&[3; 8], 5));
+    let (model, prompts) = (causal_lm(5, true, &crate::tiny::device()), sequences(&[3; 8], 5));
     let tokens = |options: &GenerateOptions| {
         generate(&model, &prompts, options)
             .into_iter()
@@ -133,16 +132,16 @@ fn a_seed_repeats_and_another_seed_or_stream_differs() {
 #[test]
 fn a_model_on_the_autodiff_device_generates_the_same() {
     let prompts = sequences(&[3, 5], 5);
-    let plain = generate(&causal_lm(5, false, &Device::flex()), &prompts, &options(1));
+    let plain = generate(&causal_lm(5, false, &crate::tiny::device()), &prompts, &options(1));
     assert_same(
-        &generate(&causal_lm(5, false, &Device::flex().autodiff()), &prompts, &options(1)),
+        &generate(&causal_lm(5, false, &crate::tiny::device().autodiff()), &prompts, &options(1)),
         &plain,
     );
 }
 
 #[test]
 fn streaming_tells_of_every_token_and_a_break_ends_that_completion_alone() {
-    let (model, prompts) = (causal_lm(5, true, &Device::flex()), sequences(&[3, 1, 4, 6], 5));
+    let (model, prompts) = (causal_lm(5, true, &crate::tiny::device()), sequences(&[3, 1, 4, 6], 5));
     let generator = Generator::new(&model);
     let plain = generator.generate(&prompts, &options(1)).expect("prompts fit");
     let mut heard = vec![Vec::new(); prompts.len()];
@@ -172,7 +171,7 @@ fn streaming_tells_of_every_token_and_a_break_ends_that_completion_alone() {
 
 /// Logits of the token after `text`.
 fn next_logits(model: &CausalLm, text: &[u32]) -> Vec<f64> {
-    let hidden = model.hidden_states(&TokenBatch::pack(&[text], 1).to_device(&Device::flex()));
+    let hidden = model.hidden_states(&TokenBatch::pack(&[text], 1).to_device(&crate::tiny::device()));
     let logits = to_host(model.logits(hidden));
     logits[(text.len() - 1) * VOCAB..]
         .iter()
@@ -183,7 +182,7 @@ fn next_logits(model: &CausalLm, text: &[u32]) -> Vec<f64> {
 /// Draws one token after the same prompt from `DRAWS` streams and compares the counts with the probabilities.
 fn check_frequencies(sampling: Sampling) {
     const DRAWS: usize = 6000;
-    let (model, prompt) = (causal_lm(11, true, &Device::flex()), sequences(&[5], 11).remove(0));
+    let (model, prompt) = (causal_lm(11, true, &crate::tiny::device()), sequences(&[5], 11).remove(0));
     let probabilities = next_token_distribution(&next_logits(&model, &prompt), &sampling, &prompt);
 
     let options = GenerateOptions {
@@ -253,7 +252,7 @@ fn filtered_tokens_are_drawn_as_often_as_they_are_likely() {
 
 #[track_caller]
 fn refused(prompts: &[Vec<u32>], options: &GenerateOptions, wanted: &[&str]) -> Error {
-    let error = Generator::new(&causal_lm(1, true, &Device::flex()))
+    let error = Generator::new(&causal_lm(1, true, &crate::tiny::device()))
         .generate(prompts, options)
         .expect_err("bad input");
     let message = error.to_string();
@@ -292,7 +291,7 @@ fn a_prompt_that_does_not_fit_the_context_is_refused_and_one_that_just_fits_is_n
         ..options(1)
     };
     assert_eq!(
-        generate(&causal_lm(1, true, &Device::flex()), &[vec![1; 12]], &endless)[0]
+        generate(&causal_lm(1, true, &crate::tiny::device()), &[vec![1; 12]], &endless)[0]
             .tokens
             .len(),
         12
@@ -358,7 +357,7 @@ fn a_sampling_option_out_of_range_is_refused_by_name() {
 
 #[test]
 fn greedy_decoding_minds_the_repetition_penalty() {
-    let (model, prompt) = (causal_lm(3, true, &Device::flex()), vec![1]);
+    let (model, prompt) = (causal_lm(3, true, &crate::tiny::device()), vec![1]);
     let sampling = Sampling {
         repetition_penalty: 1.5,
         ..Sampling::greedy()
@@ -386,7 +385,7 @@ fn greedy_decoding_minds_the_repetition_penalty() {
 
 #[test]
 fn a_temperature_below_the_smallest_float_is_greedy() {
-    let (model, prompts) = (causal_lm(3, true, &Device::flex()), sequences(&[3, 5], 3));
+    let (model, prompts) = (causal_lm(3, true, &crate::tiny::device()), sequences(&[3, 5], 3));
     let cold = GenerateOptions {
         sampling: Sampling::at_temperature(1e-300),
         ..options(1)

@@ -1,7 +1,7 @@
 //! Gradients of whole tiny models against finite differences, and their accumulation over micro-batches.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use proptest::prelude::*;
 use rand::Rng;
 use rlhf_core::{
@@ -17,13 +17,13 @@ fn weights(count: usize, seed: u64) -> Tensor<1> {
     let mut rng = rng(seed, "tests.weights", &[]);
     float_tensor(
         &(0..count).map(|_| rng.random_range(-1.0..1.0)).collect::<Vec<f32>>(),
-        &Device::flex(),
+        &crate::tiny::device(),
     )
 }
 
 /// A weighted sum of log-probabilities.
 fn logprob_loss(model: &CausalLm, batch: &TokenBatch, sequences: &[Vec<u32>], weights: &Tensor<1>) -> Tensor<1> {
-    let device = Device::flex();
+    let device = crate::tiny::device();
     let targets = Targets::from_positions(batch, sequences, &vec![1; sequences.len()]);
     let hidden = targets.select(model.hidden_states(&batch.to_device(&device)));
     (model.token_logprobs(hidden, targets.ids(&device), 0.7).logprobs * matching(weights, model.head_weight())).sum()
@@ -31,8 +31,8 @@ fn logprob_loss(model: &CausalLm, batch: &TokenBatch, sequences: &[Vec<u32>], we
 
 /// A weighted sum of squared scores at the last tokens, and of scores everywhere.
 fn score_loss(model: &ScalarModel, batch: &TokenBatch, sequences: &[Vec<u32>], weights: &Tensor<1>) -> Tensor<1> {
-    let hidden = model.transformer.hidden_states(&batch.to_device(&Device::flex()));
-    let last = index_tensor(&last_positions(batch, sequences), &Device::flex());
+    let hidden = model.transformer.hidden_states(&batch.to_device(&crate::tiny::device()));
+    let last = index_tensor(&last_positions(batch, sequences), &crate::tiny::device());
     let scores = model.score(hidden.select(0, last));
     let weights = matching(weights, scores.clone());
     (scores.clone() * scores * weights).sum()
@@ -108,8 +108,8 @@ fn gradients_through_log_probs_are_finite_differences() {
     for tied in [true, false] {
         for batch in batches(&sequences) {
             check(
-                causal_lm(21, tied, &Device::flex().autodiff()),
-                causal_lm(21, tied, &Device::flex()),
+                causal_lm(21, tied, &crate::tiny::device().autodiff()),
+                causal_lm(21, tied, &crate::tiny::device()),
                 |model| logprob_loss(model, &batch, &sequences, &weights),
                 21,
             );
@@ -123,8 +123,8 @@ fn gradients_through_the_scalar_head_are_finite_differences() {
     let weights = weights(4, 22);
     for batch in batches(&sequences) {
         check(
-            scalar_model(22, &Device::flex().autodiff()),
-            scalar_model(22, &Device::flex()),
+            scalar_model(22, &crate::tiny::device().autodiff()),
+            scalar_model(22, &crate::tiny::device()),
             |model| score_loss(model, &batch, &sequences, &weights),
             22,
         );
@@ -134,10 +134,10 @@ fn gradients_through_the_scalar_head_are_finite_differences() {
 #[test]
 fn a_zero_head_scores_zero_and_learns_while_its_trunk_does_not() {
     let sequences = sequences(&LENS, 23);
-    let device = Device::flex().autodiff();
+    let device = crate::tiny::device().autodiff();
     let model = ScalarModel::zero_head(causal_lm(23, true, &device).transformer, &device);
     let batch = TokenBatch::pack(&sequences, 9);
-    let scores = model.token_scores(&batch.to_device(&Device::flex()));
+    let scores = model.token_scores(&batch.to_device(&crate::tiny::device()));
     assert!(to_host(scores.clone().inner()).iter().all(|&s| s == 0.0));
     let mut buffer = GradientBuffer::new();
     buffer.add(&model, scores.sum().backward());
@@ -150,8 +150,8 @@ fn a_zero_head_scores_zero_and_learns_while_its_trunk_does_not() {
 #[test]
 fn a_rescaled_model_gives_the_scores_on_the_new_scale_and_still_learns() {
     let sequences = sequences(&LENS, 24);
-    let batch = TokenBatch::pack(&sequences, 9).to_device(&Device::flex());
-    let model = scalar_model(24, &Device::flex().autodiff());
+    let batch = TokenBatch::pack(&sequences, 9).to_device(&crate::tiny::device());
+    let model = scalar_model(24, &crate::tiny::device().autodiff());
     let wanted: Vec<f32> = to_host(model.token_scores(&batch).inner())
         .iter()
         .map(|s| 1.7 * s - 0.4)
@@ -168,7 +168,7 @@ fn a_rescaled_model_gives_the_scores_on_the_new_scale_and_still_learns() {
             gradient.name
         );
     }
-    let plain = scalar_model(24, &Device::flex()).rescaled(1.7, -0.4);
+    let plain = scalar_model(24, &crate::tiny::device()).rescaled(1.7, -0.4);
     assert_close(
         "rescaled, plain device",
         &to_host(plain.token_scores(&batch)),
@@ -180,7 +180,7 @@ fn a_rescaled_model_gives_the_scores_on_the_new_scale_and_still_learns() {
 #[test]
 fn long_packed_sequences_have_the_gradient_of_each_alone() {
     let lens = [150, 90, 40, 200, 7, 256];
-    let (model, sequences) = (long_lm(33, &Device::flex().autodiff()), sequences(&lens, 33));
+    let (model, sequences) = (long_lm(33, &crate::tiny::device().autodiff()), sequences(&lens, 33));
     let (mut packed, mut alone) = (GradientBuffer::new(), GradientBuffer::new());
     let batch = TokenBatch::pack(&sequences, 256);
     let all = weights(lens.iter().map(|len| len - 1).sum(), 33);
@@ -208,7 +208,7 @@ proptest! {
     fn micro_batches_add_up_to_the_gradient_of_the_whole(
         lens in prop::collection::vec(2usize..9, 1..7), max_tokens in 1usize..40, seed in any::<u64>()
     ) {
-        let (model, sequences) = (causal_lm(seed, true, &Device::flex().autodiff()), sequences(&lens, seed));
+        let (model, sequences) = (causal_lm(seed, true, &crate::tiny::device().autodiff()), sequences(&lens, seed));
         let terms: usize = lens.iter().map(|len| len - 1).sum();
         let all = to_host(weights(terms, seed));
         let gradient = |groups: &[std::ops::Range<usize>]| {
@@ -216,7 +216,7 @@ proptest! {
             for group in groups {
                 let part = &sequences[group.clone()];
                 let count: usize = part.iter().map(|s| s.len() - 1).sum();
-                let weights = float_tensor(&all[used..used + count], &Device::flex());
+                let weights = float_tensor(&all[used..used + count], &crate::tiny::device());
                 used += count;
                 buffer.add(&model, logprob_loss(&model, &TokenBatch::pack(part, 16), part, &weights).backward());
             }

@@ -1,6 +1,6 @@
 //! Padding, packing, order and micro-batches change no result: laws of the token layout, over random tiny models.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use proptest::prelude::*;
 use rand::Rng;
 use rlhf_core::{PaddingSide, TokenBatch, int_tensor, permutation, rng, to_host};
@@ -20,7 +20,7 @@ fn lens() -> impl Strategy<Value = Vec<usize>> {
 
 /// Hidden states of every real token, sequence after sequence.
 fn hidden(model: &CausalLm, batch: &TokenBatch, sequences: &[Vec<u32>]) -> Vec<f32> {
-    read(model.hidden_states(&batch.to_device(&Device::flex())), batch, sequences)
+    read(model.hidden_states(&batch.to_device(&crate::tiny::device())), batch, sequences)
 }
 
 fn read(hidden: Tensor<2>, batch: &TokenBatch, sequences: &[Vec<u32>]) -> Vec<f32> {
@@ -51,7 +51,7 @@ proptest! {
     fn every_layout_gives_the_hidden_states_of_each_sequence_alone(
         lens in lens(), row_len in 1usize..40, seed in any::<u64>()
     ) {
-        let (model, sequences) = (causal_lm(seed, true, &Device::flex()), sequences(&lens, seed));
+        let (model, sequences) = (causal_lm(seed, true, &crate::tiny::device()), sequences(&lens, seed));
         let alone = one_by_one(&model, &sequences);
         let layouts = [
             ("right padding", TokenBatch::padded(&sequences, PaddingSide::Right)),
@@ -65,7 +65,7 @@ proptest! {
 
     #[test]
     fn more_padding_changes_nothing(lens in lens(), side in prop::sample::select(vec![PaddingSide::Left, PaddingSide::Right]), seed in any::<u64>()) {
-        let (model, mut sequences) = (causal_lm(seed, true, &Device::flex()), sequences(&lens, seed));
+        let (model, mut sequences) = (causal_lm(seed, true, &crate::tiny::device()), sequences(&lens, seed));
         let batch = TokenBatch::padded(&sequences, side);
         let before = hidden(&model, &batch, &sequences);
         // A long neighbour makes every other row longer.
@@ -77,13 +77,13 @@ proptest! {
 
     #[test]
     fn what_stands_in_padding_changes_no_bit(lens in lens(), row_len in 1usize..40, seed in any::<u64>()) {
-        let (model, sequences) = (causal_lm(seed, true, &Device::flex()), sequences(&lens, seed));
+        let (model, sequences) = (causal_lm(seed, true, &crate::tiny::device()), sequences(&lens, seed));
         for batch in [
             TokenBatch::padded(&sequences, PaddingSide::Left),
             TokenBatch::padded(&sequences, PaddingSide::Right),
             TokenBatch::pack(&sequences, row_len),
         ] {
-            let mut tensors = batch.to_device(&Device::flex());
+            let mut tensors = batch.to_device(&crate::tiny::device());
             let ids = to_host(tensors.input_ids.clone().float());
             let mut real = vec![false; ids.len()];
             for (i, sequence) in sequences.iter().enumerate() {
@@ -93,7 +93,7 @@ proptest! {
             let mut rng = rng(seed, "tests.padding", &[]);
             let noisy: Vec<i32> =
                 ids.iter().zip(&real).map(|(&id, &real)| if real { id as i32 } else { rng.random_range(0..VOCAB as i32) }).collect();
-            tensors.input_ids = int_tensor(&noisy, &Device::flex());
+            tensors.input_ids = int_tensor(&noisy, &crate::tiny::device());
             prop_assert_eq!(read(model.hidden_states(&tensors), &batch, &sequences), before);
         }
     }
@@ -101,7 +101,7 @@ proptest! {
     #[test]
     fn tokens_after_a_position_do_not_reach_it(len in 2usize..12, cut in 1usize..11, seed in any::<u64>()) {
         let cut = cut.min(len - 1);
-        let model = causal_lm(seed, true, &Device::flex());
+        let model = causal_lm(seed, true, &crate::tiny::device());
         let whole = sequences(&[len], seed);
         let prefix = vec![whole[0][..cut].to_vec()];
         let whole_states = one_by_one(&model, &whole);
@@ -110,7 +110,7 @@ proptest! {
 
     #[test]
     fn permuting_the_batch_permutes_the_results(lens in lens(), seed in any::<u64>(), max_tokens in 1usize..60) {
-        let device = Device::flex();
+        let device = crate::tiny::device();
         let (model, scalar, sequences) = (causal_lm(seed, false, &device), scalar_model(seed, &device), sequences(&lens, seed));
         let order = permutation(sequences.len(), &mut rng(seed, "tests.order", &[]));
         let shuffled: Vec<Vec<u32>> = order.iter().map(|&i| sequences[i].clone()).collect();
@@ -133,7 +133,7 @@ proptest! {
 
     #[test]
     fn the_micro_batch_size_changes_nothing(lens in lens(), seed in any::<u64>(), max_tokens in 1usize..60) {
-        let device = Device::flex();
+        let device = crate::tiny::device();
         let (model, scalar, sequences) = (causal_lm(seed, true, &device), scalar_model(seed, &device), sequences(&lens, seed));
         let from = vec![0; sequences.len()];
         let all = sequence_logprobs(&model, &sequences, &from, 1.0, 4096);
@@ -148,9 +148,9 @@ proptest! {
 
     #[test]
     fn log_probs_are_those_of_a_softmax_over_the_logits(lens in lens(), seed in any::<u64>(), temperature in 0.3f64..3.0) {
-        let (model, sequences) = (causal_lm(seed, false, &Device::flex()), sequences(&lens, seed));
+        let (model, sequences) = (causal_lm(seed, false, &crate::tiny::device()), sequences(&lens, seed));
         let batch = TokenBatch::pack(&sequences, 16);
-        let logits = to_host(model.logits(model.hidden_states(&batch.to_device(&Device::flex()))));
+        let logits = to_host(model.logits(model.hidden_states(&batch.to_device(&crate::tiny::device()))));
         let found = sequence_logprobs(&model, &sequences, &vec![0; lens.len()], temperature, 4096);
         for (i, sequence) in sequences.iter().enumerate() {
             for t in 1..sequence.len() {
@@ -169,7 +169,7 @@ proptest! {
 #[test]
 fn long_sequences_are_packed_without_a_trace_too() {
     let lens = [150, 90, 40, 200, 7, 256];
-    let (model, sequences) = (long_lm(31, &Device::flex()), sequences(&lens, 31));
+    let (model, sequences) = (long_lm(31, &crate::tiny::device()), sequences(&lens, 31));
     let alone = one_by_one(&model, &sequences);
     for batch in [
         TokenBatch::pack(&sequences, 256),
@@ -186,7 +186,7 @@ fn long_sequences_are_packed_without_a_trace_too() {
 
 #[test]
 fn a_sequence_with_nothing_to_score_gives_an_empty_list() {
-    let device = Device::flex();
+    let device = crate::tiny::device();
     let (model, scalar) = (causal_lm(1, true, &device), scalar_model(1, &device));
     // Alone in its micro-batch, and beside one that has something.
     for max_tokens in [1, 4096] {
@@ -208,5 +208,5 @@ fn a_sequence_with_nothing_to_score_gives_an_empty_list() {
 #[test]
 #[should_panic(expected = "sequence 1 is empty")]
 fn the_score_of_an_empty_sequence_is_not_that_of_its_neighbour() {
-    sequence_scores(&scalar_model(1, &Device::flex()), &[vec![3, 4, 5], vec![]], 4096);
+    sequence_scores(&scalar_model(1, &crate::tiny::device()), &[vec![3, 4, 5], vec![]], 4096);
 }

@@ -1,6 +1,6 @@
 //! GPT-2 against transformers 5.23 on torch 2.9: logits, log-probabilities, greedy decoding, scores.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use rlhf_core::{PaddingSide, TokenBatch, index_tensor, int_tensor, to_host};
 use rlhf_inference::{GenerateOptions, Generator, Sampling};
 use rlhf_model::{
@@ -23,7 +23,7 @@ fn language_models() -> impl Iterator<Item = (String, CausalLm, Expected)> {
     LANGUAGE_MODELS.into_iter().flat_map(|name| {
         CONFIGS.map(|config| {
             let dir = model_dir(name, config);
-            let (model, _) = load_causal_lm(dir.path(), &Device::flex()).expect("a model transformers wrote");
+            let (model, _) = load_causal_lm(dir.path(), &crate::tiny::device()).expect("a model transformers wrote");
             (format!("{name}/{config}"), model, Expected::of(name))
         })
     })
@@ -65,7 +65,7 @@ fn logits_agree_padded_and_packed() {
                 &firsts,
                 &lens(&sequences),
             );
-            let logits = to_host(model.logits(model.hidden_states(&batch.to_device(&Device::flex()))));
+            let logits = to_host(model.logits(model.hidden_states(&batch.to_device(&crate::tiny::device()))));
             for (i, sequence) in sequences.iter().enumerate() {
                 let start = batch.flat_index(i, 0) * vocab;
                 let found = &logits[start..start + sequence.len() * vocab];
@@ -101,7 +101,7 @@ fn logprobs_agree() {
 #[test]
 fn entropy_is_that_of_the_reference_logits() {
     let expected = Expected::of("gpt2");
-    let (model, _) = load_causal_lm(model_dir("gpt2", CONFIGS[0]).path(), &Device::flex()).expect("fixture");
+    let (model, _) = load_causal_lm(model_dir("gpt2", CONFIGS[0]).path(), &crate::tiny::device()).expect("fixture");
     let (sequences, firsts) = expected.sequences("right");
     let [_, columns, vocab] = expected.dims("right.logits");
     let counts: Vec<usize> = sequences.iter().map(|s| s.len() - 1).collect();
@@ -189,7 +189,7 @@ fn greedy_generation_keeps_the_eos_and_ends_there() {
 
 #[test]
 fn cached_and_uncached_logits_of_the_greedy_answers_agree() {
-    let device = Device::flex();
+    let device = crate::tiny::device();
     for (name, model, expected) in language_models() {
         let (prompts, pads) = expected.sequences("left");
         let columns = pads[0] + prompts[0].len();
@@ -244,7 +244,7 @@ fn cached_and_uncached_logits_of_the_greedy_answers_agree() {
 }
 
 fn reward_model(config: &str) -> ScalarModel {
-    load_scalar_model(model_dir("gpt2_reward", config).path(), &Device::flex())
+    load_scalar_model(model_dir("gpt2_reward", config).path(), &crate::tiny::device())
         .expect("a model transformers wrote")
         .0
 }
@@ -281,7 +281,7 @@ fn token_scores_agree_padded_and_packed() {
             &firsts,
             &lens(&sequences),
         );
-        let scores = to_host(model.token_scores(&batch.to_device(&Device::flex())));
+        let scores = to_host(model.token_scores(&batch.to_device(&crate::tiny::device())));
         for (i, sequence) in sequences.iter().enumerate() {
             let start = batch.flat_index(i, 0);
             let what = format!("{side}, {} rows, sequence {i}", batch.rows());

@@ -30,6 +30,12 @@ pub(crate) fn config(tied: bool) -> ModelConfig {
     }
 }
 
+/// The device that `RLHF_TEST_DEVICE` names, `flex` without it.
+pub(crate) fn device() -> Device {
+    let name = std::env::var("RLHF_TEST_DEVICE").unwrap_or_else(|_| "flex".to_owned());
+    rlhf_core::parse_device(&name).expect("RLHF_TEST_DEVICE names a device of this build")
+}
+
 /// A language model in which no parameter, bias or gain included, has a value that would hide it.
 pub(crate) fn causal_lm(seed: u64, tied: bool, device: &Device) -> CausalLm {
     shaken(CausalLm::init(&config(tied), seed, device), seed)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Gradients, Tensor};
+use burn::tensor::{Gradients, Tensor};
 use rlhf_core::{
     AdamW, AdamWConfig, EpsModeConfig, GradientBuffer, PaddingSide, Targets, TokenBatch, float_tensor,
     named_parameters, to_host,
@@ -65,14 +65,14 @@ impl Training {
             .collect();
         let targets = Targets::from_masks(batch, &self.sequences(), &masks);
         assert_eq!(targets.len(), self.n_label_tokens);
-        let device = Device::flex();
+        let device = crate::tiny::device();
         let hidden = targets.select(model.hidden_states(&batch.to_device(&device)));
         -model.token_logprobs(hidden, targets.ids(&device), 1.0).logprobs.mean()
     }
 }
 
 fn trainable() -> CausalLm {
-    load_causal_lm(model_dir("gpt2", CONFIGS[0]).path(), &Device::flex().autodiff())
+    load_causal_lm(model_dir("gpt2", CONFIGS[0]).path(), &crate::tiny::device().autodiff())
         .expect("fixture")
         .0
 }
@@ -160,7 +160,7 @@ struct Bare {
 
 impl Bare {
     fn new(parts: &[Vec<f32>]) -> Self {
-        let device = Device::flex().autodiff();
+        let device = crate::tiny::device().autodiff();
         Self {
             parts: parts
                 .iter()
@@ -171,7 +171,7 @@ impl Bare {
 
     /// A backward pass whose gradients are exactly `grads`: that of their inner product with the parameters.
     fn gradients(&self, grads: &[Vec<f32>]) -> Gradients {
-        let device = Device::flex().autodiff();
+        let device = crate::tiny::device().autodiff();
         let terms: Vec<Tensor<1>> = self
             .parts
             .iter()

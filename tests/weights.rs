@@ -1,6 +1,5 @@
 //! Averages of weights and the state of the optimiser.
 
-use burn::tensor::Device;
 use rlhf_core::{
     AdamW, AdamWConfig, GradientBuffer, Targets, TensorMap, TokenBatch, count_parameters, ema_update, named_parameters,
 };
@@ -15,8 +14,8 @@ fn values(model: &CausalLm) -> Vec<f32> {
 #[test]
 fn the_average_moves_by_one_minus_decay_towards_the_current_weights() {
     let (average, current) = (
-        causal_lm(1, false, &Device::flex()),
-        causal_lm(2, false, &Device::flex().autodiff()),
+        causal_lm(1, false, &crate::tiny::device()),
+        causal_lm(2, false, &crate::tiny::device().autodiff()),
     );
     for decay in [0.992, 0.5, 0.0, 1.0] {
         // In double precision: decay · average + (1 - decay) · current.
@@ -32,7 +31,7 @@ fn the_average_moves_by_one_minus_decay_towards_the_current_weights() {
 
 #[test]
 fn an_average_of_equal_weights_stays() {
-    let model = causal_lm(1, true, &Device::flex());
+    let model = causal_lm(1, true, &crate::tiny::device());
     assert_close(
         "equal",
         &values(&ema_update(model.clone(), &model, 0.992)),
@@ -46,8 +45,8 @@ fn the_number_of_parameters_is_that_of_the_architecture() {
     // wte 23·15, wpe 24·15; per block: ln 2·30, c_attn 15·45+45, c_proj 15·15+15, c_fc 15·37+37, c_proj 37·15+15; ln_f 30.
     let block = 60 + 720 + 240 + 592 + 570;
     let tied = 345 + 360 + 2 * block + 30;
-    assert_eq!(count_parameters(&causal_lm(1, true, &Device::flex())), tied);
-    assert_eq!(count_parameters(&causal_lm(1, false, &Device::flex())), tied + 345);
+    assert_eq!(count_parameters(&causal_lm(1, true, &crate::tiny::device())), tied);
+    assert_eq!(count_parameters(&causal_lm(1, false, &crate::tiny::device())), tied + 345);
 }
 
 /// One step on a fixed batch of its own for every step number.
@@ -55,7 +54,7 @@ fn step(model: CausalLm, optimizer: &mut AdamW) -> CausalLm {
     let sequences = sequences(&[6, 4], optimizer.steps() as u64);
     let batch = TokenBatch::pack(&sequences, 16);
     let targets = Targets::from_positions(&batch, &sequences, &[1, 1]);
-    let device = Device::flex();
+    let device = crate::tiny::device();
     let hidden = targets.select(model.hidden_states(&batch.to_device(&device)));
     let loss = -model.token_logprobs(hidden, targets.ids(&device), 1.0).logprobs.mean();
     let mut gradients = GradientBuffer::new();
@@ -79,7 +78,7 @@ fn an_optimizer_restored_from_its_state_goes_on_bit_for_bit() {
         ..Default::default()
     };
     let (mut model, mut optimizer) = (
-        causal_lm(4, true, &Device::flex().autodiff()),
+        causal_lm(4, true, &crate::tiny::device().autodiff()),
         AdamW::new(config.clone()),
     );
     for _ in 0..2 {
@@ -101,7 +100,7 @@ fn an_optimizer_restored_from_its_state_goes_on_bit_for_bit() {
 #[test]
 fn a_state_that_lacks_a_tensor_or_has_another_shape_is_refused_by_name() {
     let (model, mut optimizer) = (
-        causal_lm(4, true, &Device::flex().autodiff()),
+        causal_lm(4, true, &crate::tiny::device().autodiff()),
         AdamW::new(AdamWConfig::default()),
     );
     let model = step(model, &mut optimizer);

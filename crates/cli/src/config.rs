@@ -128,7 +128,12 @@ pub(crate) struct ArchitectureConfig {
 
 impl Default for ArchitectureConfig {
     fn default() -> Self {
-        Self { n_layers: 4, d_model: 192, n_heads: 6, max_seq_len: 256 }
+        Self {
+            n_layers: 4,
+            d_model: 192,
+            n_heads: 6,
+            max_seq_len: 256,
+        }
     }
 }
 
@@ -161,7 +166,10 @@ pub(crate) struct SelectionConfig {
 
 impl Default for SelectionConfig {
     fn default() -> Self {
-        Self { reward_model: PathBuf::new(), prompts: 64 }
+        Self {
+            reward_model: PathBuf::new(),
+            prompts: 64,
+        }
     }
 }
 
@@ -181,7 +189,12 @@ pub(crate) struct SampleConfig {
 
 impl Default for SampleConfig {
     fn default() -> Self {
-        Self { k_min: 4, k_max: 9, max_new_tokens: 64, sampling: Sampling::default() }
+        Self {
+            k_min: 4,
+            k_max: 9,
+            max_new_tokens: 64,
+            sampling: Sampling::default(),
+        }
     }
 }
 
@@ -209,7 +222,11 @@ pub(crate) struct LabelConfig {
 
 impl Default for LabelConfig {
     fn default() -> Self {
-        Self { labeler: LabelerKind::Simulated, rankings_per_prompt: 2, simulated: LabelerConfig::default() }
+        Self {
+            labeler: LabelerKind::Simulated,
+            rankings_per_prompt: 2,
+            simulated: LabelerConfig::default(),
+        }
     }
 }
 
@@ -229,38 +246,62 @@ pub(crate) struct EvalConfig {
 
 impl Default for EvalConfig {
     fn default() -> Self {
-        Self { prompts: 600, max_new_tokens: 64, sampling: Sampling::default(), best_of_n_max: 16 }
+        Self {
+            prompts: 600,
+            max_new_tokens: 64,
+            sampling: Sampling::default(),
+            best_of_n_max: 16,
+        }
     }
 }
 
 impl Default for Config {
     /// The built-in run: minutes on two cores.
     fn default() -> Self {
-        let constant = |peak_lr| LrSchedule { peak_lr, kind: ScheduleKind::Constant, ..LrSchedule::default() };
+        let constant = |peak_lr| LrSchedule {
+            peak_lr,
+            kind: ScheduleKind::Constant,
+            ..LrSchedule::default()
+        };
         Self {
             seed: 1,
             device: "flex".into(),
             data: DataConfig::default(),
             world: WorldConfig::default(),
-            tokenizer: TokenizerConfig { vocab_size: 2048, ..TokenizerConfig::default() },
+            tokenizer: TokenizerConfig {
+                vocab_size: 2048,
+                ..TokenizerConfig::default()
+            },
             model: ArchitectureConfig::default(),
             pretrain: LmTrainConfig {
                 epochs: 3,
                 batch_size: 16,
-                lr: LrSchedule { peak_lr: 2e-3, warmup_steps: 50, ..LrSchedule::default() },
+                lr: LrSchedule {
+                    peak_lr: 2e-3,
+                    warmup_steps: 50,
+                    ..LrSchedule::default()
+                },
                 eval_every: 400,
                 checkpoint_every: 100,
                 ..LmTrainConfig::pretraining()
             },
             sft: LmTrainConfig {
-                lr: LrSchedule { peak_lr: 5e-4, warmup_steps: 10, ..LrSchedule::default() },
+                lr: LrSchedule {
+                    peak_lr: 5e-4,
+                    warmup_steps: 10,
+                    ..LrSchedule::default()
+                },
                 ..LmTrainConfig::default()
             },
             sft_selection: SelectionConfig::default(),
             sample: SampleConfig::default(),
             label: LabelConfig::default(),
             reward: RewardConfig {
-                lr: LrSchedule { peak_lr: 3e-4, warmup_steps: 5, ..LrSchedule::default() },
+                lr: LrSchedule {
+                    peak_lr: 3e-4,
+                    warmup_steps: 5,
+                    ..LrSchedule::default()
+                },
                 batch_prompts: 32,
                 checkpoint_every: 25,
                 ..RewardConfig::default()
@@ -295,7 +336,10 @@ impl Config {
         errors.nest("reward", self.reward.validate());
         errors.nest("ppo", self.ppo.validate());
         errors.check(self.sample.k_min >= 2, "sample.k_min", || {
-            format!("{} completions cannot be compared, expected at least 2", self.sample.k_min)
+            format!(
+                "{} completions cannot be compared, expected at least 2",
+                self.sample.k_min
+            )
         });
         errors.check(self.sample.k_max >= self.sample.k_min, "sample.k_max", || {
             format!("{} is below k_min {}", self.sample.k_max, self.sample.k_min)
@@ -306,13 +350,17 @@ impl Config {
             }
         }
         let (per_prompt, labelers) = (self.label.rankings_per_prompt, self.label.simulated.training);
-        errors.check((1..=labelers.max(1)).contains(&per_prompt), "label.rankings_per_prompt", || {
-            format!("{per_prompt} is not in 1 ..= label.simulated.training {labelers}")
-        });
+        errors.check(
+            (1..=labelers.max(1)).contains(&per_prompt),
+            "label.rankings_per_prompt",
+            || format!("{per_prompt} is not in 1 ..= label.simulated.training {labelers}"),
+        );
         if let Err(error) = self.label.simulated.validate() {
             errors.push("label.simulated", error.to_string());
         }
-        errors.check(self.eval.prompts > 0, "eval.prompts", || "0, expected at least 1".into());
+        errors.check(self.eval.prompts > 0, "eval.prompts", || {
+            "0, expected at least 1".into()
+        });
         let context = self.model.max_seq_len;
         for (path, tokens) in [
             ("sample.max_new_tokens", self.sample.max_new_tokens),

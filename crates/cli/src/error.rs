@@ -28,15 +28,28 @@ pub(crate) enum Error {
     #[error("ppo: {0}")]
     Ppo(#[from] rlhf_ppo::Error),
     #[error("stage `{stage}` needs `{}`, which is not there: run stage `{produced_by}` first", path.display())]
-    MissingStage { stage: &'static str, path: PathBuf, produced_by: &'static str },
+    MissingStage {
+        stage: &'static str,
+        path: PathBuf,
+        produced_by: &'static str,
+    },
     #[error("{}: this stage was finished with another configuration ({field}: now {expected}, then {found}); give --overwrite to replace it, or another --run", path.display())]
-    OtherRun { path: PathBuf, field: String, expected: String, found: String },
+    OtherRun {
+        path: PathBuf,
+        field: String,
+        expected: String,
+        found: String,
+    },
     #[error("interrupted; start again to continue")]
     Interrupted,
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: std::io::Error },
     #[error("{}:{line}: {message}", path.display())]
-    Row { path: PathBuf, line: usize, message: String },
+    Row {
+        path: PathBuf,
+        line: usize,
+        message: String,
+    },
     #[error("{0}")]
     Usage(String),
 }

@@ -53,7 +53,10 @@ impl Bar {
             0 => 0.0,
             steps => elapsed / steps as f64 * (total - done) as f64,
         };
-        note(&format!("{:>9} {done}/{total}  {message}  {elapsed:.0}s + {left:.0}s", self.name));
+        note(&format!(
+            "{:>9} {done}/{total}  {message}  {elapsed:.0}s + {left:.0}s",
+            self.name
+        ));
     }
 }
 

@@ -93,10 +93,14 @@ pub(crate) fn run_stage(stage: Stage, args: &StageArgs) -> Result<()> {
 }
 
 fn versions() -> BTreeMap<String, String> {
-    [("rlhf", env!("CARGO_PKG_VERSION")), ("burn", "0.22.1"), ("tokenizers", "0.22")]
-        .into_iter()
-        .map(|(name, version)| (name.to_owned(), version.to_owned()))
-        .collect()
+    [
+        ("rlhf", env!("CARGO_PKG_VERSION")),
+        ("burn", "0.22.1"),
+        ("tokenizers", "0.22"),
+    ]
+    .into_iter()
+    .map(|(name, version)| (name.to_owned(), version.to_owned()))
+    .collect()
 }
 
 impl Workspace {
@@ -180,7 +184,11 @@ impl Workspace {
         if path.exists() {
             return Ok(path);
         }
-        Err(Error::MissingStage { stage: self.stage.name(), path, produced_by: produced_by.name() })
+        Err(Error::MissingStage {
+            stage: self.stage.name(),
+            path,
+            produced_by: produced_by.name(),
+        })
     }
 
     /// Writes rows as JSON lines, whole or not at all.

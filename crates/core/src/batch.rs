@@ -129,7 +129,10 @@ impl TokenBatch {
     /// If the sequence has no such token: the index would be that of a neighbour.
     pub fn flat_index(&self, sequence: usize, position: usize) -> usize {
         let len = self.lens[sequence];
-        assert!(position < len, "position {position} of sequence {sequence}, which has {len} tokens");
+        assert!(
+            position < len,
+            "position {position} of sequence {sequence}, which has {len} tokens"
+        );
         self.starts[sequence] + position
     }
 

@@ -247,8 +247,7 @@ impl AdamW {
                     let empty = || Tensor::empty([0], &device);
                     let exp_avg = std::mem::replace(&mut slot.exp_avg, empty());
                     let exp_avg_sq = std::mem::replace(&mut slot.exp_avg_sq, empty());
-                    let (new, m, v) =
-                        adamw_step(old.inner().reshape([count]), grad, exp_avg, exp_avg_sq, hyper);
+                    let (new, m, v) = adamw_step(old.inner().reshape([count]), grad, exp_avg, exp_avg_sq, hyper);
                     slot.exp_avg = m;
                     slot.exp_avg_sq = v;
                     state.apply(new.reshape(dims))
@@ -296,12 +295,7 @@ impl AdamW {
     ///
     /// # Errors
     /// [`Error::MissingTensor`] or [`Error::TensorShape`] when the state is not that of such a module.
-    pub fn restore<M: Module>(
-        config: AdamWConfig,
-        module: &M,
-        step: usize,
-        state: &mut TensorMap,
-    ) -> Result<Self> {
+    pub fn restore<M: Module>(config: AdamWConfig, module: &M, step: usize, state: &mut TensorMap) -> Result<Self> {
         struct Restore<'a> {
             path: Vec<String>,
             state: &'a mut TensorMap,

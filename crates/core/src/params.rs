@@ -145,7 +145,11 @@ impl AutodiffState {
             return tensor;
         }
         let tensor = Tensor::from_inner(tensor);
-        if self.require_grad { tensor.require_grad() } else { tensor }
+        if self.require_grad {
+            tensor.require_grad()
+        } else {
+            tensor
+        }
     }
 }
 

@@ -14,7 +14,9 @@ pub enum Error {
         index: usize,
     },
     /// Prompt and completion do not fit into the model's context.
-    #[error("prompt {index} has {prompt_len} tokens: with max_new_tokens {max_new_tokens} it does not fit the context of {context}")]
+    #[error(
+        "prompt {index} has {prompt_len} tokens: with max_new_tokens {max_new_tokens} it does not fit the context of {context}"
+    )]
     TooLong {
         /// Index in the list of prompts.
         index: usize,
@@ -26,7 +28,9 @@ pub enum Error {
         context: usize,
     },
     /// A token id is outside the model's vocabulary.
-    #[error("prompt {index} holds token {id}, the model's vocabulary has {vocab_size}: do tokenizer and model belong together?")]
+    #[error(
+        "prompt {index} holds token {id}, the model's vocabulary has {vocab_size}: do tokenizer and model belong together?"
+    )]
     UnknownToken {
         /// Index in the list of prompts.
         index: usize,

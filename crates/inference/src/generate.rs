@@ -115,7 +115,10 @@ impl Generator {
         if let Some((field, message)) = options.sampling.faults().into_iter().next() {
             return Err(Error::Sampling { field, message });
         }
-        let (context, vocab_size) = (self.model.transformer.max_seq_len(), self.model.transformer.vocab_size());
+        let (context, vocab_size) = (
+            self.model.transformer.max_seq_len(),
+            self.model.transformer.vocab_size(),
+        );
         for (index, prompt) in prompts.iter().enumerate() {
             let prompt = prompt.as_ref();
             if prompt.is_empty() {
@@ -149,7 +152,11 @@ impl Generator {
                 index,
                 prompt_len: prompts[index].as_ref().len(),
                 rng: rng(options.seed, "inference.sample", &[options.first_stream + index as u64]),
-                completion: Completion { tokens: Vec::new(), logprobs: Vec::new(), finished: false },
+                completion: Completion {
+                    tokens: Vec::new(),
+                    logprobs: Vec::new(),
+                    finished: false,
+                },
             })
             .collect();
         let mut done = Vec::with_capacity(active.len());
@@ -219,11 +226,15 @@ impl Generator {
                 false => [prompts[row.index].as_ref(), &row.completion.tokens].concat(),
             })
             .collect();
-        active.par_iter_mut().zip(&previous).enumerate().for_each(|(i, (row, previous))| {
-            let (token, logprob) = sampling.draw(&logits[i * vocab..(i + 1) * vocab], previous, &mut row.rng);
-            row.completion.tokens.push(token);
-            row.completion.logprobs.push(logprob);
-        });
+        active
+            .par_iter_mut()
+            .zip(&previous)
+            .enumerate()
+            .for_each(|(i, (row, previous))| {
+                let (token, logprob) = sampling.draw(&logits[i * vocab..(i + 1) * vocab], previous, &mut row.rng);
+                row.completion.tokens.push(token);
+                row.completion.logprobs.push(logprob);
+            });
     }
 }
 

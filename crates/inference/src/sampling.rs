@@ -26,19 +26,31 @@ pub struct Sampling {
 
 impl Default for Sampling {
     fn default() -> Self {
-        Self { repetition_penalty: 1.0, temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0 }
+        Self {
+            repetition_penalty: 1.0,
+            temperature: 1.0,
+            top_k: 0,
+            top_p: 1.0,
+            min_p: 0.0,
+        }
     }
 }
 
 impl Sampling {
     /// The most likely token, always.
     pub fn greedy() -> Self {
-        Self { temperature: 0.0, ..Self::default() }
+        Self {
+            temperature: 0.0,
+            ..Self::default()
+        }
     }
 
     /// Plain sampling at a temperature.
     pub fn at_temperature(temperature: f64) -> Self {
-        Self { temperature, ..Self::default() }
+        Self {
+            temperature,
+            ..Self::default()
+        }
     }
 
     /// What is wrong with the options, by field.
@@ -49,8 +61,18 @@ impl Sampling {
                 faults.push((field, format!("{value} is not {expected}")));
             }
         };
-        check("repetition_penalty", self.repetition_penalty > 0.0, self.repetition_penalty, "above 0");
-        check("temperature", (0.0..=100.0).contains(&self.temperature), self.temperature, "in [0, 100]");
+        check(
+            "repetition_penalty",
+            self.repetition_penalty > 0.0,
+            self.repetition_penalty,
+            "above 0",
+        );
+        check(
+            "temperature",
+            (0.0..=100.0).contains(&self.temperature),
+            self.temperature,
+            "in [0, 100]",
+        );
         check("top_p", self.top_p > 0.0 && self.top_p <= 1.0, self.top_p, "in (0, 1]");
         check("min_p", (0.0..=1.0).contains(&self.min_p), self.min_p, "in [0, 1]");
         faults
@@ -91,7 +113,10 @@ fn draw_plain(logits: &[f32], temperature: f64, rng: &mut ChaCha8Rng) -> (u32, f
             break;
         }
     }
-    (token as u32, ((f64::from((logits[token] - max) * inverse)) - total.ln()) as f32)
+    (
+        token as u32,
+        ((f64::from((logits[token] - max) * inverse)) - total.ln()) as f32,
+    )
 }
 
 /// Index of the largest value, the first one of several.
@@ -126,7 +151,11 @@ pub fn next_token_distribution(logits: &[f64], sampling: &Sampling, previous: &[
         let seen: std::collections::BTreeSet<u32> = previous.iter().copied().collect();
         for id in seen {
             let logit = &mut logits[id as usize];
-            *logit = if *logit > 0.0 { *logit / sampling.repetition_penalty } else { *logit * sampling.repetition_penalty };
+            *logit = if *logit > 0.0 {
+                *logit / sampling.repetition_penalty
+            } else {
+                *logit * sampling.repetition_penalty
+            };
         }
     }
     if sampling.temperature == 0.0 {
@@ -166,7 +195,9 @@ pub fn next_token_distribution(logits: &[f64], sampling: &Sampling, previous: &[
 /// Softmax over the kept indices, 0 elsewhere; `kept` starts with the largest.
 fn softmax_over(logits: &[f64], kept: &[usize]) -> Vec<f64> {
     let mut probabilities = vec![0.0; logits.len()];
-    let Some(&best) = kept.first() else { return probabilities };
+    let Some(&best) = kept.first() else {
+        return probabilities;
+    };
     let total: f64 = kept.iter().map(|&i| (logits[i] - logits[best]).exp()).sum();
     for &i in kept {
         probabilities[i] = (logits[i] - logits[best]).exp() / total;

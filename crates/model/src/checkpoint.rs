@@ -18,8 +18,11 @@ const CONFIG_FILE: &str = "config.json";
 const WEIGHTS_FILE: &str = "model.safetensors";
 
 /// Options of GPT-2 that change its arithmetic, with the one setting this crate has; a file need not name them.
-const FIXED_OPTIONS: [(&str, bool); 3] =
-    [("scale_attn_weights", true), ("scale_attn_by_inverse_layer_idx", false), ("add_cross_attention", false)];
+const FIXED_OPTIONS: [(&str, bool); 3] = [
+    ("scale_attn_weights", true),
+    ("scale_attn_by_inverse_layer_idx", false),
+    ("add_cross_attention", false),
+];
 
 /// Reads `dir/config.json`.
 ///
@@ -27,8 +30,14 @@ const FIXED_OPTIONS: [(&str, bool); 3] =
 /// A missing or malformed file, or a field out of range, named.
 pub fn load_config(dir: &Path) -> Result<ModelConfig> {
     let path = dir.join(CONFIG_FILE);
-    let text = std::fs::read_to_string(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
-    let fault = |message: String| Error::Config { path: path.clone(), message };
+    let text = std::fs::read_to_string(&path).map_err(|source| Error::Io {
+        path: path.clone(),
+        source,
+    })?;
+    let fault = |message: String| Error::Config {
+        path: path.clone(),
+        message,
+    };
     let config: ModelConfig = serde_json::from_str(&text).map_err(|e| fault(e.to_string()))?;
     let fields: Value = serde_json::from_str(&text).map_err(|e| fault(e.to_string()))?;
     for (field, expected) in FIXED_OPTIONS {
@@ -84,7 +93,12 @@ pub fn load_scalar_model(dir: &Path, device: &Device) -> Result<(ScalarModel, Mo
 /// # Errors
 /// Names the file that could not be written.
 pub fn save_causal_lm(dir: &Path, model: &CausalLm, config: &ModelConfig) -> Result<()> {
-    save(dir, named_parameters(model), config, json!({"architectures": ["GPT2LMHeadModel"]}))
+    save(
+        dir,
+        named_parameters(model),
+        config,
+        json!({"architectures": ["GPT2LMHeadModel"]}),
+    )
 }
 
 /// Writes a reward or value model into `dir`, which must exist, as a sequence classifier with one label.
@@ -104,7 +118,10 @@ pub fn save_scalar_model(dir: &Path, model: &ScalarModel, config: &ModelConfig) 
 }
 
 fn save(dir: &Path, parameters: Vec<NamedTensor>, config: &ModelConfig, extra: Value) -> Result<()> {
-    let fault = |path: &Path, message: String| Error::Config { path: path.to_owned(), message };
+    let fault = |path: &Path, message: String| Error::Config {
+        path: path.to_owned(),
+        message,
+    };
     let path = dir.join(CONFIG_FILE);
     let mut value = serde_json::to_value(config).map_err(|e| fault(&path, e.to_string()))?;
     if let (Some(fields), Value::Object(extra)) = (value.as_object_mut(), extra) {
@@ -136,7 +153,10 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// A damaged file, or a tensor that is not F32, named.
 pub fn read_safetensors(path: &Path) -> Result<TensorMap> {
-    let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    let bytes = std::fs::read(path).map_err(|source| Error::Io {
+        path: path.to_owned(),
+        source,
+    })?;
     let file = SafeTensors::deserialize(&bytes).map_err(|e| Error::Safetensors {
         path: path.to_owned(),
         message: e.to_string(),
@@ -166,7 +186,9 @@ fn gpt2_names(tensors: TensorMap) -> TensorMap {
         .into_iter()
         .filter(|(name, _)| !name.ends_with(".attn.bias") && !name.ends_with(".attn.masked_bias"))
         .map(|(name, tensor)| {
-            let head = ["transformer.", "lm_head.", "score."].iter().any(|p| name.starts_with(p));
+            let head = ["transformer.", "lm_head.", "score."]
+                .iter()
+                .any(|p| name.starts_with(p));
             (if head { name } else { format!("transformer.{name}") }, tensor)
         })
         .collect()

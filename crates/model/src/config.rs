@@ -89,12 +89,18 @@ impl ModelConfig {
             }
         }
         if self.n_head > 0 && !self.n_embd.is_multiple_of(self.n_head) {
-            faults.push(("n_head", format!("{} does not divide n_embd {}", self.n_head, self.n_embd)));
+            faults.push((
+                "n_head",
+                format!("{} does not divide n_embd {}", self.n_head, self.n_embd),
+            ));
         }
         if !["gelu_new", "gelu_pytorch_tanh"].contains(&self.activation_function.as_str()) {
             faults.push((
                 "activation_function",
-                format!("`{}`, expected `gelu_new` or `gelu_pytorch_tanh`", self.activation_function),
+                format!(
+                    "`{}`, expected `gelu_new` or `gelu_pytorch_tanh`",
+                    self.activation_function
+                ),
             ));
         }
         faults

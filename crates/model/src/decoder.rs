@@ -80,7 +80,14 @@ impl Decoder {
     pub fn new_cache(&self, visible_from: &[usize], capacity: usize) -> KvCache {
         let weight = self.wte.weight.val();
         let d_head = weight.dims()[1] / self.n_heads;
-        KvCache::new(self.h.len(), self.n_heads, d_head, visible_from, capacity, &weight.device())
+        KvCache::new(
+            self.h.len(),
+            self.n_heads,
+            d_head,
+            visible_from,
+            capacity,
+            &weight.device(),
+        )
     }
 
     /// The plain device that the weights are on.

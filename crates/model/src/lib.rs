@@ -28,7 +28,9 @@ mod layers;
 mod passes;
 
 pub use cache::KvCache;
-pub use checkpoint::{load_causal_lm, load_config, load_scalar_model, read_safetensors, save_causal_lm, save_scalar_model};
+pub use checkpoint::{
+    load_causal_lm, load_config, load_scalar_model, read_safetensors, save_causal_lm, save_scalar_model,
+};
 pub use config::ModelConfig;
 pub use decoder::Decoder;
 pub use error::{Error, Result};

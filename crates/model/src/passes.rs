@@ -27,7 +27,10 @@ pub fn sequence_logprobs<S: AsRef<[u32]>>(
     temperature: f64,
     max_tokens: usize,
 ) -> SequenceLogprobs {
-    let mut out = SequenceLogprobs { logprobs: Vec::new(), entropy: Vec::new() };
+    let mut out = SequenceLogprobs {
+        logprobs: Vec::new(),
+        entropy: Vec::new(),
+    };
     for_each_batch(sequences, max_tokens, |range, batch| {
         let (sequences, from) = (&sequences[range.clone()], &from[range]);
         let targets = Targets::from_positions(batch, sequences, from);

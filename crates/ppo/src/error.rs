@@ -31,7 +31,9 @@ pub enum Error {
         explanation: &'static str,
     },
     /// A loss or gradient is not a finite number.
-    #[error("{network} loss {loss}, gradient norm {grad_norm} at update {update}, step {step}: lower {network} learning rate or max_grad_norm")]
+    #[error(
+        "{network} loss {loss}, gradient norm {grad_norm} at update {update}, step {step}: lower {network} learning rate or max_grad_norm"
+    )]
     NonFinite {
         /// `policy` or `value`.
         network: &'static str,

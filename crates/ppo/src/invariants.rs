@@ -20,7 +20,15 @@ pub(crate) fn check_rollout(
     episodes: &[Episode],
     config: &PpoConfig,
 ) -> Result<()> {
-    let broken = |name, found, expected, explanation| Err(Error::Invariant { update, name, found, expected, explanation });
+    let broken = |name, found, expected, explanation| {
+        Err(Error::Invariant {
+            update,
+            name,
+            found,
+            expected,
+            explanation,
+        })
+    };
     if policy_is_reference {
         let kl = episodes.iter().map(|e| e.sequence_kl().abs()).fold(0.0, f64::max);
         if kl > 1e-4 {

@@ -42,8 +42,8 @@ pub use loss::{
     PolicyLoss, PolicyStats, PolicyTerms, Reduction, ValueLoss, ValueStats, ValueTerms, policy_loss, token_weights,
     value_loss,
 };
+pub use metrics::{KL_COEF, OBJECTIVE_KL, OBJECTIVE_SCORES};
 pub use ptx::{GradientPair, PtxUnit, ptx_weights};
 pub use reward::{MissingEos, Terminal, effective_score, token_rewards, whiten_rewards};
-pub use metrics::{KL_COEF, OBJECTIVE_KL, OBJECTIVE_SCORES};
 pub use rollout::{Episode, RolloutModels, RolloutRequest, collect_rollout};
 pub use train::{Observer, PpoData, PpoModels, PpoOutcome, PpoReport, train};

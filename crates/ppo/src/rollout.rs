@@ -58,7 +58,9 @@ impl Episode {
 
     /// Summed log-ratio to the reference: an unbiased estimate of the KL of this response, in nats.
     pub fn sequence_kl(&self) -> f64 {
-        token_kl(KlEstimator::K1, &self.old_logprobs, &self.ref_logprobs).iter().sum()
+        token_kl(KlEstimator::K1, &self.old_logprobs, &self.ref_logprobs)
+            .iter()
+            .sum()
     }
 
     /// The sequence as the value network reads it: extended by an arbitrary token when there is a step after the last.
@@ -184,7 +186,10 @@ fn reward(episodes: &mut [Episode], kl_coef: f64, config: &PpoConfig) {
         let flat: Vec<f64> = episodes.iter().flat_map(|e| e.rewards.iter().copied()).collect();
         scatter(&whiten_rewards(&flat), episodes, |e| &mut e.rewards);
     }
-    let gae = Gae { gamma: config.gamma, gae_lambda: config.gae_lambda };
+    let gae = Gae {
+        gamma: config.gamma,
+        gae_lambda: config.gae_lambda,
+    };
     for episode in episodes.iter_mut() {
         episode.advantages = gae.advantages(&episode.rewards, &episode.values, 0.0);
         episode.returns = returns(&episode.advantages, &episode.values);

@@ -28,7 +28,9 @@ pub(crate) fn policy_gradients(
         let targets = Targets::from_positions(&batch, &sequences, &from);
         let hidden = targets.select(policy.hidden_states(&batch.to_device(&device)));
         let terms = PolicyTerms {
-            logprobs: policy.token_logprobs(hidden, targets.ids(&device), config.temperature).logprobs,
+            logprobs: policy
+                .token_logprobs(hidden, targets.ids(&device), config.temperature)
+                .logprobs,
             old_logprobs: flat(part, |e| &e.old_logprobs, &device),
             advantages: flat(part, |e| &e.advantages[..e.response_len()], &device),
             weights: float_tensor(&to_f32(&weights[tokens]), &device),
@@ -132,5 +134,8 @@ fn to_f32(values: &[f64]) -> Vec<f32> {
 }
 
 fn total(stats: Vec<Tensor<1>>) -> Tensor<1> {
-    stats.into_iter().reduce(|sum, next| sum + next).expect("a minibatch holds at least one episode")
+    stats
+        .into_iter()
+        .reduce(|sum, next| sum + next)
+        .expect("a minibatch holds at least one episode")
 }

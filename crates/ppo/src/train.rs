@@ -93,7 +93,9 @@ pub fn train(
         return Err(Error::NoData { what: "prompts" });
     }
     if config.ptx_examples_per_minibatch() > 0 && data.pretraining.is_empty() {
-        return Err(Error::NoData { what: "pretraining sequences" });
+        return Err(Error::NoData {
+            what: "pretraining sequences",
+        });
     }
     let mut run = Run::start(models, data, config, context)?;
     let total = config.updates() as u64;
@@ -163,7 +165,13 @@ impl<'a> Run<'a> {
                 step: 0,
                 controller: config.kl.controller(),
                 negative_kl: 0,
-                report: PpoReport { updates: 0, steps: 0, first_score: 0.0, last_score: 0.0, last_kl: 0.0 },
+                report: PpoReport {
+                    updates: 0,
+                    steps: 0,
+                    first_score: 0.0,
+                    last_score: 0.0,
+                    last_kl: 0.0,
+                },
             },
         };
         if let Some(checkpoint) = context.resume()? {
@@ -202,7 +210,14 @@ impl<'a> Run<'a> {
         if self.config.ema.per == EmaPer::Iteration {
             self.average();
         }
-        self.close(update, &episodes, &means, rollout_seconds, started.elapsed().as_secs_f64(), observer)
+        self.close(
+            update,
+            &episodes,
+            &means,
+            rollout_seconds,
+            started.elapsed().as_secs_f64(),
+            observer,
+        )
     }
 
     fn rollout(&self, kl_coef: f64) -> Result<Vec<Episode>> {
@@ -228,7 +243,12 @@ impl<'a> Run<'a> {
     /// Prompts of the current update: consecutive places of a list that is shuffled anew at each pass.
     fn chosen_prompts(&self) -> Vec<usize> {
         let first = self.state.update * self.config.batch_size as u64;
-        cyclic_order(self.data.prompts.len(), self.context.seed, first, self.config.batch_size)
+        cyclic_order(
+            self.data.prompts.len(),
+            self.context.seed,
+            first,
+            self.config.batch_size,
+        )
     }
 
     /// One optimiser step of each network; returns the approximate KL (k3) between sampler and policy before it.
@@ -276,7 +296,9 @@ impl<'a> Run<'a> {
             ptx_norm: ptx_grads.norm(),
             dot: gradients.dot(&ptx_grads),
         };
-        let coef = ptx.target_grad_ratio.map_or(ptx.coef, |target| pair.coef_for_ratio(target));
+        let coef = ptx
+            .target_grad_ratio
+            .map_or(ptx.coef, |target| pair.coef_for_ratio(target));
         means.add("loss/ptx", loss);
         means.add("ptx/coef", coef);
         for (name, value) in [("ptx/grad_ratio", pair.ratio(coef)), ("ptx/grad_cosine", pair.cosine())] {
@@ -293,7 +315,13 @@ impl<'a> Run<'a> {
             return Ok(grad_norm);
         }
         let (update, step) = (self.state.update, self.state.step);
-        Err(Error::NonFinite { network, loss, grad_norm, update, step })
+        Err(Error::NonFinite {
+            network,
+            loss,
+            grad_norm,
+            update,
+            step,
+        })
     }
 
     fn average(&mut self) {
@@ -333,7 +361,9 @@ impl<'a> Run<'a> {
         }
         if self.config.sample_every > 0 && update.is_multiple_of(self.config.sample_every as u64) {
             let shown = &episodes[..self.config.samples.min(episodes.len())];
-            observer.sampled(update, shown).map_err(|message| Error::Observer { message })?;
+            observer
+                .sampled(update, shown)
+                .map_err(|message| Error::Observer { message })?;
         }
         let report = &mut self.state.report;
         if update == 0 {
@@ -342,7 +372,12 @@ impl<'a> Run<'a> {
         (report.last_score, report.last_kl) = (score, kl);
         (report.updates, report.steps) = (self.state.update, self.state.step);
         self.state.controller.update(kl, episodes.len());
-        check_kl_sign(update, kl, &mut self.state.negative_kl, self.config.abort_negative_kl_iterations)
+        check_kl_sign(
+            update,
+            kl,
+            &mut self.state.negative_kl,
+            self.config.abort_negative_kl_iterations,
+        )
     }
 
     fn save(&self) -> Result<()> {

@@ -14,7 +14,9 @@ pub enum Error {
         what: &'static str,
     },
     /// The loss or its gradient is not a finite number.
-    #[error("loss {loss}, gradient norm {grad_norm} at step {step} on prompts {prompts:?}: lower the learning rate, or look at those prompts")]
+    #[error(
+        "loss {loss}, gradient norm {grad_norm} at step {step} on prompts {prompts:?}: lower the learning rate, or look at those prompts"
+    )]
     NonFinite {
         /// Optimiser step, from 0.
         step: u64,

@@ -41,14 +41,20 @@ pub fn group_comparisons(comparisons: &[TokenizedComparison]) -> Vec<RankedPromp
     let mut places: BTreeMap<(&[u32], &[Vec<u32>]), usize> = BTreeMap::new();
     let mut groups: Vec<RankedPrompt> = Vec::new();
     for comparison in comparisons.iter().filter(|c| !c.pairs.is_empty()) {
-        let place = *places.entry((&comparison.prompt, &comparison.completions)).or_insert_with(|| {
-            groups.push(RankedPrompt {
-                sequences: comparison.completions.iter().map(|c| [comparison.prompt.as_slice(), c].concat()).collect(),
-                prompt_len: comparison.prompt.len(),
-                annotations: Vec::new(),
+        let place = *places
+            .entry((&comparison.prompt, &comparison.completions))
+            .or_insert_with(|| {
+                groups.push(RankedPrompt {
+                    sequences: comparison
+                        .completions
+                        .iter()
+                        .map(|c| [comparison.prompt.as_slice(), c].concat())
+                        .collect(),
+                    prompt_len: comparison.prompt.len(),
+                    annotations: Vec::new(),
+                });
+                groups.len() - 1
             });
-            groups.len() - 1
-        });
         groups[place].annotations.push(Annotation {
             labeler: comparison.labeler.clone(),
             pairs: comparison.pairs.clone(),

@@ -48,9 +48,8 @@ pub(crate) fn report(
     seed_losses: Vec<f64>,
     steps: u64,
 ) -> RewardReport {
-    let score = |prompts: &[RankedPrompt]| {
-        scored_pairs(prompts, &score_prompts(model, prompts, config.microbatch_tokens))
-    };
+    let score =
+        |prompts: &[RankedPrompt]| scored_pairs(prompts, &score_prompts(model, prompts, config.microbatch_tokens));
     let pairs = score(data.validation);
     let held_out = score(data.held_out_labelers);
     let demonstrations = sequence_scores(model, data.demonstrations, config.microbatch_tokens);

@@ -129,7 +129,12 @@ impl<'a> Run<'a> {
         let (mut gradients, batch) = batch_gradients(&self.model, &prompts, self.config);
         let grad_norm = gradients.clip_norm(self.config.max_grad_norm);
         if !batch.loss.is_finite() || !grad_norm.is_finite() {
-            return Err(Error::NonFinite { step: self.step, loss: batch.loss, grad_norm, prompts: rows });
+            return Err(Error::NonFinite {
+                step: self.step,
+                loss: batch.loss,
+                grad_norm,
+                prompts: rows,
+            });
         }
         let lr = self.config.lr.lr_at(step, self.seed_steps);
         self.model = self.optimizer.step(self.model.clone(), gradients, lr);
@@ -179,8 +184,14 @@ impl<'a> Run<'a> {
             .map(|(prompt, scores)| prompt_loss(prompt, scores, self.config).loss)
             .collect();
         let pairs = crate::report::scored_pairs(self.data.validation, &scores);
-        let (loss, accuracy) = (rlhf_core::stats::mean(&losses), crate::metrics::pair_accuracy(&pairs).value);
-        self.context.log(self.step, &[("loss/validation", loss), ("accuracy/validation", accuracy)])?;
+        let (loss, accuracy) = (
+            rlhf_core::stats::mean(&losses),
+            crate::metrics::pair_accuracy(&pairs).value,
+        );
+        self.context.log(
+            self.step,
+            &[("loss/validation", loss), ("accuracy/validation", accuracy)],
+        )?;
         tracing::info!(step = self.step, loss, accuracy, "validation");
         Ok(loss)
     }
@@ -227,9 +238,17 @@ fn fresh_model(trunk: &Decoder, context: &StageContext<'_>, seed_index: u64) -> 
 
 /// Scores of the completions of every prompt.
 pub(crate) fn score_prompts(model: &ScalarModel, prompts: &[RankedPrompt], microbatch_tokens: usize) -> Vec<Vec<f64>> {
-    let sequences: Vec<&[u32]> = prompts.iter().flat_map(|p| p.sequences.iter().map(Vec::as_slice)).collect();
-    let mut scores = sequence_scores(model, &sequences, microbatch_tokens).into_iter().map(f64::from);
-    prompts.iter().map(|p| scores.by_ref().take(p.sequences.len()).collect()).collect()
+    let sequences: Vec<&[u32]> = prompts
+        .iter()
+        .flat_map(|p| p.sequences.iter().map(Vec::as_slice))
+        .collect();
+    let mut scores = sequence_scores(model, &sequences, microbatch_tokens)
+        .into_iter()
+        .map(f64::from);
+    prompts
+        .iter()
+        .map(|p| scores.by_ref().take(p.sequences.len()).collect())
+        .collect()
 }
 
 /// The K-wise loss of one prompt, averaged over its labelers.
@@ -237,7 +256,14 @@ fn prompt_loss(prompt: &RankedPrompt, scores: &[f64], config: &RewardConfig) -> 
     let losses: Vec<KwiseLoss> = prompt
         .annotations
         .iter()
-        .map(|a| kwise_loss(scores, &a.pairs, config.loss.margin.of(a.margin), &config.loss.options()))
+        .map(|a| {
+            kwise_loss(
+                scores,
+                &a.pairs,
+                config.loss.margin.of(a.margin),
+                &config.loss.options(),
+            )
+        })
         .collect();
     mean_loss(&losses, scores.len())
 }
@@ -261,7 +287,10 @@ fn batch_gradients(
     let lens: Vec<usize> = prompts.iter().map(|p| p.tokens()).collect();
     for range in micro_batches(&lens, config.microbatch_tokens) {
         let part = &prompts[range];
-        let sequences: Vec<&[u32]> = part.iter().flat_map(|p| p.sequences.iter().map(Vec::as_slice)).collect();
+        let sequences: Vec<&[u32]> = part
+            .iter()
+            .flat_map(|p| p.sequences.iter().map(Vec::as_slice))
+            .collect();
         let mut take_losses = |scores: &[f32]| -> Vec<f32> {
             let mut rest = scores;
             let mut derivatives = Vec::with_capacity(scores.len());

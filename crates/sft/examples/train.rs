@@ -19,7 +19,13 @@ impl Observer for Print {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let text = "the miller of the valley grinds barley in the morning and oats in the evening";
-    let tokenizer = Tokenizer::train([text], &TokenizerConfig { vocab_size: 300, min_frequency: 2 })?;
+    let tokenizer = Tokenizer::train(
+        [text],
+        &TokenizerConfig {
+            vocab_size: 300,
+            min_frequency: 2,
+        },
+    )?;
     let rows: Vec<TokenSequence> = pack_documents(&tokenizer, vec![text; 64], 64);
 
     let config = ModelConfig {
@@ -35,15 +41,32 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         epochs: 16,
         batch_size: 8,
         eval_every: 24,
-        lr: LrSchedule { peak_lr: 3e-3, ..LrSchedule::default() },
+        lr: LrSchedule {
+            peak_lr: 3e-3,
+            ..LrSchedule::default()
+        },
         ..LmTrainConfig::pretraining()
     };
     let dir = std::env::temp_dir().join(format!("rlhf-sft-example-{}", std::process::id()));
     let checkpoints = CheckpointStore::open(dir.join("checkpoints"), 1)?;
     let context = StageContext::new(device.clone(), 1, &dir, checkpoints, fingerprint(&settings)?, &Quiet);
-    let data = Dataset { train: &rows, validation: &rows[..4] };
-    let (_, report) = train(CausalLm::init(&config, 1, &device), data, &settings, &context, &mut Print)?;
-    println!("perplexity {:.1} -> {:.2} in {} steps", report.initial.perplexity(), report.selected.perplexity(), report.steps);
+    let data = Dataset {
+        train: &rows,
+        validation: &rows[..4],
+    };
+    let (_, report) = train(
+        CausalLm::init(&config, 1, &device),
+        data,
+        &settings,
+        &context,
+        &mut Print,
+    )?;
+    println!(
+        "perplexity {:.1} -> {:.2} in {} steps",
+        report.initial.perplexity(),
+        report.selected.perplexity(),
+        report.steps
+    );
     std::fs::remove_dir_all(dir)?;
     Ok(())
 }

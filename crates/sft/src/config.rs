@@ -48,7 +48,10 @@ impl Default for LmTrainConfig {
             epochs: 2,
             batch_size: 32,
             microbatch_tokens: 4096,
-            lr: LrSchedule { peak_lr: 1e-5, ..LrSchedule::default() },
+            lr: LrSchedule {
+                peak_lr: 1e-5,
+                ..LrSchedule::default()
+            },
             adamw: AdamWConfig::default(),
             max_grad_norm: 1.0,
             eval_every: 0,
@@ -69,7 +72,11 @@ impl LmTrainConfig {
                 warmup_steps: 50,
                 ..LrSchedule::default()
             },
-            adamw: AdamWConfig { eps: 1e-8, weight_decay: 0.1, ..AdamWConfig::default() },
+            adamw: AdamWConfig {
+                eps: 1e-8,
+                weight_decay: 0.1,
+                ..AdamWConfig::default()
+            },
             select: Selection::Last,
             ..Self::default()
         }
@@ -80,9 +87,15 @@ impl LmTrainConfig {
         let mut errors = ConfigErrors::new();
         errors.check(self.epochs > 0, "epochs", || "0, expected at least 1".into());
         errors.check(self.batch_size > 0, "batch_size", || "0, expected at least 1".into());
-        errors.check(self.microbatch_tokens > 0, "microbatch_tokens", || "0, expected at least 1".into());
-        errors.check(self.max_grad_norm > 0.0, "max_grad_norm", || format!("{} is not above 0", self.max_grad_norm));
-        errors.check(self.checkpoint_every > 0, "checkpoint_every", || "0, expected at least 1".into());
+        errors.check(self.microbatch_tokens > 0, "microbatch_tokens", || {
+            "0, expected at least 1".into()
+        });
+        errors.check(self.max_grad_norm > 0.0, "max_grad_norm", || {
+            format!("{} is not above 0", self.max_grad_norm)
+        });
+        errors.check(self.checkpoint_every > 0, "checkpoint_every", || {
+            "0, expected at least 1".into()
+        });
         errors.nest("lr", self.lr.validate());
         for (field, message) in self.adamw.faults() {
             errors.push(format!("adamw.{field}"), message);

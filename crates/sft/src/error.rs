@@ -14,7 +14,9 @@ pub enum Error {
         what: &'static str,
     },
     /// The loss or its gradient is not a finite number.
-    #[error("loss {loss}, gradient norm {grad_norm} at step {step} on rows {rows:?}: lower the learning rate, or look at those rows")]
+    #[error(
+        "loss {loss}, gradient norm {grad_norm} at step {step} on rows {rows:?}: lower the learning rate, or look at those rows"
+    )]
     NonFinite {
         /// Optimiser step, from 0.
         step: u64,

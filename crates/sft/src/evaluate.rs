@@ -35,9 +35,15 @@ pub fn evaluate(model: &CausalLm, sequences: &[TokenSequence], microbatch_tokens
         total -= logprobs.iter().map(|&p| f64::from(p)).sum::<f64>();
         tokens += targets.len();
     }
-    Evaluation { loss: total / tokens.max(1) as f64, tokens }
+    Evaluation {
+        loss: total / tokens.max(1) as f64,
+        tokens,
+    }
 }
 
 pub(crate) fn ids_and_masks(sequences: &[TokenSequence]) -> (Vec<&[u32]>, Vec<&[bool]>) {
-    sequences.iter().map(|s| (s.input_ids.as_slice(), s.loss_mask.as_slice())).unzip()
+    sequences
+        .iter()
+        .map(|s| (s.input_ids.as_slice(), s.loss_mask.as_slice()))
+        .unzip()
 }

@@ -173,7 +173,12 @@ impl<'a> Run<'a> {
         let mut gradients = gradients;
         let grad_norm = gradients.clip_norm(self.config.max_grad_norm);
         if !loss.is_finite() || !grad_norm.is_finite() {
-            return Err(Error::NonFinite { step: self.step, loss, grad_norm, rows });
+            return Err(Error::NonFinite {
+                step: self.step,
+                loss,
+                grad_norm,
+                rows,
+            });
         }
         let lr = self.config.lr.lr_at(self.step, self.total_steps);
         self.model = self.optimizer.step(self.model.clone(), gradients, lr);
@@ -194,7 +199,11 @@ impl<'a> Run<'a> {
 
     fn evaluation_is_due(&self) -> bool {
         let per_epoch = self.data.train.len().div_ceil(self.config.batch_size) as u64;
-        let every = if self.config.eval_every == 0 { per_epoch } else { self.config.eval_every };
+        let every = if self.config.eval_every == 0 {
+            per_epoch
+        } else {
+            self.config.eval_every
+        };
         self.step.is_multiple_of(every) || self.step == self.total_steps
     }
 
@@ -213,7 +222,12 @@ impl<'a> Run<'a> {
     fn evaluate(&mut self, observer: &mut dyn Observer) -> Result<()> {
         let evaluation = self.evaluation();
         self.log_evaluation(evaluation)?;
-        tracing::info!(step = self.step, loss = evaluation.loss, perplexity = evaluation.perplexity(), "validation");
+        tracing::info!(
+            step = self.step,
+            loss = evaluation.loss,
+            perplexity = evaluation.perplexity(),
+            "validation"
+        );
         let model = self.model.valid();
         let score = observer
             .evaluated(self.step, &model, &evaluation)
@@ -231,7 +245,11 @@ impl<'a> Run<'a> {
             (Selection::ValidationLoss, _) => evaluation.loss,
         };
         if self.position.best.is_none_or(|best| criterion < best.criterion) {
-            self.position.best = Some(Best { step: self.step, criterion, evaluation });
+            self.position.best = Some(Best {
+                step: self.step,
+                criterion,
+                evaluation,
+            });
             if self.keeps_selected() {
                 self.selected = Some(model);
             }

@@ -43,14 +43,21 @@ pub(crate) fn input_files(stage: Stage, work: &Workspace) -> Vec<PathBuf> {
         Stage::Label => vec![(&data.comparisons, &[])],
         Stage::Reward => vec![(&data.demonstrations, &[DEMONSTRATIONS])],
         Stage::Ppo => vec![(&data.ppo_prompts, &[PPO_PROMPTS]), (&data.pretrain, &[DOCUMENTS])],
-        Stage::Eval => vec![(&data.ppo_prompts, &[HELD_OUT_PROMPTS]), (&data.pretrain, &[VALIDATION_DOCUMENTS])],
+        Stage::Eval => vec![
+            (&data.ppo_prompts, &[HELD_OUT_PROMPTS]),
+            (&data.pretrain, &[VALIDATION_DOCUMENTS]),
+        ],
     };
     lists
         .into_iter()
         .flat_map(|(sources, files)| -> Vec<PathBuf> {
             match world {
                 true => files.iter().map(|f| work.path(f)).collect(),
-                false => sources.iter().map(|s| data.root.join(&s.path)).filter(|p| p.is_file()).collect(),
+                false => sources
+                    .iter()
+                    .map(|s| data.root.join(&s.path))
+                    .filter(|p| p.is_file())
+                    .collect(),
             }
         })
         .collect()
@@ -66,7 +73,10 @@ impl Workspace {
     ) -> Result<Halves<T>> {
         if self.config.data.source == DataSource::World {
             let read = |file: &str| load(&[Source::new(self.needed(file, Stage::Tokenizer)?)], Path::new("."));
-            return Ok(Halves { train: read(files.0)?, validation: read(files.1)? });
+            return Ok(Halves {
+                train: read(files.0)?,
+                validation: read(files.1)?,
+            });
         }
         let (train, validation) = split(load(sources, &self.config.data.root)?);
         Ok(Halves { train, validation })
@@ -96,7 +106,10 @@ impl Workspace {
 
     /// Prompts whose sampled answers are ranked.
     pub(crate) fn reward_prompts(&self) -> Result<Halves<Prompt>> {
-        self.prompts(&self.config.data.reward_prompts, (REWARD_PROMPTS, VALIDATION_REWARD_PROMPTS))
+        self.prompts(
+            &self.config.data.reward_prompts,
+            (REWARD_PROMPTS, VALIDATION_REWARD_PROMPTS),
+        )
     }
 
     /// Prompts of PPO, and those held out for evaluation.
@@ -144,7 +157,10 @@ impl Workspace {
         }
         if kept.len() < prompts.len() {
             let left_out = prompts.len() - kept.len();
-            note(&format!("          {left_out} of {} prompts are too long and left out", prompts.len()));
+            note(&format!(
+                "          {left_out} of {} prompts are too long and left out",
+                prompts.len()
+            ));
         }
         Ok((ids, kept))
     }
@@ -163,7 +179,10 @@ pub(crate) fn supervised(tokenizer: &Tokenizer, rows: &[Demonstration], context:
         .collect();
     if sequences.len() < rows.len() {
         let left_out = rows.len() - sequences.len();
-        note(&format!("          {left_out} of {} demonstrations are too long and left out", rows.len()));
+        note(&format!(
+            "          {left_out} of {} demonstrations are too long and left out",
+            rows.len()
+        ));
     }
     sequences
 }

@@ -103,7 +103,10 @@ pub(crate) fn run(work: &Workspace) -> Result<()> {
     all.extend(ema.as_ref().map(|ema| ("ppo_ema", ema)));
     let summary = Summary {
         prompts: exam.prompts.len(),
-        models: all.iter().map(|(name, answers)| ((*name).to_owned(), exam.summarise(answers, &sft))).collect(),
+        models: all
+            .iter()
+            .map(|(name, answers)| ((*name).to_owned(), exam.summarise(answers, &sft)))
+            .collect(),
         best_of_n_samples: n,
         reward: read_json(work, "reward/report.json")?,
         labeler_agreement: read_json(work, "label/report.json")?,
@@ -114,9 +117,15 @@ pub(crate) fn run(work: &Workspace) -> Result<()> {
 
 fn read_json(work: &Workspace, file: &str) -> Result<Value> {
     let path = work.path(file);
-    let text = std::fs::read_to_string(&path)
-        .map_err(|source| crate::error::Error::Io { path: path.clone(), source })?;
-    serde_json::from_str(&text).map_err(|e| crate::error::Error::Row { path, line: e.line(), message: e.to_string() })
+    let text = std::fs::read_to_string(&path).map_err(|source| crate::error::Error::Io {
+        path: path.clone(),
+        source,
+    })?;
+    serde_json::from_str(&text).map_err(|e| crate::error::Error::Row {
+        path,
+        line: e.line(),
+        message: e.to_string(),
+    })
 }
 
 /// The smallest n whose best-of-n is at least as far from the SFT model as `kl`, at most `max`.
@@ -168,8 +177,12 @@ impl<'a> Exam<'a> {
     /// The best of `n` answers of the SFT model by score (ALGORITHM, section 7). Its first is the SFT model's own.
     fn best_of_n(&self, n: usize, sft: &Answers) -> Result<Answers> {
         let generator = Generator::new(&self.sft);
-        let mut best: Vec<(Completion, f64)> =
-            sft.completions.iter().cloned().zip(sft.scores.iter().copied()).collect();
+        let mut best: Vec<(Completion, f64)> = sft
+            .completions
+            .iter()
+            .cloned()
+            .zip(sft.scores.iter().copied())
+            .collect();
         for round in 1..n {
             self.work.check_stop()?;
             let completions = generator.generate(&self.ids, &self.options((round * self.ids.len()) as u64))?;
@@ -185,7 +198,10 @@ impl<'a> Exam<'a> {
     }
 
     fn assess(&self, completions: Vec<Completion>, kl: f64, perplexity: f64) -> Result<Answers> {
-        let texts: Vec<String> = completions.iter().map(|c| self.tokenizer.decode(&c.tokens, true)).collect();
+        let texts: Vec<String> = completions
+            .iter()
+            .map(|c| self.tokenizer.decode(&c.tokens, true))
+            .collect();
         Ok(Answers {
             scores: self.scores(&completions),
             verdicts: self.gold.assess(&self.prompts, &texts)?,
@@ -197,11 +213,18 @@ impl<'a> Exam<'a> {
     }
 
     fn sequences(&self, completions: &[Completion]) -> Vec<Vec<u32>> {
-        self.ids.iter().zip(completions).map(|(ids, c)| [ids.as_slice(), &c.tokens].concat()).collect()
+        self.ids
+            .iter()
+            .zip(completions)
+            .map(|(ids, c)| [ids.as_slice(), &c.tokens].concat())
+            .collect()
     }
 
     fn scores(&self, completions: &[Completion]) -> Vec<f64> {
-        sequence_scores(&self.reward, &self.sequences(completions), TOKENS_AT_ONCE).into_iter().map(f64::from).collect()
+        sequence_scores(&self.reward, &self.sequences(completions), TOKENS_AT_ONCE)
+            .into_iter()
+            .map(f64::from)
+            .collect()
     }
 
     /// Mean summed log-ratio to the SFT model, in nats per answer.
@@ -220,7 +243,11 @@ impl<'a> Exam<'a> {
     }
 
     fn summarise(&self, answers: &Answers, sft: &Answers) -> ModelSummary {
-        let gold = |a: &Answers| a.verdicts.as_ref().map(|v| v.iter().map(|v| v.gold).collect::<Vec<_>>());
+        let gold = |a: &Answers| {
+            a.verdicts
+                .as_ref()
+                .map(|v| v.iter().map(|v| v.gold).collect::<Vec<_>>())
+        };
         let (own, theirs) = match (gold(answers), gold(sft)) {
             (Some(own), Some(theirs)) => (own, theirs),
             _ => (answers.scores.clone(), sft.scores.clone()),
@@ -237,7 +264,10 @@ impl<'a> Exam<'a> {
             pretrain_perplexity: answers.perplexity,
             untrue: answers.verdicts.as_ref().map(|verdicts| {
                 let checkable = verdicts.iter().filter(|v| v.checkable).count();
-                wilson(verdicts.iter().filter(|v| v.checkable && v.untrue).count() as f64, checkable)
+                wilson(
+                    verdicts.iter().filter(|v| v.checkable && v.untrue).count() as f64,
+                    checkable,
+                )
             }),
             gold_by_kind: self.by_kind(answers),
         }

@@ -24,8 +24,11 @@ impl Gold {
         let Some(judge) = &self.judge else {
             return Ok(None);
         };
-        let verdicts: Result<Vec<Verdict>> =
-            prompts.iter().zip(answers).map(|(prompt, answer)| Ok(judge.assess(prompt, answer)?)).collect();
+        let verdicts: Result<Vec<Verdict>> = prompts
+            .iter()
+            .zip(answers)
+            .map(|(prompt, answer)| Ok(judge.assess(prompt, answer)?))
+            .collect();
         Ok(Some(verdicts?))
     }
 }

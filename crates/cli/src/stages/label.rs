@@ -51,8 +51,16 @@ fn from_files(work: &Workspace) -> Result<LabelReport> {
     work.write_rows(&dir.join(VALIDATION), &halves.validation)?;
     work.write_rows::<Comparison>(&dir.join(HELD_OUT), &[])?;
     let pairs = halves.train.iter().map(|c| c.pairs().len()).sum();
-    note(&format!("    label {} comparisons made by people, {pairs} pairs", halves.train.len()));
-    Ok(LabelReport { pairs, labeler_agreement: None, all_agreement: None, gold_accuracy: None })
+    note(&format!(
+        "    label {} comparisons made by people, {pairs} pairs",
+        halves.train.len()
+    ));
+    Ok(LabelReport {
+        pairs,
+        labeler_agreement: None,
+        all_agreement: None,
+        gold_accuracy: None,
+    })
 }
 
 fn simulated(work: &Workspace) -> Result<LabelReport> {
@@ -63,7 +71,10 @@ fn simulated(work: &Workspace) -> Result<LabelReport> {
     let validation = read_answered(&work.path("sample/validation.jsonl"))?;
     let judge = Arc::new(Judge::new(&world));
     let mut pool = LabelerPool::new(seed, Arc::clone(&judge), &config.simulated);
-    let calibration: Vec<_> = validation.iter().map(|a| (a.prompt.clone(), a.completions.clone())).collect();
+    let calibration: Vec<_> = validation
+        .iter()
+        .map(|a| (a.prompt.clone(), a.completions.clone()))
+        .collect();
     calibrate(&mut pool, &calibration, config.simulated.agreement)?;
     let total = (train.len() + 2 * validation.len()) as u64;
     let mut done = 0;
@@ -83,7 +94,8 @@ fn simulated(work: &Workspace) -> Result<LabelReport> {
     };
     let all = |labelers: &[SimulatedLabeler]| (0..labelers.len()).collect::<Vec<_>>();
     let some = |row: usize| {
-        let mut order = rlhf_core::permutation(config.simulated.training, &mut rng(seed, "label.assign", &[row as u64]));
+        let mut order =
+            rlhf_core::permutation(config.simulated.training, &mut rng(seed, "label.assign", &[row as u64]));
         order.truncate(config.rankings_per_prompt);
         order
     };
@@ -156,7 +168,11 @@ fn ballots(rankings: &[Comparison]) -> Vec<Ballot> {
 fn gold_accuracy(judge: &Judge, rankings: &[Comparison]) -> Result<rlhf_core::stats::Interval> {
     let (mut correct, mut pairs) = (0.0, 0);
     for row in rankings {
-        let prompt = Prompt { id: row.id.clone(), messages: row.messages.clone(), task: row.task.clone() };
+        let prompt = Prompt {
+            id: row.id.clone(),
+            messages: row.messages.clone(),
+            task: row.task.clone(),
+        };
         let gold: Vec<f64> = row
             .completions
             .iter()
@@ -175,7 +191,10 @@ fn gold_accuracy(judge: &Judge, rankings: &[Comparison]) -> Result<rlhf_core::st
 }
 
 fn read_answered(path: &Path) -> Result<Vec<Answered>> {
-    let text = std::fs::read_to_string(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    let text = std::fs::read_to_string(path).map_err(|source| Error::Io {
+        path: path.to_owned(),
+        source,
+    })?;
     text.lines()
         .enumerate()
         .map(|(index, line)| {

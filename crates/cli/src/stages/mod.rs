@@ -66,7 +66,10 @@ pub(crate) fn inputs(stage: Stage, work: &Workspace) -> Result<Vec<PathBuf>> {
             work.needed("sample/samples.jsonl", Stage::Sample)?,
             work.needed("sample/validation.jsonl", Stage::Sample)?,
         ],
-        Stage::Reward => vec![model("sft", Stage::Sft)?, work.needed("label/comparisons.jsonl", Stage::Label)?],
+        Stage::Reward => vec![
+            model("sft", Stage::Sft)?,
+            work.needed("label/comparisons.jsonl", Stage::Label)?,
+        ],
         Stage::Ppo => vec![model("sft", Stage::Sft)?, model("reward", Stage::Reward)?],
         Stage::Eval => vec![
             model("pretrain", Stage::Pretrain)?,

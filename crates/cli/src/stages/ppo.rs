@@ -31,10 +31,23 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
         false => Vec::new(),
     };
     let pretraining = text_windows(&tokenizer, &documents, config.n_positions);
-    let data = PpoData { prompts: &prompts, pretraining: &pretraining, eos_token_id: tokenizer.eos_token_id() };
-    let mut observer = RolloutSamples { path: work.dir.samples_path(), tokenizer: &tokenizer };
+    let data = PpoData {
+        prompts: &prompts,
+        pretraining: &pretraining,
+        eos_token_id: tokenizer.eos_token_id(),
+    };
+    let mut observer = RolloutSamples {
+        path: work.dir.samples_path(),
+        tokenizer: &tokenizer,
+    };
     let context = work.context(fingerprint)?;
-    let outcome = train(PpoModels { sft, reward }, data, &work.config.ppo, &context, &mut observer)?;
+    let outcome = train(
+        PpoModels { sft, reward },
+        data,
+        &work.config.ppo,
+        &context,
+        &mut observer,
+    )?;
     work.bar.finish();
     let report = &outcome.report;
     note(&format!(

@@ -55,7 +55,10 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
         reward_model: None,
     };
     let context = work.context(fingerprint)?;
-    let data = Dataset { train: &train_windows, validation: &validation };
+    let data = Dataset {
+        train: &train_windows,
+        validation: &validation,
+    };
     let (model, report) = train(model, data, &work.config.pretrain, &context, &mut observer)?;
     work.bar.finish();
     note(&format!(

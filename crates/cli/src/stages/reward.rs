@@ -22,7 +22,13 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
         .demonstrations()?
         .train
         .iter()
-        .map(|d| [tokenizer.encode_prompt(d.prompt()), tokenizer.encode_completion(d.completion())].concat())
+        .map(|d| {
+            [
+                tokenizer.encode_prompt(d.prompt()),
+                tokenizer.encode_completion(d.completion()),
+            ]
+            .concat()
+        })
         .filter(|ids| ids.len() <= context_len)
         .collect();
     let data = RewardData {
@@ -52,9 +58,16 @@ fn ranked_prompts(path: &Path, tokenizer: &Tokenizer, context: usize) -> Result<
         return Ok(Vec::new());
     }
     let rows: Vec<Comparison> = read_comparisons(path)?.rows;
-    let tokens: Vec<_> = rows.iter().filter_map(|row| comparison_tokens(tokenizer, row, context)).collect();
+    let tokens: Vec<_> = rows
+        .iter()
+        .filter_map(|row| comparison_tokens(tokenizer, row, context))
+        .collect();
     if tokens.len() < rows.len() {
-        note(&format!("          {} of {} comparisons are too long and left out", rows.len() - tokens.len(), rows.len()));
+        note(&format!(
+            "          {} of {} comparisons are too long and left out",
+            rows.len() - tokens.len(),
+            rows.len()
+        ));
     }
     Ok(group_comparisons(&tokens))
 }

@@ -36,15 +36,21 @@ pub(crate) fn run(work: &Workspace) -> Result<()> {
     let total = (prompts.train.len() + prompts.validation.len()) as u64;
     let mut done = 0;
     let mut stream = 0;
-    for (rows, file) in [(&prompts.train, "samples.jsonl"), (&prompts.validation, "validation.jsonl")] {
+    for (rows, file) in [
+        (&prompts.train, "samples.jsonl"),
+        (&prompts.validation, "validation.jsonl"),
+    ] {
         let settings = &work.config.sample;
         let (ids, kept) = work.prompt_ids(&tokenizer, rows, settings.max_new_tokens, config.n_positions)?;
         let mut answered = Vec::with_capacity(kept.len());
         for (ids, kept) in ids.chunks(PROMPTS_AT_ONCE).zip(kept.chunks(PROMPTS_AT_ONCE)) {
             work.check_stop()?;
             let counts: Vec<usize> = kept.iter().map(|&row| number_of_answers(work, file, row)).collect();
-            let repeated: Vec<&Vec<u32>> =
-                ids.iter().zip(&counts).flat_map(|(ids, &k)| std::iter::repeat_n(ids, k)).collect();
+            let repeated: Vec<&Vec<u32>> = ids
+                .iter()
+                .zip(&counts)
+                .flat_map(|(ids, &k)| std::iter::repeat_n(ids, k))
+                .collect();
             let options = GenerateOptions {
                 max_new_tokens: settings.max_new_tokens,
                 eos_token_id: tokenizer.eos_token_id(),
@@ -57,7 +63,10 @@ pub(crate) fn run(work: &Workspace) -> Result<()> {
             let mut completions = generator.generate(&repeated, &options)?.into_iter();
             for (&row, &k) in kept.iter().zip(&counts) {
                 let texts = completions.by_ref().take(k).map(|c| tokenizer.decode(&c.tokens, true));
-                answered.push(Answered { prompt: rows[row].clone(), completions: texts.collect() });
+                answered.push(Answered {
+                    prompt: rows[row].clone(),
+                    completions: texts.collect(),
+                });
             }
             done += kept.len() as u64;
             work.bar.report(done, total, "prompts answered");

@@ -16,12 +16,21 @@ pub(crate) fn write_samples(path: &Path, step: u64, rows: Vec<Value>) -> Result<
     let earlier = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(source) => return Err(Error::Io { path: path.to_owned(), source }),
+        Err(source) => {
+            return Err(Error::Io {
+                path: path.to_owned(),
+                source,
+            });
+        }
     };
     let is_earlier = |line: &&str| {
         serde_json::from_str::<Value>(line).is_ok_and(|row| row["step"].as_u64().is_some_and(|s| s < step))
     };
-    let mut text: String = earlier.lines().filter(is_earlier).flat_map(|line| [line, "\n"]).collect();
+    let mut text: String = earlier
+        .lines()
+        .filter(is_earlier)
+        .flat_map(|line| [line, "\n"])
+        .collect();
     for mut row in rows {
         row["step"] = json!(step);
         text.push_str(&row.to_string());
@@ -51,7 +60,11 @@ impl SampleObserver<'_> {
             seed: self.seed,
             ..GenerateOptions::default()
         };
-        let asked = if self.reward_model.is_some() { self.prompts.len() } else { self.shown };
+        let asked = if self.reward_model.is_some() {
+            self.prompts.len()
+        } else {
+            self.shown
+        };
         let prompts = &self.prompts[..asked.min(self.prompts.len())];
         let completions = Generator::new(model).generate(prompts, &options)?;
         let rows = prompts
@@ -70,10 +83,15 @@ impl SampleObserver<'_> {
         let Some(reward_model) = &self.reward_model else {
             return Ok(None);
         };
-        let sequences: Vec<Vec<u32>> =
-            prompts.iter().zip(&completions).map(|(p, c)| [p.as_slice(), &c.tokens].concat()).collect();
+        let sequences: Vec<Vec<u32>> = prompts
+            .iter()
+            .zip(&completions)
+            .map(|(p, c)| [p.as_slice(), &c.tokens].concat())
+            .collect();
         let scores = sequence_scores(reward_model, &sequences, 8192);
-        Ok(Some(rlhf_core::stats::mean(&scores.into_iter().map(f64::from).collect::<Vec<_>>())))
+        Ok(Some(rlhf_core::stats::mean(
+            &scores.into_iter().map(f64::from).collect::<Vec<_>>(),
+        )))
     }
 }
 

@@ -44,7 +44,10 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
         reward_model,
     };
     let context = work.context(fingerprint)?;
-    let data = Dataset { train: &train_rows, validation: &validation };
+    let data = Dataset {
+        train: &train_rows,
+        validation: &validation,
+    };
     let (model, report) = train(model, data, &work.config.sft, &context, &mut observer)?;
     work.bar.finish();
     note(&format!(

@@ -11,14 +11,19 @@ const ORDER: [&str; 5] = ["base", "sft", "best_of_n", "ppo", "ppo_ema"];
 
 pub(crate) fn print(work: &Workspace) -> Result<()> {
     let path = work.dir.path().join("summary.json");
-    let text = std::fs::read_to_string(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
+    let text = std::fs::read_to_string(&path).map_err(|source| Error::Io {
+        path: path.clone(),
+        source,
+    })?;
     let summary: Summary = serde_json::from_str(&text).map_err(|e| Error::Row {
         path,
         line: e.line(),
         message: e.to_string(),
     })?;
     say("")?;
-    say("| model | gold | RM score | win rate vs SFT (95 %) | KL to SFT | untrue | EOS | length | pretraining perplexity |")?;
+    say(
+        "| model | gold | RM score | win rate vs SFT (95 %) | KL to SFT | untrue | EOS | length | pretraining perplexity |",
+    )?;
     say("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")?;
     for name in ORDER {
         if let Some(model) = summary.models.get(name) {
@@ -30,9 +35,18 @@ pub(crate) fn print(work: &Workspace) -> Result<()> {
     let reward = &summary.reward;
     for (what, value) in [
         ("reward model, pairs of held-out prompts", &reward["pair_accuracy"]),
-        ("reward model, held-out labelers", &reward["pair_accuracy_held_out_labelers"]),
-        ("agreement of two training labelers", &summary.labeler_agreement["labeler_agreement"]),
-        ("noise-free judge with a labeler", &summary.labeler_agreement["gold_accuracy"]),
+        (
+            "reward model, held-out labelers",
+            &reward["pair_accuracy_held_out_labelers"],
+        ),
+        (
+            "agreement of two training labelers",
+            &summary.labeler_agreement["labeler_agreement"],
+        ),
+        (
+            "noise-free judge with a labeler",
+            &summary.labeler_agreement["gold_accuracy"],
+        ),
     ] {
         if let Some(interval) = accuracy(value) {
             say(&format!("{what}: {}", percent(&interval)))?;
@@ -41,7 +55,11 @@ pub(crate) fn print(work: &Workspace) -> Result<()> {
     if let Some(mean) = reward["demonstration_mean"].as_f64() {
         say(&format!("mean score of demonstrations: {mean:+.4}"))?;
     }
-    say(&format!("{} held-out prompts; answers side by side in {}", summary.prompts, work.dir.samples_path().display()))
+    say(&format!(
+        "{} held-out prompts; answers side by side in {}",
+        summary.prompts,
+        work.dir.samples_path().display()
+    ))
 }
 
 fn row(name: &str, model: &ModelSummary, n: usize) -> String {
@@ -52,8 +70,14 @@ fn row(name: &str, model: &ModelSummary, n: usize) -> String {
         "sft" => "SFT".to_owned(),
         other => other.to_owned(),
     };
-    let gold = model.mean_gold.as_ref().map_or("–".to_owned(), |g| format!("{:.3}", g.value));
-    let untrue = model.untrue.as_ref().map_or("–".to_owned(), |u| format!("{:.1} %", 100.0 * u.value));
+    let gold = model
+        .mean_gold
+        .as_ref()
+        .map_or("–".to_owned(), |g| format!("{:.3}", g.value));
+    let untrue = model
+        .untrue
+        .as_ref()
+        .map_or("–".to_owned(), |u| format!("{:.1} %", 100.0 * u.value));
     let win = match name {
         "sft" => "–".to_owned(),
         _ => percent(&model.win_rate_vs_sft),

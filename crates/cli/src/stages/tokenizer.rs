@@ -19,7 +19,9 @@ pub(crate) fn run(work: &Workspace) -> Result<()> {
     let tokenizer = if base.as_os_str().is_empty() {
         let documents = work.documents()?.train;
         let demonstrations = work.demonstrations()?.train;
-        let turns = demonstrations.iter().flat_map(|d| d.messages.iter().map(|m| m.content.as_str()));
+        let turns = demonstrations
+            .iter()
+            .flat_map(|d| d.messages.iter().map(|m| m.content.as_str()));
         let texts = documents.iter().map(String::as_str).chain(turns);
         Tokenizer::train(texts, &work.config.tokenizer)?
     } else {
@@ -31,11 +33,22 @@ pub(crate) fn run(work: &Workspace) -> Result<()> {
 fn write_world(work: &Workspace) -> Result<()> {
     let world = World::generate(work.config.seed, &work.config.world);
     atomic::make_dir(&work.path("data"))?;
-    let texts = |documents: Vec<String>| documents.into_iter().map(|text| json!({ "text": text })).collect::<Vec<_>>();
+    let texts = |documents: Vec<String>| {
+        documents
+            .into_iter()
+            .map(|text| json!({ "text": text }))
+            .collect::<Vec<_>>()
+    };
     work.write_rows(&work.path(dataset::DOCUMENTS), &texts(world.documents()))?;
-    work.write_rows(&work.path(dataset::VALIDATION_DOCUMENTS), &texts(world.validation_documents()))?;
+    work.write_rows(
+        &work.path(dataset::VALIDATION_DOCUMENTS),
+        &texts(world.validation_documents()),
+    )?;
     work.write_rows(&work.path(dataset::DEMONSTRATIONS), &world.demonstrations())?;
-    work.write_rows(&work.path(dataset::VALIDATION_DEMONSTRATIONS), &world.validation_demonstrations())?;
+    work.write_rows(
+        &work.path(dataset::VALIDATION_DEMONSTRATIONS),
+        &world.validation_demonstrations(),
+    )?;
     for (file, set) in [
         (dataset::REWARD_PROMPTS, PromptSet::Reward),
         (dataset::VALIDATION_REWARD_PROMPTS, PromptSet::RewardValidation),
