@@ -3,16 +3,20 @@
 use std::path::PathBuf;
 
 use rlhf_core::config::ConfigErrors;
-use rlhf_core::{AdamWConfig, LrSchedule, ScheduleKind};
+use rlhf_core::{LrSchedule, ScheduleKind};
 use rlhf_data::{Source, TokenizerConfig};
 use rlhf_inference::Sampling;
 use rlhf_model::ModelConfig;
-use rlhf_ppo::PpoConfig;
+use rlhf_ppo::{EmaConfig, PpoConfig, PtxConfig};
 use rlhf_reward::RewardConfig;
 use rlhf_sft::LmTrainConfig;
 use rlhf_world::{LabelerConfig, WorldConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+/// Temperature of every sample the built-in run draws (N+, arXiv 2403.17031): rollouts, answers to rank and evaluation see the
+/// same policy.
+const TEMPERATURE: f64 = 0.7;
 
 /// Everything that decides what a run computes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -193,7 +197,7 @@ impl Default for SampleConfig {
             k_min: 4,
             k_max: 9,
             max_new_tokens: 64,
-            sampling: Sampling::default(),
+            sampling: Sampling::at_temperature(TEMPERATURE),
         }
     }
 }
@@ -249,7 +253,7 @@ impl Default for EvalConfig {
         Self {
             prompts: 600,
             max_new_tokens: 64,
-            sampling: Sampling::default(),
+            sampling: Sampling::at_temperature(TEMPERATURE),
             best_of_n_max: 16,
         }
     }
@@ -263,11 +267,20 @@ impl Default for Config {
             kind: ScheduleKind::Constant,
             ..LrSchedule::default()
         };
+        let cosine = |peak_lr, warmup_steps| LrSchedule {
+            peak_lr,
+            warmup_steps,
+            ..LrSchedule::default()
+        };
         Self {
             seed: 1,
             device: "flex".into(),
             data: DataConfig::default(),
-            world: WorldConfig::default(),
+            world: WorldConfig {
+                demonstrations: 10_000,
+                reward_prompts: 3_500,
+                ..WorldConfig::default()
+            },
             tokenizer: TokenizerConfig {
                 vocab_size: 2048,
                 ..TokenizerConfig::default()
@@ -275,34 +288,25 @@ impl Default for Config {
             model: ArchitectureConfig::default(),
             pretrain: LmTrainConfig {
                 epochs: 3,
-                batch_size: 16,
-                lr: LrSchedule {
-                    peak_lr: 2e-3,
-                    warmup_steps: 50,
-                    ..LrSchedule::default()
-                },
-                eval_every: 400,
+                batch_size: 4,
+                lr: cosine(3e-3, 100),
+                eval_every: 800,
                 checkpoint_every: 100,
                 ..LmTrainConfig::pretraining()
             },
             sft: LmTrainConfig {
-                lr: LrSchedule {
-                    peak_lr: 5e-4,
-                    warmup_steps: 10,
-                    ..LrSchedule::default()
-                },
+                epochs: 4,
+                batch_size: 16,
+                lr: cosine(1e-3, 20),
+                checkpoint_every: 100,
                 ..LmTrainConfig::default()
             },
             sft_selection: SelectionConfig::default(),
             sample: SampleConfig::default(),
             label: LabelConfig::default(),
             reward: RewardConfig {
-                lr: LrSchedule {
-                    peak_lr: 3e-4,
-                    warmup_steps: 5,
-                    ..LrSchedule::default()
-                },
                 batch_prompts: 32,
+                lr: cosine(6e-4, 10),
                 checkpoint_every: 25,
                 ..RewardConfig::default()
             },
@@ -311,9 +315,17 @@ impl Default for Config {
                 batch_size: 128,
                 n_minibatches: 4,
                 max_new_tokens: 64,
+                temperature: TEMPERATURE,
                 lr: constant(1e-4),
                 value_lr: constant(2e-4),
-                adam: AdamWConfig::default(),
+                ptx: PtxConfig {
+                    examples_per_episode: 0.25,
+                    ..PtxConfig::default()
+                },
+                ema: EmaConfig {
+                    decay: 0.9,
+                    ..EmaConfig::default()
+                },
                 checkpoint_every: 8,
                 ..PpoConfig::default()
             },

@@ -77,6 +77,9 @@ pub(crate) struct ConfigArgs {
     /// Seed of everything random
     #[arg(long)]
     pub(crate) seed: Option<u64>,
+    /// Model to start from instead of pretraining: a folder with config.json, model.safetensors, tokenizer.json
+    #[arg(long, value_name = "DIR")]
+    pub(crate) base: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {

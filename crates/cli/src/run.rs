@@ -46,6 +46,9 @@ pub(crate) fn load_config(args: &ConfigArgs) -> Result<Loaded<Config>> {
     if let Some(seed) = args.seed {
         loader = loader.set(format!("seed={seed}"));
     }
+    if let Some(base) = &args.base {
+        loader = loader.set(format!("data.base={}", json!(base)));
+    }
     let loaded = loader.load::<Config>()?;
     loaded.locate(loaded.config.validate()).into_result()?;
     Ok(loaded)

@@ -194,3 +194,20 @@ fn ctrl_c_writes_a_checkpoint_and_exits_with_130() {
         1
     );
 }
+
+#[test]
+fn a_loss_that_is_not_finite_ends_the_stage_and_names_the_step() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    finish("tokenizer", dir.path());
+    let output = Command::new(env!("CARGO_BIN_EXE_rlhf"))
+        .args(["pretrain", "--set", "pretrain.lr.peak_lr=1e30", "--config"])
+        .arg(repository().join("configs/tiny.toml"))
+        .arg("--run")
+        .arg(dir.path())
+        .output()
+        .expect("the binary starts");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("loss NaN") && said.contains("at step") && said.contains("rows ["), "{said}");
+    assert!(!dir.path().join("pretrain/model.safetensors").exists());
+}

@@ -47,6 +47,7 @@ pub(crate) struct SampleObserver<'a> {
     /// Prompts whose answers are written out.
     pub(crate) shown: usize,
     pub(crate) max_new_tokens: usize,
+    pub(crate) sampling: Sampling,
     pub(crate) seed: u64,
     pub(crate) reward_model: Option<ScalarModel>,
 }
@@ -56,7 +57,7 @@ impl SampleObserver<'_> {
         let options = GenerateOptions {
             max_new_tokens: self.max_new_tokens,
             eos_token_id: self.tokenizer.eos_token_id(),
-            sampling: Sampling::default(),
+            sampling: self.sampling.clone(),
             seed: self.seed,
             ..GenerateOptions::default()
         };
