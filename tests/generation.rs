@@ -134,7 +134,11 @@ fn a_model_on_the_autodiff_device_generates_the_same() {
     let prompts = sequences(&[3, 5], 5);
     let plain = generate(&causal_lm(5, false, &crate::tiny::device()), &prompts, &options(1));
     assert_same(
-        &generate(&causal_lm(5, false, &crate::tiny::device().autodiff()), &prompts, &options(1)),
+        &generate(
+            &causal_lm(5, false, &crate::tiny::device().autodiff()),
+            &prompts,
+            &options(1),
+        ),
         &plain,
     );
 }
@@ -182,7 +186,10 @@ fn next_logits(model: &CausalLm, text: &[u32]) -> Vec<f64> {
 /// Draws one token after the same prompt from `DRAWS` streams and compares the counts with the probabilities.
 fn check_frequencies(sampling: Sampling) {
     const DRAWS: usize = 6000;
-    let (model, prompt) = (causal_lm(11, true, &crate::tiny::device()), sequences(&[5], 11).remove(0));
+    let (model, prompt) = (
+        causal_lm(11, true, &crate::tiny::device()),
+        sequences(&[5], 11).remove(0),
+    );
     let probabilities = next_token_distribution(&next_logits(&model, &prompt), &sampling, &prompt);
 
     let options = GenerateOptions {

@@ -31,7 +31,9 @@ fn logprob_loss(model: &CausalLm, batch: &TokenBatch, sequences: &[Vec<u32>], we
 
 /// A weighted sum of squared scores at the last tokens, and of scores everywhere.
 fn score_loss(model: &ScalarModel, batch: &TokenBatch, sequences: &[Vec<u32>], weights: &Tensor<1>) -> Tensor<1> {
-    let hidden = model.transformer.hidden_states(&batch.to_device(&crate::tiny::device()));
+    let hidden = model
+        .transformer
+        .hidden_states(&batch.to_device(&crate::tiny::device()));
     let last = index_tensor(&last_positions(batch, sequences), &crate::tiny::device());
     let scores = model.score(hidden.select(0, last));
     let weights = matching(weights, scores.clone());

@@ -20,7 +20,11 @@ fn lens() -> impl Strategy<Value = Vec<usize>> {
 
 /// Hidden states of every real token, sequence after sequence.
 fn hidden(model: &CausalLm, batch: &TokenBatch, sequences: &[Vec<u32>]) -> Vec<f32> {
-    read(model.hidden_states(&batch.to_device(&crate::tiny::device())), batch, sequences)
+    read(
+        model.hidden_states(&batch.to_device(&crate::tiny::device())),
+        batch,
+        sequences,
+    )
 }
 
 fn read(hidden: Tensor<2>, batch: &TokenBatch, sequences: &[Vec<u32>]) -> Vec<f32> {

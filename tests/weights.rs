@@ -46,7 +46,10 @@ fn the_number_of_parameters_is_that_of_the_architecture() {
     let block = 60 + 720 + 240 + 592 + 570;
     let tied = 345 + 360 + 2 * block + 30;
     assert_eq!(count_parameters(&causal_lm(1, true, &crate::tiny::device())), tied);
-    assert_eq!(count_parameters(&causal_lm(1, false, &crate::tiny::device())), tied + 345);
+    assert_eq!(
+        count_parameters(&causal_lm(1, false, &crate::tiny::device())),
+        tied + 345
+    );
 }
 
 /// One step on a fixed batch of its own for every step number.

@@ -14,10 +14,6 @@ use rlhf_world::{LabelerConfig, WorldConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Temperature of every sample the built-in run draws (N+, arXiv 2403.17031): rollouts, answers to rank and evaluation see the
-/// same policy.
-const TEMPERATURE: f64 = 0.7;
-
 /// Everything that decides what a run computes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -197,7 +193,7 @@ impl Default for SampleConfig {
             k_min: 4,
             k_max: 9,
             max_new_tokens: 64,
-            sampling: Sampling::at_temperature(TEMPERATURE),
+            sampling: Sampling::default(),
         }
     }
 }
@@ -253,7 +249,7 @@ impl Default for EvalConfig {
         Self {
             prompts: 600,
             max_new_tokens: 64,
-            sampling: Sampling::at_temperature(TEMPERATURE),
+            sampling: Sampling::default(),
             best_of_n_max: 16,
         }
     }
@@ -305,9 +301,10 @@ impl Default for Config {
             sample: SampleConfig::default(),
             label: LabelConfig::default(),
             reward: RewardConfig {
-                batch_prompts: 32,
-                lr: cosine(6e-4, 10),
-                checkpoint_every: 25,
+                batch_prompts: 8,
+                lr: cosine(4e-4, 30),
+                eval_every: 150,
+                checkpoint_every: 100,
                 ..RewardConfig::default()
             },
             ppo: PpoConfig {
@@ -315,7 +312,6 @@ impl Default for Config {
                 batch_size: 128,
                 n_minibatches: 4,
                 max_new_tokens: 64,
-                temperature: TEMPERATURE,
                 lr: constant(1e-4),
                 value_lr: constant(2e-4),
                 ptx: PtxConfig {

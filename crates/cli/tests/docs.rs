@@ -13,7 +13,11 @@ fn rlhf(args: &[&str]) -> String {
         .current_dir(repository())
         .output()
         .expect("the binary starts");
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{args:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).expect("the configuration is text")
 }
 

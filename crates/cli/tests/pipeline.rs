@@ -123,10 +123,9 @@ fn summary_is_complete(run: &Path) {
             );
         }
     }
-    assert!(
-        summary["sft"]["kl_to_sft"].as_f64().unwrap().abs() < 1e-9,
-        "KL of the SFT model with itself"
-    );
+    let number = |value: &serde_json::Value| value.as_f64().expect("a number");
+    let own_kl = number(&summary["sft"]["kl_to_sft"]);
+    assert!(own_kl.abs() < 1e-9, "KL of the SFT model with itself: {own_kl}");
     assert!(summary["reward"]["pair_accuracy"]["value"].is_number());
     assert!(number(&summary["reward"]["demonstration_mean"]).abs() < 1e-4);
     assert!(summary["labeler_agreement"]["labeler_agreement"]["value"].is_number());
@@ -208,6 +207,9 @@ fn a_loss_that_is_not_finite_ends_the_stage_and_names_the_step() {
         .expect("the binary starts");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("loss NaN") && said.contains("at step") && said.contains("rows ["), "{said}");
+    assert!(
+        said.contains("loss NaN") && said.contains("at step") && said.contains("rows ["),
+        "{said}"
+    );
     assert!(!dir.path().join("pretrain/model.safetensors").exists());
 }

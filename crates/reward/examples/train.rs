@@ -1,4 +1,5 @@
 //! Teaches a reward model that more sevens are better: `cargo run -p rlhf-reward --example train`.
+#![expect(clippy::print_stdout, reason = "an example says what it did")]
 
 use burn::tensor::Device;
 use rlhf_core::hash::fingerprint;
@@ -32,23 +33,41 @@ fn comparison(index: u64) -> TokenizedComparison {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let config = ModelConfig { vocab_size: 10, n_positions: 16, n_embd: 32, n_layer: 2, n_head: 2, ..Default::default() };
+    let config = ModelConfig {
+        vocab_size: 10,
+        n_positions: 16,
+        n_embd: 32,
+        n_layer: 2,
+        n_head: 2,
+        ..Default::default()
+    };
     let device = Device::flex();
     let trunk = CausalLm::init(&config, 1, &device).transformer;
     let train_rows: Vec<_> = (0..1024).map(comparison).collect();
     let validation: Vec<_> = (5000..5128).map(comparison).collect();
     let settings = RewardConfig {
         batch_prompts: 16,
-        lr: LrSchedule { peak_lr: 2e-3, ..Default::default() },
+        lr: LrSchedule {
+            peak_lr: 2e-3,
+            ..Default::default()
+        },
         ..Default::default()
     };
     let (train_prompts, held_out) = (group_comparisons(&train_rows), group_comparisons(&validation));
-    let data = RewardData { train: &train_prompts, validation: &held_out, held_out_labelers: &[], demonstrations: &[] };
+    let data = RewardData {
+        train: &train_prompts,
+        validation: &held_out,
+        held_out_labelers: &[],
+        demonstrations: &[],
+    };
     let dir = std::env::temp_dir().join(format!("rlhf-reward-example-{}", std::process::id()));
     let checkpoints = CheckpointStore::open(dir.join("checkpoints"), 1)?;
     let context = StageContext::new(device, 1, &dir, checkpoints, fingerprint(&settings)?, &Quiet);
     let (_, report) = train(&trunk, data, &settings, &context)?;
-    println!("{:.1} % of held-out pairs in the right order", 100.0 * report.pair_accuracy.value);
+    println!(
+        "{:.1} % of held-out pairs in the right order",
+        100.0 * report.pair_accuracy.value
+    );
     std::fs::remove_dir_all(dir)?;
     Ok(())
 }

@@ -1,4 +1,5 @@
 //! Trains a small model on one sentence until it knows it: `cargo run -p rlhf-sft --example train`.
+#![expect(clippy::print_stdout, reason = "an example says what it did")]
 
 use burn::tensor::Device;
 use rlhf_core::hash::fingerprint;
