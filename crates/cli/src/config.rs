@@ -34,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) pretrain: LmTrainConfig,
     /// The sft stage.
     pub(crate) sft: LmTrainConfig,
+    /// Pretraining text among the demonstrations.
+    pub(crate) sft_mix: SftMixConfig,
     /// How the sft stage selects by reward-model score.
     pub(crate) sft_selection: SelectionConfig,
     /// The sample stage.
@@ -152,6 +154,15 @@ impl ArchitectureConfig {
             ..ModelConfig::default()
         }
     }
+}
+
+/// Pretraining text among the demonstrations.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct SftMixConfig {
+    /// Share of the tokens of the sft stage that are pretraining text, so that the model PPO starts from forgets less of it; 0
+    /// for none. InstructGPT (appendix C.3): 0.1.
+    pub(crate) pretrain_fraction: f64,
 }
 
 /// How the sft stage selects by reward-model score, when `sft.select` is `reward_score`.
@@ -297,6 +308,7 @@ impl Default for Config {
                 checkpoint_every: 100,
                 ..LmTrainConfig::default()
             },
+            sft_mix: SftMixConfig::default(),
             sft_selection: SelectionConfig::default(),
             sample: SampleConfig::default(),
             label: LabelConfig::default(),
@@ -341,6 +353,10 @@ impl Config {
         }
         errors.nest("pretrain", self.pretrain.validate());
         errors.nest("sft", self.sft.validate());
+        let mix = self.sft_mix.pretrain_fraction;
+        errors.check((0.0..1.0).contains(&mix), "sft_mix.pretrain_fraction", || {
+            format!("{mix} is not in [0, 1)")
+        });
         errors.nest("reward", self.reward.validate());
         errors.nest("ppo", self.ppo.validate());
         errors.check(self.sample.k_min >= 2, "sample.k_min", || {

@@ -146,7 +146,11 @@ impl Workspace {
         let settings: Value = match self.stage {
             Stage::Tokenizer => json!({ "world": section(&config.world), "tokenizer": section(&config.tokenizer) }),
             Stage::Pretrain => json!({ "model": section(&config.model), "pretrain": section(&config.pretrain) }),
-            Stage::Sft => json!({ "sft": section(&config.sft), "sft_selection": section(&config.sft_selection) }),
+            Stage::Sft => json!({
+                "sft": section(&config.sft),
+                "sft_mix": section(&config.sft_mix),
+                "sft_selection": section(&config.sft_selection),
+            }),
             Stage::Sample => json!({ "sample": section(&config.sample) }),
             Stage::Label => json!({ "label": section(&config.label) }),
             Stage::Reward => json!({ "reward": section(&config.reward) }),

@@ -38,7 +38,10 @@ pub(crate) fn input_files(stage: Stage, work: &Workspace) -> Vec<PathBuf> {
         Stage::Tokenizer if world => Vec::new(),
         Stage::Tokenizer => vec![(&data.pretrain, &[]), (&data.demonstrations, &[])],
         Stage::Pretrain => vec![(&data.pretrain, &[DOCUMENTS, VALIDATION_DOCUMENTS])],
-        Stage::Sft => vec![(&data.demonstrations, &[DEMONSTRATIONS, VALIDATION_DEMONSTRATIONS])],
+        Stage::Sft => vec![
+            (&data.demonstrations, &[DEMONSTRATIONS, VALIDATION_DEMONSTRATIONS]),
+            (&data.pretrain, &[DOCUMENTS]),
+        ],
         Stage::Sample => vec![(&data.reward_prompts, &[REWARD_PROMPTS, VALIDATION_REWARD_PROMPTS])],
         Stage::Label => vec![(&data.comparisons, &[])],
         Stage::Reward => vec![(&data.demonstrations, &[DEMONSTRATIONS])],

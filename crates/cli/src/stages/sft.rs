@@ -1,11 +1,11 @@
 //! Supervised fine-tuning on demonstrations.
 
 use rlhf_core::hash::Fingerprint;
-use rlhf_data::Tokenizer;
+use rlhf_data::{TokenSequence, Tokenizer, shuffled_order};
 use rlhf_model::{load_causal_lm, load_scalar_model};
 use rlhf_sft::{Dataset, train};
 
-use super::dataset::supervised;
+use super::dataset::{supervised, text_windows};
 use super::pretrain::save_model;
 use super::samples::SampleObserver;
 use crate::error::Result;
@@ -15,11 +15,31 @@ use crate::run::Workspace;
 /// Validation prompts that are answered at each evaluation.
 const SAMPLES: usize = 8;
 
+/// Windows of pretraining text that make up the configured share of the stage's tokens.
+fn pretraining_mix(
+    work: &Workspace,
+    tokenizer: &Tokenizer,
+    demonstrations: &[TokenSequence],
+    context: usize,
+) -> Result<Vec<TokenSequence>> {
+    let fraction = work.config.sft_mix.pretrain_fraction;
+    if fraction == 0.0 {
+        return Ok(Vec::new());
+    }
+    let tokens: usize = demonstrations.iter().map(TokenSequence::len).sum();
+    let wanted = tokens as f64 * fraction / (1.0 - fraction);
+    let windows = text_windows(tokenizer, &work.documents()?.train, context);
+    let mut order = shuffled_order(windows.len(), work.config.seed, 0);
+    order.truncate((wanted / context as f64).ceil() as usize);
+    Ok(order.into_iter().map(|row| windows[row].clone()).collect())
+}
+
 pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
     let tokenizer = Tokenizer::load(work.path("tokenizer"))?;
     let (model, config) = load_causal_lm(&work.path("pretrain"), &work.device)?;
     let demonstrations = work.demonstrations()?;
-    let train_rows = supervised(&tokenizer, &demonstrations.train, config.n_positions);
+    let mut train_rows = supervised(&tokenizer, &demonstrations.train, config.n_positions);
+    train_rows.extend(pretraining_mix(work, &tokenizer, &train_rows, config.n_positions)?);
     let validation = supervised(&tokenizer, &demonstrations.validation, config.n_positions);
     let max_new_tokens = work.config.sample.max_new_tokens;
     let prompts: Vec<Vec<u32>> = demonstrations
