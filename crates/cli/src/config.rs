@@ -7,7 +7,7 @@ use rlhf_core::{LrSchedule, ScheduleKind};
 use rlhf_data::{Source, TokenizerConfig};
 use rlhf_inference::Sampling;
 use rlhf_model::ModelConfig;
-use rlhf_ppo::{EmaConfig, PpoConfig, PtxConfig};
+use rlhf_ppo::{EmaConfig, KlConfig, PpoConfig, PtxConfig};
 use rlhf_reward::RewardConfig;
 use rlhf_sft::LmTrainConfig;
 use rlhf_world::{LabelerConfig, WorldConfig};
@@ -235,7 +235,7 @@ impl Default for LabelConfig {
     fn default() -> Self {
         Self {
             labeler: LabelerKind::Simulated,
-            rankings_per_prompt: 2,
+            rankings_per_prompt: 10,
             simulated: LabelerConfig::default(),
         }
     }
@@ -320,13 +320,18 @@ impl Default for Config {
                 ..RewardConfig::default()
             },
             ppo: PpoConfig {
-                episodes: 8192,
+                episodes: 6144,
                 batch_size: 128,
                 n_minibatches: 4,
                 max_new_tokens: 64,
                 lr: constant(1e-4),
-                value_lr: constant(2e-4),
+                value_lr: constant(4e-4),
+                kl: KlConfig {
+                    coef: 0.1,
+                    ..KlConfig::default()
+                },
                 ptx: PtxConfig {
+                    coef: 0.1,
                     examples_per_episode: 0.25,
                     ..PtxConfig::default()
                 },
