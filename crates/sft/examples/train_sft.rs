@@ -1,4 +1,4 @@
-//! Trains a small model on one sentence until it knows it: `cargo run -p rlhf-sft --example train`.
+//! Trains a small model on one sentence until it knows it: `cargo run -p rlhf-sft --example train_sft`.
 #![expect(clippy::print_stdout, reason = "an example says what it did")]
 
 use burn::tensor::Device;

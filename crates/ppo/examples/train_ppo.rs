@@ -1,4 +1,4 @@
-//! PPO on a random policy against a random reward model: `cargo run -p rlhf-ppo --example train`. The score rises because
+//! PPO on a random policy against a random reward model: `cargo run -p rlhf-ppo --example train_ppo`. The score rises because
 //! the policy learns what that reward model happens to like.
 #![expect(clippy::print_stdout, reason = "an example says what it did")]
 

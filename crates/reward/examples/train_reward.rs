@@ -1,4 +1,4 @@
-//! Teaches a reward model that more sevens are better: `cargo run -p rlhf-reward --example train`.
+//! Teaches a reward model that more sevens are better: `cargo run -p rlhf-reward --example train_reward`.
 #![expect(clippy::print_stdout, reason = "an example says what it did")]
 
 use burn::tensor::Device;
