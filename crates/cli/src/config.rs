@@ -126,15 +126,18 @@ pub(crate) struct ArchitectureConfig {
     pub(crate) n_heads: usize,
     /// Longest sequence, in tokens.
     pub(crate) max_seq_len: usize,
+    /// Standard deviation of the first weights. GPT-2: 0.02, for widths of 768 and more.
+    pub(crate) initializer_range: f64,
 }
 
 impl Default for ArchitectureConfig {
     fn default() -> Self {
         Self {
             n_layers: 4,
-            d_model: 192,
-            n_heads: 6,
+            d_model: 128,
+            n_heads: 4,
             max_seq_len: 256,
+            initializer_range: 0.06,
         }
     }
 }
@@ -148,6 +151,7 @@ impl ArchitectureConfig {
             n_embd: self.d_model,
             n_layer: self.n_layers,
             n_head: self.n_heads,
+            initializer_range: self.initializer_range,
             bos_token_id: Some(eos),
             eos_token_id: Some(eos),
             pad_token_id: Some(pad),
@@ -284,8 +288,9 @@ impl Default for Config {
             device: "flex".into(),
             data: DataConfig::default(),
             world: WorldConfig {
+                document_bytes: 8_000_000,
                 demonstrations: 10_000,
-                reward_prompts: 3_500,
+                reward_prompts: 4_000,
                 ..WorldConfig::default()
             },
             tokenizer: TokenizerConfig {
@@ -294,40 +299,46 @@ impl Default for Config {
             },
             model: ArchitectureConfig::default(),
             pretrain: LmTrainConfig {
-                epochs: 3,
-                batch_size: 4,
-                lr: cosine(3e-3, 100),
-                eval_every: 800,
-                checkpoint_every: 100,
+                epochs: 1,
+                batch_size: 2,
+                lr: cosine(4e-3, 100),
+                eval_every: 1000,
+                checkpoint_every: 200,
                 ..LmTrainConfig::pretraining()
             },
             sft: LmTrainConfig {
-                epochs: 4,
-                batch_size: 16,
-                lr: cosine(1e-3, 20),
-                checkpoint_every: 100,
+                epochs: 3,
+                batch_size: 8,
+                lr: cosine(1.5e-3, 40),
+                checkpoint_every: 200,
                 ..LmTrainConfig::default()
             },
-            sft_mix: SftMixConfig::default(),
+            sft_mix: SftMixConfig {
+                pretrain_fraction: 0.1,
+            },
             sft_selection: SelectionConfig::default(),
-            sample: SampleConfig::default(),
+            sample: SampleConfig {
+                k_max: 8,
+                ..SampleConfig::default()
+            },
             label: LabelConfig::default(),
             reward: RewardConfig {
-                batch_prompts: 8,
-                lr: cosine(4e-4, 30),
-                eval_every: 150,
-                checkpoint_every: 100,
+                epochs: 2,
+                batch_prompts: 4,
+                lr: cosine(6e-4, 60),
+                eval_every: 400,
+                checkpoint_every: 200,
                 ..RewardConfig::default()
             },
             ppo: PpoConfig {
-                episodes: 6144,
+                episodes: 8192,
                 batch_size: 128,
                 n_minibatches: 4,
                 max_new_tokens: 64,
-                lr: constant(1e-4),
+                lr: constant(3e-4),
                 value_lr: constant(4e-4),
                 kl: KlConfig {
-                    coef: 0.1,
+                    coef: 0.05,
                     ..KlConfig::default()
                 },
                 ptx: PtxConfig {

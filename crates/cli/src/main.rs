@@ -95,7 +95,9 @@ fn main() -> ExitCode {
     if let Err(error) = handler {
         tracing::warn!(%error, "Ctrl-C will end the process without a checkpoint");
     }
-    match dispatch(cli.command) {
+    // On a thread of the pool that computes: it takes a share of the work it hands out, where the main thread would
+    // only be put to sleep and woken again at every operation.
+    match rayon::scope(|_| dispatch(cli.command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             progress::note(&format!("error: {error}"));

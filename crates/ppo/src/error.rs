@@ -47,7 +47,7 @@ pub enum Error {
         step: u64,
     },
     /// Somebody asked the loop to stop; a checkpoint was written.
-    #[error("interrupted after update {update}; start again to continue from there")]
+    #[error("interrupted {update} updates in; start again to continue from there")]
     Interrupted {
         /// Updates done.
         update: u64,

@@ -1,11 +1,18 @@
 //! What must hold by construction, checked while training (ALGORITHM, section 8). A broken one stops the run.
 
+use rlhf_core::masked::{masked_mean, masked_variance};
+
 use crate::config::{AdvantageWhitening, PpoConfig, RewardWhitening};
 use crate::error::{Error, Result};
+use crate::loss::PolicyStats;
 use crate::rollout::Episode;
 
-/// Largest |ratio - 1| before the first step of an update, in f32.
-const RATIO_TOLERANCE: f64 = 1e-3;
+/// Largest |ratio - 1| before the first step of an update, in f32 (ALGORITHM, section 8).
+const RATIO_TOLERANCE: f64 = 1e-4;
+/// Largest approximate KL before the first step of an update, in f32, in nats per token.
+const FIRST_KL_TOLERANCE: f64 = 1e-6;
+/// Largest error of the mean and of the deviation of whitened advantages.
+const WHITENING_TOLERANCE: f64 = 1e-4;
 /// Largest mean |log-prob of the sampler - log-prob of the training pass|, in nats.
 const SAMPLER_TOLERANCE: f64 = 1e-2;
 
@@ -74,34 +81,63 @@ fn check_whitened(update: u64, episodes: &[Episode]) -> Result<()> {
         .iter()
         .flat_map(|e| e.advantages[..e.response_len()].iter().copied())
         .collect();
-    let (mean, std) = rlhf_core::stats::mean_std(&all);
-    if mean.abs() > 1e-6 || (std - 1.0).abs() > 0.05 && std > 1e-6 {
+    // What they were whitened from: returns are advantages plus values.
+    let raw: Vec<f64> = episodes
+        .iter()
+        .flat_map(|e| e.returns.iter().zip(&e.values).take(e.response_len()))
+        .map(|(g, v)| g - v)
+        .collect();
+    let steps = vec![true; all.len()];
+    let (mean, std) = (masked_mean(&all, &steps), masked_variance(&all, &steps).sqrt());
+    // Whitening divides by sqrt(var + 1e-8), which leaves advantages that are all alike below deviation 1.
+    let raw_variance = masked_variance(&raw, &steps);
+    let expected_std = (raw_variance / (raw_variance + 1e-8)).sqrt();
+    let mean_is_off = mean.is_nan() || mean.abs() > WHITENING_TOLERANCE;
+    if mean_is_off || (std - expected_std).abs() > WHITENING_TOLERANCE {
         return Err(Error::Invariant {
             update,
             name: "mean or deviation of the whitened advantages",
-            found: if mean.abs() > 1e-6 { mean } else { std },
-            expected: "0 and 1",
+            found: if mean_is_off { mean } else { std },
+            expected: "0 and 1 within 1e-4",
             explanation: "whitening saw other tokens than the loss",
         });
     }
     Ok(())
 }
 
-/// Checks that the ratio is 1 before the first optimiser step of an update.
+/// Checks, before the first optimiser step of an update, that the policy is the one that sampled: the ratio is 1, nothing
+/// is clipped, the approximate KL is 0.
 ///
 /// # Errors
 /// [`Error::Invariant`].
-pub(crate) fn check_first_ratio(update: u64, max_ratio_error: f64) -> Result<()> {
-    if max_ratio_error <= RATIO_TOLERANCE {
-        return Ok(());
+pub(crate) fn check_first_step(update: u64, max_ratio_error: f64, stats: &PolicyStats) -> Result<()> {
+    let checks = [
+        (
+            "largest |ratio - 1| before the first step",
+            max_ratio_error,
+            RATIO_TOLERANCE,
+            "below 1e-4",
+        ),
+        ("clip fraction before the first step", stats.clipfrac, 0.0, "0"),
+        (
+            "approximate KL before the first step",
+            stats.approx_kl_k2,
+            FIRST_KL_TOLERANCE,
+            "below 1e-6 nats",
+        ),
+    ];
+    for (name, found, tolerance, expected) in checks {
+        if found.is_nan() || found > tolerance {
+            return Err(Error::Invariant {
+                update,
+                name,
+                found,
+                expected,
+                explanation: "the update pass must read the rollout as the rollout was scored: dropout, temperature, shift or mask",
+            });
+        }
     }
-    Err(Error::Invariant {
-        update,
-        name: "largest |ratio - 1| before the first step",
-        found: max_ratio_error,
-        expected: "below 0.001",
-        explanation: "the update pass must read the rollout as the rollout was scored: dropout, temperature, shift or mask",
-    })
+    Ok(())
 }
 
 /// Counts updates in a row with a mean KL below 0 and ends the run after too many.

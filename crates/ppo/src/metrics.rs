@@ -1,6 +1,7 @@
 //! Names of the metrics and how a rollout is summed up; `docs/metrics.md` defines each.
 
 use rlhf_core::stats::mean;
+use serde::{Deserialize, Serialize};
 
 use crate::advantage::explained_variance;
 use crate::config::PpoConfig;
@@ -49,19 +50,19 @@ pub(crate) fn rollout_metrics(episodes: &[Episode], kl_coef: f64, config: &PpoCo
 }
 
 /// Sums over the optimiser steps of an update, for their means.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct StepMeans {
-    sums: Vec<(&'static str, f64, usize)>,
+    sums: Vec<(String, f64, usize)>,
 }
 
 impl StepMeans {
-    pub(crate) fn add(&mut self, name: &'static str, value: f64) {
-        match self.sums.iter_mut().find(|(n, ..)| *n == name) {
+    pub(crate) fn add(&mut self, name: &str, value: f64) {
+        match self.sums.iter_mut().find(|(n, ..)| n == name) {
             Some((_, sum, count)) => {
                 *sum += value;
                 *count += 1;
             }
-            None => self.sums.push((name, value, 1)),
+            None => self.sums.push((name.to_owned(), value, 1)),
         }
     }
 
@@ -82,7 +83,9 @@ impl StepMeans {
         self.add("value/grad_norm", grad_norm);
     }
 
-    pub(crate) fn means(&self) -> impl Iterator<Item = (&'static str, f64)> {
-        self.sums.iter().map(|&(name, sum, count)| (name, sum / count as f64))
+    pub(crate) fn means(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.sums
+            .iter()
+            .map(|(name, sum, count)| (name.as_str(), sum / *count as f64))
     }
 }

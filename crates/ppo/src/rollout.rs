@@ -2,6 +2,7 @@
 
 use rlhf_inference::{GenerateOptions, Generator, Sampling};
 use rlhf_model::{CausalLm, ScalarModel, sequence_logprobs, sequence_scores, sequence_values};
+use serde::{Deserialize, Serialize};
 
 use crate::advantage::{Gae, returns, whiten_advantages};
 use crate::config::{AdvantageWhitening, PpoConfig, RewardWhitening};
@@ -11,7 +12,7 @@ use crate::reward::{effective_score, token_rewards, whiten_rewards};
 
 /// One response with all that is known of it. Lists have one entry per response token, `steps` ones one per step, which
 /// is one more when the score arrives at the first pad.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Episode {
     /// Index of the prompt.
     pub prompt: usize,

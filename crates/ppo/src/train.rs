@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{AdvantageWhitening, EmaPer, PpoConfig, ValueInit};
 use crate::error::{Error, Result};
-use crate::invariants::{check_first_ratio, check_kl_sign, check_rollout};
+use crate::invariants::{check_first_step, check_kl_sign, check_rollout};
 use crate::kl::KlController;
 use crate::metrics::{OBJECTIVE_KL, OBJECTIVE_SCORES, StepMeans, rollout_metrics};
 use crate::ptx::GradientPair;
@@ -100,11 +100,12 @@ pub fn train(
     let mut run = Run::start(models, data, config, context)?;
     let total = config.updates() as u64;
     while run.state.update < total {
-        run.update(observer)?;
+        run.advance(observer)?;
         let done = run.state.update;
         let stopping = context.stop.requested() && done < total;
-        let due = config.checkpoint_every > 0 && done.is_multiple_of(config.checkpoint_every as u64);
-        if stopping || due || done == total {
+        let every = config.checkpoint_every as u64;
+        let due = run.in_hand.is_none() && (every > 0 && done.is_multiple_of(every) || done == total);
+        if stopping || due {
             run.save()?;
         }
         if stopping {
@@ -124,6 +125,21 @@ struct State {
     report: PpoReport,
 }
 
+/// An update on its way: the rollout, and how far the passes over it have come.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct InHand {
+    episodes: Vec<Episode>,
+    means: StepMeans,
+    epoch: usize,
+    /// Minibatches of this epoch that have been learnt from.
+    minibatches: usize,
+    /// Sum over them of the approximate KL (k3), as a share of the epoch.
+    epoch_kl: f64,
+    /// Time spent so far, of which the rollout took the first part.
+    seconds: f64,
+    rollout_seconds: f64,
+}
+
 struct Run<'a> {
     data: PpoData<'a>,
     config: &'a PpoConfig,
@@ -136,6 +152,7 @@ struct Run<'a> {
     value_optimizer: AdamW,
     ema: Option<CausalLm>,
     state: State,
+    in_hand: Option<InHand>,
 }
 
 impl<'a> Run<'a> {
@@ -173,6 +190,7 @@ impl<'a> Run<'a> {
                     last_kl: 0.0,
                 },
             },
+            in_hand: None,
         };
         if let Some(checkpoint) = context.resume()? {
             let adam = || config.adam.clone();
@@ -180,47 +198,67 @@ impl<'a> Run<'a> {
             (run.value, run.value_optimizer) = load_trained(&checkpoint, "value", run.value, adam())?;
             run.ema = run.ema.map(|ema| load_module(&checkpoint, "ema", ema)).transpose()?;
             run.state = checkpoint.json("state")?;
+            run.in_hand = checkpoint.json("in_hand")?;
         }
         Ok(run)
     }
 
-    /// One rollout and the optimiser steps taken on it.
-    fn update(&mut self, observer: &mut dyn Observer) -> Result<()> {
+    /// A rollout, or one step on the rollout in hand; after the last step, the end of the update.
+    fn advance(&mut self, observer: &mut dyn Observer) -> Result<()> {
         let started = Instant::now();
-        let update = self.state.update;
-        let kl_coef = self.state.controller.coef();
-        let episodes = self.rollout(kl_coef)?;
-        check_rollout(update, self.state.step == 0, kl_coef, &episodes, self.config)?;
-        let rollout_seconds = started.elapsed().as_secs_f64();
-
-        let mut means = StepMeans::default();
-        for epoch in 0..self.config.ppo_epochs {
-            let mut rng = rng(self.context.seed, "ppo.minibatch", &[update, epoch as u64]);
-            let order = permutation(episodes.len(), &mut rng);
-            let mut epoch_kl = 0.0;
-            for (index, rows) in order.chunks(self.config.minibatch_size()).enumerate() {
-                let minibatch: Vec<Episode> = rows.iter().map(|&row| episodes[row].clone()).collect();
-                let is_first = epoch == 0 && index == 0;
-                epoch_kl += self.step(minibatch, is_first, &mut means)? / self.config.n_minibatches as f64;
-            }
-            if self.config.target_kl.is_some_and(|target| epoch_kl > target) {
-                break;
-            }
+        let Some(mut in_hand) = self.in_hand.take() else {
+            let episodes = self.rollout()?;
+            let seconds = started.elapsed().as_secs_f64();
+            self.in_hand = Some(InHand {
+                episodes,
+                means: StepMeans::default(),
+                epoch: 0,
+                minibatches: 0,
+                epoch_kl: 0.0,
+                seconds,
+                rollout_seconds: seconds,
+            });
+            return Ok(());
+        };
+        let minibatch = self.minibatch(&in_hand);
+        let is_first = in_hand.epoch == 0 && in_hand.minibatches == 0;
+        let kl = self.step(minibatch, is_first, &mut in_hand.means)?;
+        in_hand.epoch_kl += kl / self.config.n_minibatches as f64;
+        in_hand.minibatches += 1;
+        in_hand.seconds += started.elapsed().as_secs_f64();
+        if in_hand.minibatches < self.config.n_minibatches {
+            self.in_hand = Some(in_hand);
+            return Ok(());
+        }
+        let strayed = self.config.target_kl.is_some_and(|target| in_hand.epoch_kl > target);
+        if in_hand.epoch + 1 < self.config.ppo_epochs && !strayed {
+            (in_hand.epoch, in_hand.minibatches, in_hand.epoch_kl) = (in_hand.epoch + 1, 0, 0.0);
+            self.in_hand = Some(in_hand);
+            return Ok(());
         }
         if self.config.ema.per == EmaPer::Iteration {
             self.average();
         }
-        self.close(
-            update,
-            &episodes,
-            &means,
-            rollout_seconds,
-            started.elapsed().as_secs_f64(),
-            observer,
-        )
+        self.close(&in_hand, observer)
     }
 
-    fn rollout(&self, kl_coef: f64) -> Result<Vec<Episode>> {
+    /// The episodes of the next step: those of an epoch are dealt out anew in each.
+    fn minibatch(&self, in_hand: &InHand) -> Vec<Episode> {
+        let mut rng = rng(
+            self.context.seed,
+            "ppo.minibatch",
+            &[self.state.update, in_hand.epoch as u64],
+        );
+        let order = permutation(in_hand.episodes.len(), &mut rng);
+        let size = self.config.minibatch_size();
+        order[in_hand.minibatches * size..][..size]
+            .iter()
+            .map(|&row| in_hand.episodes[row].clone())
+            .collect()
+    }
+
+    fn rollout(&self) -> Result<Vec<Episode>> {
+        let kl_coef = self.state.controller.coef();
         let chosen = self.chosen_prompts();
         let (policy, value) = (self.policy.valid(), self.value.valid());
         let models = RolloutModels {
@@ -237,7 +275,10 @@ impl<'a> Run<'a> {
             first_stream: self.state.update * self.config.batch_size as u64,
             kl_coef,
         };
-        collect_rollout(&models, &request, self.config)
+        let episodes = collect_rollout(&models, &request, self.config)?;
+        let untouched = self.state.step == 0;
+        check_rollout(self.state.update, untouched, kl_coef, &episodes, self.config)?;
+        Ok(episodes)
     }
 
     /// Prompts of the current update: consecutive places of a list that is shuffled anew at each pass.
@@ -258,7 +299,7 @@ impl<'a> Run<'a> {
         }
         let (mut gradients, stats, ratio_error) = policy_gradients(&self.policy, &minibatch, self.config);
         if is_first {
-            check_first_ratio(self.state.update, ratio_error)?;
+            check_first_step(self.state.update, ratio_error, &stats)?;
             means.add("policy/first_ratio_error", ratio_error);
         }
         self.add_pretraining(&mut gradients, means);
@@ -330,15 +371,10 @@ impl<'a> Run<'a> {
     }
 
     /// Controller, metrics, samples: what ends an update.
-    fn close(
-        &mut self,
-        update: u64,
-        episodes: &[Episode],
-        means: &StepMeans,
-        rollout_seconds: f64,
-        seconds: f64,
-        observer: &mut dyn Observer,
-    ) -> Result<()> {
+    fn close(&mut self, in_hand: &InHand, observer: &mut dyn Observer) -> Result<()> {
+        let update = self.state.update;
+        let InHand { episodes, means, .. } = in_hand;
+        let (seconds, rollout_seconds) = (in_hand.seconds, in_hand.rollout_seconds);
         let mut metrics = rollout_metrics(episodes, self.state.controller.coef(), self.config);
         metrics.extend(means.means());
         let get = |name: &str| metrics.iter().find(|(n, _)| *n == name).map_or(0.0, |&(_, v)| v);
@@ -387,7 +423,8 @@ impl<'a> Run<'a> {
             if let Some(ema) = &self.ema {
                 save_module(writer, "ema", ema)?;
             }
-            writer.add_json("state", &self.state)
+            writer.add_json("state", &self.state)?;
+            writer.add_json("in_hand", &self.in_hand)
         })?;
         Ok(())
     }

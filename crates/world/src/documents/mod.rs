@@ -31,16 +31,16 @@ enum Sort {
 }
 
 const WEIGHTS: [(Sort, u32); 10] = [
-    (Sort::Person, 24),
-    (Sort::Place, 15),
-    (Sort::Thing, 12),
-    (Sort::Event, 8),
-    (Sort::Talk, 17),
-    (Sort::Lesson, 6),
-    (Sort::Tale, 12),
-    (Sort::Letter, 7),
-    (Sort::Page, 6),
-    (Sort::Scene, 4),
+    (Sort::Person, 14),
+    (Sort::Place, 9),
+    (Sort::Thing, 7),
+    (Sort::Event, 6),
+    (Sort::Talk, 14),
+    (Sort::Lesson, 24),
+    (Sort::Tale, 8),
+    (Sort::Letter, 6),
+    (Sort::Page, 5),
+    (Sort::Scene, 7),
 ];
 
 fn document(rng: &mut ChaCha8Rng, facts: &Facts, may_ask: &dyn Fn(&str) -> bool) -> String {

@@ -8,7 +8,7 @@ use crate::entities::{Domain, Item, attributes, name, size};
 use crate::facts::Facts;
 use crate::scenes::two_people;
 use crate::sentences::{Form, ask, either, tell, wordings};
-use crate::task::{Task, TaskKind};
+use crate::task::TaskKind;
 use crate::tasks::{self, Manner};
 
 /// `"Where is it?" asked Odo. "Here," said Maud.`
@@ -72,9 +72,8 @@ pub(super) fn lesson(rng: &mut ChaCha8Rng, facts: &Facts, may_ask: &dyn Fn(&str)
     let draft = loop {
         let kind = *TaskKind::ALL.choose(rng).unwrap_or(&TaskKind::Fact);
         let draft = tasks::draft(rng, facts, kind);
-        // Falsehoods have no place in what is learned by heart.
-        let sound = !matches!(draft.task, Task::Check { truth: false, .. });
-        if sound && kind != TaskKind::FollowUp && may_ask(&draft.signature) {
+        // A false rumour comes with the answer that corrects it: who has only ever heard "yes" cannot check anything.
+        if kind != TaskKind::FollowUp && may_ask(&draft.signature) {
             break draft;
         }
     };

@@ -1,0 +1,121 @@
+//! A run that is stopped wherever it can be, between rollout and steps too, ends with the bytes of an undisturbed one.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use rlhf_core::hash::fingerprint;
+use rlhf_core::stage::{Quiet, StageContext};
+use rlhf_core::{
+    CheckpointStore, LrSchedule, MetricRow, ScheduleKind, StopFlag, named_parameters, permutation, read_metrics, rng,
+};
+use rlhf_data::TokenSequence;
+use rlhf_model::{CausalLm, ModelConfig, ScalarModel};
+use rlhf_ppo::{
+    EmaConfig, Episode, Error, KlConfig, ControllerConfig, Observer, PpoConfig, PpoData, PpoModels, PpoOutcome,
+    PtxConfig, train,
+};
+
+struct Silent;
+
+impl Observer for Silent {
+    fn sampled(&mut self, _: u64, _: &[Episode]) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+fn settings() -> PpoConfig {
+    let constant = |peak_lr| LrSchedule {
+        peak_lr,
+        kind: ScheduleKind::Constant,
+        ..Default::default()
+    };
+    PpoConfig {
+        episodes: 24,
+        batch_size: 8,
+        n_minibatches: 2,
+        ppo_epochs: 2,
+        max_new_tokens: 5,
+        lr: constant(1e-3),
+        value_lr: constant(1e-3),
+        checkpoint_every: 2,
+        kl: KlConfig {
+            controller: ControllerConfig::Adaptive {
+                target: 0.01,
+                horizon: 50.0,
+            },
+            ..Default::default()
+        },
+        ema: EmaConfig::default(),
+        ptx: PtxConfig {
+            coef: 0.5,
+            examples_per_episode: 0.25,
+            ..Default::default()
+        },
+        ..Default::default()
+    }
+}
+
+/// Starts, or goes on; with `stop` raised the loop stops wherever it looks at the flag.
+fn run(dir: &Path, stop: bool) -> Result<PpoOutcome, Error> {
+    let device = Device::flex();
+    let config = ModelConfig {
+        vocab_size: 12,
+        n_positions: 12,
+        n_embd: 16,
+        n_layer: 1,
+        n_head: 2,
+        ..Default::default()
+    };
+    let sft = CausalLm::init(&config, 1, &device);
+    let reward = ScalarModel::from_decoder(CausalLm::init(&config, 2, &device).transformer, 3, &device);
+    let prompts: Vec<Vec<u32>> = (0..6).map(|i| vec![i, (i + 1) % 12]).collect();
+    let text: Vec<TokenSequence> = (0..4)
+        .map(|i| {
+            let ids = permutation(12, &mut rng(7, "text", &[i]));
+            TokenSequence {
+                input_ids: ids.into_iter().map(|id| id as u32).collect(),
+                loss_mask: (0..12).map(|t| t > 0).collect(),
+            }
+        })
+        .collect();
+    let settings = settings();
+    let checkpoints = CheckpointStore::open(dir.join("checkpoints"), 2)?;
+    let mut context = StageContext::new(device, 1, dir, checkpoints, fingerprint(&settings)?, &Quiet);
+    context.stop = StopFlag::new();
+    if stop {
+        context.stop.request();
+    }
+    let data = PpoData {
+        prompts: &prompts,
+        pretraining: &text,
+        eos_token_id: 0,
+    };
+    train(PpoModels { sft, reward }, data, &settings, &context, &mut Silent)
+}
+
+fn curves(dir: &Path) -> Vec<MetricRow> {
+    let rows = read_metrics(dir.join("metrics.jsonl")).expect("metrics are whole");
+    rows.into_iter().map(MetricRow::without_times).collect()
+}
+
+#[test]
+fn a_run_stopped_after_the_rollout_and_after_every_step_ends_with_the_same_bytes() {
+    let (quiet, disturbed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let expected = run(quiet.path(), false).unwrap();
+    let mut stops = 0;
+    let found = loop {
+        match run(disturbed.path(), true) {
+            Ok(outcome) => break outcome,
+            Err(Error::Interrupted { .. }) => stops += 1,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    // 3 updates, each a rollout and 2 epochs of 2 steps; the last step ends the run.
+    assert_eq!(stops, 3 * (1 + 2 * 2) - 1);
+    assert_eq!(found.report, expected.report);
+    assert!(named_parameters(&found.policy) == named_parameters(&expected.policy), "policy");
+    assert!(named_parameters(&found.value) == named_parameters(&expected.value), "value");
+    let ema = |outcome: &PpoOutcome| named_parameters(outcome.ema.as_ref().expect("the defaults average"));
+    assert!(ema(&found) == ema(&expected), "average");
+    assert_eq!(curves(disturbed.path()), curves(quiet.path()));
+}
