@@ -313,9 +313,7 @@ impl Default for Config {
                 checkpoint_every: 200,
                 ..LmTrainConfig::default()
             },
-            sft_mix: SftMixConfig {
-                pretrain_fraction: 0.1,
-            },
+            sft_mix: SftMixConfig { pretrain_fraction: 0.1 },
             sft_selection: SelectionConfig::default(),
             sample: SampleConfig {
                 k_max: 8,
@@ -338,7 +336,7 @@ impl Default for Config {
                 lr: constant(3e-4),
                 value_lr: constant(4e-4),
                 kl: KlConfig {
-                    coef: 0.05,
+                    coef: 0.2,
                     ..KlConfig::default()
                 },
                 ptx: PtxConfig {

@@ -63,6 +63,24 @@ fn finish(stage: &str, run: &Path) {
     );
 }
 
+/// SIGKILL.
+fn kill(child: &mut Child) {
+    child.kill().expect("a process of ours can be killed");
+}
+
+/// SIGINT where there is such a thing, as from Ctrl-C.
+fn ask_to_stop(child: &mut Child) {
+    if cfg!(unix) {
+        // It may have ended already, and then there is nobody to ask.
+        let _ = Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .stderr(Stdio::null())
+            .status();
+    } else {
+        kill(child);
+    }
+}
+
 /// Metrics without wall-clock fields.
 fn curves(run: &Path, stage: &str) -> Vec<rlhf_core::MetricRow> {
     let rows = rlhf_core::read_metrics(run.join(stage).join("metrics.jsonl")).expect("metrics are whole");
@@ -75,11 +93,11 @@ fn a_run_killed_in_every_stage_ends_with_the_bytes_of_an_undisturbed_one() {
     let (quiet, disturbed) = (dir.path().join("quiet"), dir.path().join("disturbed"));
     for (index, stage) in STAGES.into_iter().enumerate() {
         finish(stage, &quiet);
-        // SIGKILL at three moments, others in each stage, then to the end.
-        for delay in [30, 190, 520] {
+        // Killed, asked to stop and killed, at other moments in each stage, then to the end.
+        for (delay, ending) in [(30, kill), (190, ask_to_stop as fn(&mut Child)), (520, kill)] {
             let mut child = start(stage, &disturbed);
             std::thread::sleep(Duration::from_millis(delay + 37 * index as u64));
-            child.kill().expect("a process of ours can be killed");
+            ending(&mut child);
             child.wait().expect("it has ended");
         }
         finish(stage, &disturbed);

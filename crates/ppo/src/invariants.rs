@@ -169,3 +169,139 @@ pub(crate) fn sampler_gap(episodes: &[Episode]) -> f64 {
     }
     total / tokens.max(1) as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rollout::whiten_episodes;
+
+    const KL_COEF: f64 = 0.1;
+
+    /// Two responses whose rewards, returns and advantages belong together.
+    fn rollout() -> Vec<Episode> {
+        let episode = |scale: f64| {
+            let kl = vec![0.2 * scale, -0.1 * scale];
+            let score = 0.5 + scale;
+            let rewards = vec![-KL_COEF * kl[0], score - KL_COEF * kl[1]];
+            let values = vec![0.1, 0.3 * scale];
+            // gamma = lambda = 1: what is still to come, less the value.
+            let advantages = vec![rewards[0] + rewards[1] - values[0], rewards[1] - values[1]];
+            Episode {
+                prompt: 0,
+                prompt_len: 1,
+                sequence: vec![3, 4, 0],
+                finished: true,
+                sampled_logprobs: vec![-1.0, -2.0],
+                old_logprobs: vec![-1.0, -2.0],
+                ref_logprobs: kl.iter().zip([-1.0, -2.0]).map(|(kl, old)| old - kl).collect(),
+                entropy: vec![1.0, 1.0],
+                score,
+                effective_score: score,
+                returns: advantages.iter().zip(&values).map(|(a, v)| a + v).collect(),
+                kl,
+                values,
+                rewards,
+                advantages,
+            }
+        };
+        let mut episodes = vec![episode(1.0), episode(-2.0)];
+        whiten_episodes(&mut episodes);
+        episodes
+    }
+
+    fn name_of(result: Result<()>) -> Option<&'static str> {
+        match result {
+            Ok(()) => None,
+            Err(Error::Invariant { name, .. }) => Some(name),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    fn broken_by(policy_is_reference: bool, change: impl FnOnce(&mut Vec<Episode>)) -> Option<&'static str> {
+        let mut episodes = rollout();
+        change(&mut episodes);
+        name_of(check_rollout(
+            3,
+            policy_is_reference,
+            KL_COEF,
+            &episodes,
+            &PpoConfig::default(),
+        ))
+    }
+
+    #[test]
+    fn a_rollout_that_is_computed_right_breaks_nothing() {
+        assert_eq!(broken_by(false, |_| ()), None);
+        assert_eq!(
+            broken_by(true, |e| e
+                .iter_mut()
+                .for_each(|e| e.ref_logprobs = e.old_logprobs.clone())),
+            None
+        );
+    }
+
+    #[test]
+    fn each_broken_invariant_of_a_rollout_is_named() {
+        let check = |expected: &str, found: Option<&'static str>| {
+            assert!(
+                found.is_some_and(|name| name.contains(expected)),
+                "{expected}: {found:?}"
+            );
+        };
+        check("untouched policy", broken_by(true, |_| ()));
+        check(
+            "sampler's log-probs",
+            broken_by(false, |e| e[0].sampled_logprobs[1] -= 0.1),
+        );
+        check(
+            "sampler's log-probs",
+            broken_by(false, |e| e[0].sampled_logprobs[1] = f64::NAN),
+        );
+        check("rewards minus", broken_by(false, |e| e[1].rewards[0] += 1e-3));
+        check("whitened", broken_by(false, |e| e[0].advantages[0] += 1e-3));
+        check(
+            "whitened",
+            broken_by(false, |e| {
+                e.iter_mut().flat_map(|e| &mut e.advantages).for_each(|a| *a *= 1.001)
+            }),
+        );
+    }
+
+    #[test]
+    fn the_first_step_finds_the_policy_that_sampled() {
+        let stats = |clipfrac, approx_kl_k2| PolicyStats {
+            loss: 0.0,
+            clipfrac,
+            ratio_outside: 0.0,
+            approx_kl_k1: 0.0,
+            approx_kl_k2,
+            approx_kl_k3: 0.0,
+            ratio_mean: 1.0,
+            ratio_var: 0.0,
+        };
+        let check = |expected: Option<&str>, ratio_error, stats| {
+            let found = name_of(check_first_step(0, ratio_error, &stats));
+            assert!(
+                found.zip(expected).is_none_or(|(f, e)| f.contains(e)) && found.is_some() == expected.is_some(),
+                "{expected:?}: {found:?}"
+            );
+        };
+        check(None, 9e-5, stats(0.0, 9e-7));
+        check(Some("ratio"), 2e-4, stats(0.0, 0.0));
+        check(Some("ratio"), f64::NAN, stats(0.0, 0.0));
+        check(Some("clip fraction"), 0.0, stats(0.01, 0.0));
+        check(Some("approximate KL"), 0.0, stats(0.0, 2e-6));
+    }
+
+    #[test]
+    fn a_mean_kl_below_zero_is_borne_until_it_has_come_too_often() {
+        let mut in_a_row = 0;
+        for kl in [-0.1, -0.1, 0.1, -0.1, -0.1] {
+            assert!(check_kl_sign(0, kl, &mut in_a_row, 3).is_ok());
+        }
+        assert_eq!(
+            name_of(check_kl_sign(0, -0.1, &mut in_a_row, 3)),
+            Some("mean KL of the policy from the reference")
+        );
+    }
+}

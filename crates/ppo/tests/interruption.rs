@@ -11,7 +11,7 @@ use rlhf_core::{
 use rlhf_data::TokenSequence;
 use rlhf_model::{CausalLm, ModelConfig, ScalarModel};
 use rlhf_ppo::{
-    EmaConfig, Episode, Error, KlConfig, ControllerConfig, Observer, PpoConfig, PpoData, PpoModels, PpoOutcome,
+    ControllerConfig, EmaConfig, Episode, Error, KlConfig, Observer, PpoConfig, PpoData, PpoModels, PpoOutcome,
     PtxConfig, train,
 };
 
@@ -113,8 +113,14 @@ fn a_run_stopped_after_the_rollout_and_after_every_step_ends_with_the_same_bytes
     // 3 updates, each a rollout and 2 epochs of 2 steps; the last step ends the run.
     assert_eq!(stops, 3 * (1 + 2 * 2) - 1);
     assert_eq!(found.report, expected.report);
-    assert!(named_parameters(&found.policy) == named_parameters(&expected.policy), "policy");
-    assert!(named_parameters(&found.value) == named_parameters(&expected.value), "value");
+    assert!(
+        named_parameters(&found.policy) == named_parameters(&expected.policy),
+        "policy"
+    );
+    assert!(
+        named_parameters(&found.value) == named_parameters(&expected.value),
+        "value"
+    );
     let ema = |outcome: &PpoOutcome| named_parameters(outcome.ema.as_ref().expect("the defaults average"));
     assert!(ema(&found) == ema(&expected), "average");
     assert_eq!(curves(disturbed.path()), curves(quiet.path()));

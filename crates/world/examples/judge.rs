@@ -27,7 +27,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .map(|completion| judge.assess(&row.prompt, completion))
             .collect::<Result<_, _>>()?;
         let kind = Task::of_prompt(&row.prompt)?.kind();
-        println!("{}", serde_json::json!({ "id": row.prompt.id, "kind": kind, "verdicts": verdicts }));
+        println!(
+            "{}",
+            serde_json::json!({ "id": row.prompt.id, "kind": kind, "verdicts": verdicts })
+        );
     }
     Ok(())
 }
