@@ -63,6 +63,9 @@ fn finish(stage: &str, run: &Path) {
     );
 }
 
+/// How a process is made to end.
+type Ending = fn(&mut Child);
+
 /// SIGKILL.
 fn kill(child: &mut Child) {
     child.kill().expect("a process of ours can be killed");
@@ -94,7 +97,8 @@ fn a_run_killed_in_every_stage_ends_with_the_bytes_of_an_undisturbed_one() {
     for (index, stage) in STAGES.into_iter().enumerate() {
         finish(stage, &quiet);
         // Killed, asked to stop and killed, at other moments in each stage, then to the end.
-        for (delay, ending) in [(30, kill), (190, ask_to_stop as fn(&mut Child)), (520, kill)] {
+        let endings: [Ending; 3] = [kill, ask_to_stop, kill];
+        for (delay, ending) in [30, 190, 520].into_iter().zip(endings) {
             let mut child = start(stage, &disturbed);
             std::thread::sleep(Duration::from_millis(delay + 37 * index as u64));
             ending(&mut child);
