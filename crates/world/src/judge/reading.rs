@@ -267,6 +267,8 @@ impl Reading {
                 let meant = match self.words[i].text.as_str() {
                     "she" | "her" | "hers" => w,
                     "he" | "him" | "his" => m,
+                    // "It is Barnaby who opens the Quiet Hour": it stands for nothing.
+                    "it" if self.is_cleft(i, &named) => None,
                     // "Hollin is where it grows": not Hollin, but what was spoken of before.
                     "it" if i > range.start && self.words[i - 1].text == "where" => other,
                     "it" | "its" | "there" => o,
@@ -292,6 +294,15 @@ impl Reading {
             }
         }
         self.mentions.extend(found);
+    }
+
+    /// Whether "it is", at this word, puts a person in front of "who".
+    fn is_cleft(&self, it: usize, named: &[Mention]) -> bool {
+        let word = |i: usize| self.words.get(i).map_or("", |w| w.text.as_str());
+        let person = named
+            .iter()
+            .find(|m| m.start == it + 2 && m.item.domain == Domain::Person);
+        word(it + 1) == "is" && person.is_some_and(|m| word(m.end) == "who")
     }
 
     /// Whether these words, separated by spaces, stand next to each other somewhere.
