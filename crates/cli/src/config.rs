@@ -198,8 +198,10 @@ pub(crate) struct SampleConfig {
     pub(crate) k_max: usize,
     /// Tokens of an answer at most.
     pub(crate) max_new_tokens: usize,
-    /// How tokens are chosen.
-    pub(crate) sampling: Sampling,
+    /// How tokens are chosen; with several ways the answers to a prompt take them in turn, so that the reward model also
+    /// sees what a sharper policy than the SFT model will write. InstructGPT: temperature 1 alone; Stiennon et al. rank
+    /// samples of several policies.
+    pub(crate) sampling: Vec<Sampling>,
 }
 
 impl Default for SampleConfig {
@@ -208,7 +210,7 @@ impl Default for SampleConfig {
             k_min: 4,
             k_max: 9,
             max_new_tokens: 64,
-            sampling: Sampling::default(),
+            sampling: vec![Sampling::default()],
         }
     }
 }
@@ -382,9 +384,14 @@ impl Config {
         errors.check(self.sample.k_max >= self.sample.k_min, "sample.k_max", || {
             format!("{} is below k_min {}", self.sample.k_max, self.sample.k_min)
         });
-        for (section, sampling) in [("sample", &self.sample.sampling), ("eval", &self.eval.sampling)] {
+        errors.check(!self.sample.sampling.is_empty(), "sample.sampling", || {
+            "empty, expected at least one way of choosing tokens".into()
+        });
+        let ways = self.sample.sampling.iter().enumerate();
+        let ways = ways.map(|(way, sampling)| (format!("sample.sampling[{way}]"), sampling));
+        for (path, sampling) in ways.chain([("eval.sampling".to_owned(), &self.eval.sampling)]) {
             for (field, message) in sampling.faults() {
-                errors.push(format!("{section}.sampling.{field}"), message);
+                errors.push(format!("{path}.{field}"), message);
             }
         }
         let (per_prompt, labelers) = (self.label.rankings_per_prompt, self.label.simulated.training);

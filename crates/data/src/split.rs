@@ -1,5 +1,7 @@
 //! Training and validation rows, parted by a hash of the prompt.
 
+use std::collections::{HashMap, HashSet};
+
 use sha2::{Digest, Sha256};
 
 /// The side of a row.
@@ -29,7 +31,8 @@ pub fn split_by_hash(text: &str, fraction: f64) -> Split {
     }
 }
 
-/// Parts rows into those to train on and those held out, in their order, by [`split_by_hash`] of `key`.
+/// Parts rows into those to train on and those held out, in their order, by [`split_by_hash`] of `key`. A row that a
+/// weight repeats is held out once: repeated, it would make a measurement look surer than it is.
 ///
 /// ```
 /// use rlhf_data::{Message, Prompt, split_rows};
@@ -39,18 +42,30 @@ pub fn split_by_hash(text: &str, fraction: f64) -> Split {
 /// assert_eq!(train.len() + validation.len(), 1000);
 /// assert!((70..130).contains(&validation.len()));
 /// ```
-pub fn split_rows<T>(rows: Vec<T>, fraction: f64, key: impl Fn(&T) -> &str) -> (Vec<T>, Vec<T>) {
-    rows.into_iter()
-        .partition(|row| split_by_hash(key(row), fraction) == Split::Train)
+pub fn split_rows<T: PartialEq>(rows: Vec<T>, fraction: f64, key: impl Fn(&T) -> &str) -> (Vec<T>, Vec<T>) {
+    let (mut train, mut validation) = (Vec::new(), Vec::<T>::new());
+    let mut held_out: HashMap<String, Vec<usize>> = HashMap::new();
+    for row in rows {
+        if split_by_hash(key(&row), fraction) == Split::Train {
+            train.push(row);
+            continue;
+        }
+        let same_key = held_out.entry(key(&row).to_owned()).or_default();
+        if same_key.iter().all(|&other| validation[other] != row) {
+            same_key.push(validation.len());
+            validation.push(row);
+        }
+    }
+    (train, validation)
 }
 
 /// Documents longer than this many bytes are cut in two rather than held out whole.
 const LONG_DOCUMENT: usize = 16 * 1024;
 
 /// Parts documents: short ones by [`split_by_hash`], while of long ones, such as books, the last `fraction` is held
-/// out, from the next paragraph on.
+/// out, from the next paragraph on. A document that a weight repeats is held out once.
 pub fn split_documents(documents: Vec<String>, fraction: f64) -> (Vec<String>, Vec<String>) {
-    let (mut train, mut validation) = (Vec::new(), Vec::new());
+    let (mut train, mut validation) = (Vec::new(), Vec::<String>::new());
     for mut document in documents {
         if document.len() <= LONG_DOCUMENT || fraction <= 0.0 {
             match split_by_hash(&document, fraction) {
@@ -70,6 +85,8 @@ pub fn split_documents(documents: Vec<String>, fraction: f64) -> (Vec<String>, V
         train.extend(Some(document).filter(|text| !text.is_empty()));
         validation.extend(Some(tail).filter(|text| !text.is_empty()));
     }
+    let mut seen = HashSet::new();
+    validation.retain(|text| seen.insert(text.clone()));
     (train, validation)
 }
 
@@ -101,6 +118,24 @@ mod tests {
             let [plain, shouted] = [format!("why is {n}"), format!("  Why\n is  {n} ")];
             assert_eq!(split_by_hash(&plain, 0.5), split_by_hash(&shouted, 0.5));
         }
+    }
+
+    #[test]
+    fn what_a_weight_repeats_is_held_out_once_and_trained_on_as_often_as_it_stands() {
+        let rows: Vec<String> = (0..200).chain(0..200).map(|n| format!("row {n}")).collect();
+        let once = |n: usize| split_by_hash(&format!("row {n}"), 0.3) == Split::Validation;
+        let held_out: Vec<String> = (0..200).filter(|&n| once(n)).map(|n| format!("row {n}")).collect();
+        for (train, validation) in [
+            split_rows(rows.clone(), 0.3, |row| row),
+            split_documents(rows.clone(), 0.3),
+        ] {
+            assert_eq!(validation, held_out);
+            assert_eq!(train.len(), 2 * (200 - held_out.len()));
+        }
+        // The same prompt with another answer is another row.
+        let rows = vec![("a", 1), ("a", 2), ("a", 1)];
+        let (_, validation) = split_rows(rows, 1.0, |row| row.0);
+        assert_eq!(validation, [("a", 1), ("a", 2)]);
     }
 
     #[test]

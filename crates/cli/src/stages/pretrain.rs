@@ -51,7 +51,7 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
         prompts,
         shown: SAMPLES,
         max_new_tokens: 48.min(config.n_positions - SAMPLE_PROMPT_TOKENS),
-        sampling: work.config.sample.sampling.clone(),
+        sampling: work.config.eval.sampling.clone(),
         seed: work.config.seed,
         reward_model: None,
     };

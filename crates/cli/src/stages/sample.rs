@@ -46,26 +46,12 @@ pub(crate) fn run(work: &Workspace) -> Result<()> {
         for (ids, kept) in ids.chunks(PROMPTS_AT_ONCE).zip(kept.chunks(PROMPTS_AT_ONCE)) {
             work.check_stop()?;
             let counts: Vec<usize> = kept.iter().map(|&row| number_of_answers(work, file, row)).collect();
-            let repeated: Vec<&Vec<u32>> = ids
-                .iter()
-                .zip(&counts)
-                .flat_map(|(ids, &k)| std::iter::repeat_n(ids, k))
-                .collect();
-            let options = GenerateOptions {
-                max_new_tokens: settings.max_new_tokens,
-                eos_token_id: tokenizer.eos_token_id(),
-                sampling: settings.sampling.clone(),
-                seed: work.config.seed,
-                first_stream: stream,
-                ..GenerateOptions::default()
-            };
-            stream += repeated.len() as u64;
-            let mut completions = generator.generate(&repeated, &options)?.into_iter();
+            let mut texts = answers(work, &tokenizer, &generator, ids, &counts, stream)?.into_iter();
+            stream += counts.iter().sum::<usize>() as u64;
             for (&row, &k) in kept.iter().zip(&counts) {
-                let texts = completions.by_ref().take(k).map(|c| tokenizer.decode(&c.tokens, true));
                 answered.push(Answered {
                     prompt: rows[row].clone(),
-                    completions: texts.collect(),
+                    completions: texts.by_ref().take(k).collect(),
                 });
             }
             done += kept.len() as u64;
@@ -74,6 +60,45 @@ pub(crate) fn run(work: &Workspace) -> Result<()> {
         work.write_rows(&work.dir.path().join(file), &answered)?;
     }
     Ok(())
+}
+
+/// `counts[i]` answers to prompt `ids[i]`, those of a prompt together; the ways of choosing tokens take turns.
+fn answers(
+    work: &Workspace,
+    tokenizer: &Tokenizer,
+    generator: &Generator,
+    ids: &[Vec<u32>],
+    counts: &[usize],
+    first_stream: u64,
+) -> Result<Vec<String>> {
+    let settings = &work.config.sample;
+    // One entry an answer: its prompt, and how many answers of that prompt come before it.
+    let slots: Vec<(&Vec<u32>, usize)> = ids
+        .iter()
+        .zip(counts)
+        .flat_map(|(ids, &k)| (0..k).map(move |turn| (ids, turn)))
+        .collect();
+    let mut texts = vec![String::new(); slots.len()];
+    let mut stream = first_stream;
+    for (way, sampling) in settings.sampling.iter().enumerate() {
+        let places: Vec<usize> = (0..slots.len())
+            .filter(|&slot| slots[slot].1 % settings.sampling.len() == way)
+            .collect();
+        let prompts: Vec<&Vec<u32>> = places.iter().map(|&slot| slots[slot].0).collect();
+        let options = GenerateOptions {
+            max_new_tokens: settings.max_new_tokens,
+            eos_token_id: tokenizer.eos_token_id(),
+            sampling: sampling.clone(),
+            seed: work.config.seed,
+            first_stream: stream,
+            ..GenerateOptions::default()
+        };
+        stream += places.len() as u64;
+        for (slot, completion) in places.into_iter().zip(generator.generate(&prompts, &options)?) {
+            texts[slot] = tokenizer.decode(&completion.tokens, true);
+        }
+    }
+    Ok(texts)
 }
 
 /// K of a prompt, drawn evenly from `k_min ..= k_max`.

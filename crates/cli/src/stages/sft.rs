@@ -60,7 +60,7 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
         prompts,
         shown: SAMPLES,
         max_new_tokens,
-        sampling: work.config.sample.sampling.clone(),
+        sampling: work.config.eval.sampling.clone(),
         seed: work.config.seed,
         reward_model,
     };

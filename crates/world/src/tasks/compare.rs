@@ -165,6 +165,20 @@ pub(crate) fn apart(rng: &mut ChaCha8Rng, pair: [Item; 2], attribute: Attribute,
     }
 }
 
+/// Conclusions. They follow the evidence, as in [`super::memory`].
+const SAME: [&str; 4] = [
+    "So yes, it is the same.",
+    "So yes, they are alike in this.",
+    "Yes, that is the same for both.",
+    "So yes, indeed.",
+];
+const DIFFERENT: [&str; 4] = [
+    "So no, they are not the same.",
+    "So no, that is different.",
+    "No, there they differ.",
+    "So no, not at all.",
+];
+
 pub(super) fn answer_compare(
     rng: &mut ChaCha8Rng,
     facts: &Facts,
@@ -173,39 +187,23 @@ pub(super) fn answer_compare(
     flaw: Option<Flaw>,
 ) -> String {
     let pair = names.map(entity);
-    let values = pair.map(|e| facts.truth(e, attribute));
-    let same = values[0] == values[1];
-    let yes = [
-        "Yes, they are alike in this.",
-        "Yes, it is the same.",
-        "Yes, that is the same for both.",
-        "Yes, indeed.",
-    ];
-    let no = [
-        "No, they are not the same.",
-        "No, that is different.",
-        "No, there they differ.",
-        "No, not at all.",
-    ];
-    match flaw {
-        Some(Flaw::Curt) => (if same { "Yes." } else { "No." }).to_owned(),
-        Some(Flaw::Missed) => {
-            let word = pick(rng, if same { &yes } else { &no });
-            format!("{word} {}", state(rng, pair[0], attribute, values[0], Form::Name))
-        }
-        Some(Flaw::Wrong) => {
-            let other = wrong(rng, facts, pair[1], attribute);
-            if same {
-                format!("{} {}", pick(rng, &no), apart(rng, pair, attribute, [values[0], other]))
-            } else {
-                let both = both(rng, pair, attribute, values[0]).unwrap_or_default();
-                format!("{} {both}", pick(rng, &yes))
-            }
-        }
-        _ if same => {
-            let both = both(rng, pair, attribute, values[0]).unwrap_or_default();
-            format!("{} {both}", pick(rng, &yes))
-        }
-        _ => format!("{} {}", pick(rng, &no), apart(rng, pair, attribute, values)),
+    let mut values = pair.map(|e| facts.truth(e, attribute));
+    let truly = values[0] == values[1];
+    if flaw == Some(Flaw::Curt) {
+        return (if truly { "Yes." } else { "No." }).to_owned();
     }
+    if flaw == Some(Flaw::Wrong) {
+        values[1] = if truly {
+            wrong(rng, facts, pair[1], attribute)
+        } else {
+            values[0]
+        };
+    }
+    let conclusion = pick(rng, if values[0] == values[1] { &SAME } else { &DIFFERENT });
+    if flaw == Some(Flaw::Missed) {
+        let half = state(rng, pair[0], attribute, values[0], Form::Name);
+        return format!("{half} {conclusion}");
+    }
+    let [first, second] = state_alike(rng, pair, attribute, values);
+    format!("{first} {second} {conclusion}")
 }

@@ -67,10 +67,11 @@ pub(crate) fn any_category(rng: &mut ChaCha8Rng) -> (Category, usize) {
         9 => Category::People,
         _ => Category::PlacesIn(pick(rng, &REGIONS).to_owned()),
     };
+    // Each region has two places, each kind of thing five members.
     let most = if matches!(category, Category::PlacesIn(_)) {
-        3
+        2
     } else {
-        5
+        4
     };
     (category, rng.random_range(2..=most))
 }
@@ -295,16 +296,16 @@ fn sum(operands: &[usize], result: usize) -> &'static Sum {
 pub(super) fn draft_arithmetic(rng: &mut ChaCha8Rng) -> Draft {
     let (operands, result) = match rng.random_range(0..7) {
         0..=2 => {
-            let (n, m) = (rng.random_range(2..=10), rng.random_range(2..=10));
+            let (n, m) = (rng.random_range(2..=6), rng.random_range(2..=6));
             (vec![n, m], n + m)
         }
         3..=5 => {
-            let m = rng.random_range(2..=9);
-            let r = rng.random_range(2..=10);
+            let m = rng.random_range(2..=6);
+            let r = rng.random_range(2..=6);
             (vec![m + r, m], r)
         }
         _ => {
-            let n = rng.random_range(2..=10);
+            let n = rng.random_range(2..=6);
             (vec![n], 2 * n)
         }
     };

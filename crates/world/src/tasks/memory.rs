@@ -187,25 +187,22 @@ pub(super) fn draft_check(rng: &mut ChaCha8Rng, facts: &Facts) -> Draft {
     }
 }
 
-const YES: [&str; 8] = [
+/// Conclusions. They follow the evidence: who first says how it is need not know the answer before thinking.
+const YES: [&str; 6] = [
+    "So that is true.",
+    "So yes, that is right.",
+    "So you are right.",
+    "So yes, it is so.",
     "Yes, that is true.",
-    "Yes, that is right.",
-    "Yes, you are right.",
-    "Yes, indeed.",
-    "That is true.",
-    "Yes, that is so.",
     "Quite right.",
-    "Yes, it is.",
 ];
-const NO: [&str; 8] = [
+const NO: [&str; 6] = [
+    "So that is not true.",
+    "So no, that is not right.",
+    "So that is a mistake.",
+    "So no, it is not so.",
     "No, that is not true.",
-    "No, that is not right.",
-    "No, that is a mistake.",
-    "Not quite.",
-    "That is false.",
-    "No, somebody was wrong there.",
-    "No, it is not so.",
-    "That is not right.",
+    "So somebody was wrong there.",
 ];
 
 pub(super) fn answer_check(
@@ -227,11 +224,11 @@ pub(super) fn answer_check(
                 all.iter().copied().find(|v| name(*v) == claimed).unwrap_or(all[0])
             };
             let word = pick(rng, if truth { &NO } else { &YES });
-            format!("{word} {}", state(rng, entity, attribute, value, form))
+            format!("{} {word}", state(rng, entity, attribute, value, form))
         }
         _ => {
             let word = pick(rng, if truth { &YES } else { &NO });
-            format!("{word} {}", tell(rng, facts, entity, attribute, form))
+            format!("{} {word}", tell(rng, facts, entity, attribute, form))
         }
     }
 }

@@ -224,7 +224,7 @@ fn rambling(rng: &mut ChaCha8Rng, body: &str) -> String {
         "Well,",
         "You see,",
         "And so,",
-        "To say it once more:",
+        "Once more:",
     ];
     let long = body.split(' ').count() > 22;
     let last = body.rfind(". ").filter(|_| long).map_or(body, |stop| &body[stop + 2..]);
