@@ -290,7 +290,7 @@ impl Default for Config {
             device: "flex".into(),
             data: DataConfig::default(),
             world: WorldConfig {
-                document_bytes: 8_000_000,
+                document_bytes: 10_000_000,
                 demonstrations: 10_000,
                 reward_prompts: 4_000,
                 ..WorldConfig::default()
@@ -319,6 +319,7 @@ impl Default for Config {
             sft_selection: SelectionConfig::default(),
             sample: SampleConfig {
                 k_max: 8,
+                sampling: [1.0, 0.7, 0.3].map(Sampling::at_temperature).into(),
                 ..SampleConfig::default()
             },
             label: LabelConfig::default(),
@@ -331,11 +332,15 @@ impl Default for Config {
                 ..RewardConfig::default()
             },
             ppo: PpoConfig {
-                episodes: 8192,
+                episodes: 12_288,
                 batch_size: 128,
                 n_minibatches: 4,
                 max_new_tokens: 64,
-                lr: constant(3e-4),
+                lr: LrSchedule {
+                    peak_lr: 4e-4,
+                    kind: ScheduleKind::Linear,
+                    ..LrSchedule::default()
+                },
                 value_lr: constant(4e-4),
                 kl: KlConfig {
                     coef: 0.2,
@@ -343,7 +348,7 @@ impl Default for Config {
                 },
                 ptx: PtxConfig {
                     coef: 0.1,
-                    examples_per_episode: 0.25,
+                    examples_per_episode: 0.0625,
                     ..PtxConfig::default()
                 },
                 ema: EmaConfig {

@@ -2,6 +2,7 @@
 
 mod entries;
 mod letters;
+pub(crate) mod marks;
 mod pages;
 mod talks;
 
@@ -24,23 +25,25 @@ enum Sort {
     Event,
     Talk,
     Lesson,
+    Mark,
     Tale,
     Letter,
     Page,
     Scene,
 }
 
-const WEIGHTS: [(Sort, u32); 10] = [
+const WEIGHTS: [(Sort, u32); 11] = [
     (Sort::Person, 14),
     (Sort::Place, 9),
     (Sort::Thing, 7),
     (Sort::Event, 6),
     (Sort::Talk, 14),
     (Sort::Lesson, 24),
+    (Sort::Mark, 10),
     (Sort::Tale, 8),
     (Sort::Letter, 6),
     (Sort::Page, 5),
-    (Sort::Scene, 7),
+    (Sort::Scene, 10),
 ];
 
 fn document(rng: &mut ChaCha8Rng, facts: &Facts, may_ask: &dyn Fn(&str) -> bool) -> String {
@@ -52,6 +55,7 @@ fn document(rng: &mut ChaCha8Rng, facts: &Facts, may_ask: &dyn Fn(&str) -> bool)
         Sort::Event => entries::entry(rng, facts, Domain::Event),
         Sort::Talk => talks::talk(rng, facts, may_ask),
         Sort::Lesson => talks::lesson(rng, facts, may_ask),
+        Sort::Mark => marks::mark(rng, facts, may_ask),
         Sort::Tale => {
             let cast = tales::cast(rng);
             let opening = entries::aside(rng, facts, cast.first);

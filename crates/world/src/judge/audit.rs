@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::WorldConfig;
+use crate::documents::marks::BETTER;
 use crate::entities::{Attribute, Domain, name};
 use crate::seed::stream;
 use crate::sentences::{Form, state, tell};
@@ -66,9 +67,12 @@ fn every_false_fact_is_found_out() {
     );
 }
 
-/// A document without the rumour that somebody asks about, or the news that somebody wants in other words: only answers
-/// about the world speak for it.
+/// A document without the rumour that somebody asks about, the news that somebody wants in other words, or the answer that a
+/// teacher marks: only answers about the world speak for it.
 fn without_rumour(text: &str) -> &str {
+    if text.contains(" The teacher said: ") {
+        return text.split_once(BETTER).map_or("", |(_, better)| better);
+    }
     if text.contains("here is no more") {
         return "";
     }
