@@ -6,7 +6,7 @@ use rlhf_core::config::ConfigErrors;
 use rlhf_core::{LrSchedule, ScheduleKind};
 use rlhf_data::{Source, TokenizerConfig};
 use rlhf_inference::Sampling;
-use rlhf_model::ModelConfig;
+use rlhf_model::{ModelConfig, PositionInit};
 use rlhf_ppo::{EmaConfig, KlConfig, PpoConfig, PtxConfig};
 use rlhf_reward::RewardConfig;
 use rlhf_sft::LmTrainConfig;
@@ -128,6 +128,9 @@ pub(crate) struct ArchitectureConfig {
     pub(crate) max_seq_len: usize,
     /// Standard deviation of the first weights. GPT-2: 0.02, for widths of 768 and more.
     pub(crate) initializer_range: f64,
+    /// What the position embeddings start from: `normal`, as in GPT-2, or `sinusoidal`, with which copying from the context
+    /// is learnt sooner.
+    pub(crate) position_init: PositionInit,
 }
 
 impl Default for ArchitectureConfig {
@@ -138,6 +141,7 @@ impl Default for ArchitectureConfig {
             n_heads: 4,
             max_seq_len: 256,
             initializer_range: 0.06,
+            position_init: PositionInit::Sinusoidal,
         }
     }
 }
@@ -152,6 +156,7 @@ impl ArchitectureConfig {
             n_layer: self.n_layers,
             n_head: self.n_heads,
             initializer_range: self.initializer_range,
+            position_init: self.position_init,
             bos_token_id: Some(eos),
             eos_token_id: Some(eos),
             pad_token_id: Some(pad),

@@ -31,7 +31,7 @@ pub use cache::KvCache;
 pub use checkpoint::{
     load_causal_lm, load_config, load_scalar_model, read_safetensors, save_causal_lm, save_scalar_model,
 };
-pub use config::ModelConfig;
+pub use config::{ModelConfig, PositionInit};
 pub use decoder::Decoder;
 pub use error::{Error, Result};
 pub use heads::{CausalLm, ScalarModel};

@@ -27,6 +27,9 @@ fn values_of_a_wrong_kind_or_out_of_range_are_named_with_their_source() {
     let found = rlhf(&["config", "--set", "sample.k_min=1", "--set", "eval.prompts=0"]);
     found.refused(1, &["sample.k_min", "eval.prompts"]);
     rlhf(&["config", "--set", "seed"]).refused(1, &["--set seed", "no `=`"]);
+    let ways = "sample.sampling=[{ temperature = 1.0 }, { temperature = -1.0 }]";
+    rlhf(&["config", "--set", ways]).refused(1, &["sample.sampling[1].temperature", "in [0, 100]"]);
+    rlhf(&["config", "--set", "sample.sampling=[]"]).refused(1, &["sample.sampling", "at least one"]);
 }
 
 #[test]

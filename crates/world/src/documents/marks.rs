@@ -15,11 +15,17 @@ use crate::text::pick;
 /// What stands before the teacher's own answer: from here on everything is true.
 pub(crate) const BETTER: &str = "Better say:";
 
+/// What the teacher says of a good answer.
+pub(crate) const PRAISE: [&str; 3] = ["That is right.", "Well said.", "That is a good answer."];
+
+/// What the teacher says of an untrue one.
+pub(crate) const UNTRUE: [&str; 3] = ["That is not true.", "That is wrong.", "You made a mistake."];
+
 /// What the teacher says of an answer.
 fn remark(rng: &mut ChaCha8Rng, flaw: Option<Flaw>) -> &'static str {
     let remarks: &[&str] = match flaw {
-        None => &["That is right.", "Well said.", "That is a good answer."],
-        Some(Flaw::Wrong) => &["That is not true.", "That is wrong.", "You made a mistake."],
+        None => &PRAISE,
+        Some(Flaw::Wrong) => &UNTRUE,
         Some(Flaw::Guess) => &["You are guessing.", "You cannot know that."],
         Some(Flaw::Shrug) => &["But you could know that.", "Think again."],
         Some(Flaw::Curt) => &["That is too short.", "Say a little more."],

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::WorldConfig;
-use crate::documents::marks::BETTER;
+use crate::documents::marks::{BETTER, PRAISE, UNTRUE};
 use crate::entities::{Attribute, Domain, name};
 use crate::seed::stream;
 use crate::sentences::{Form, state, tell};
@@ -94,6 +94,38 @@ fn without_rumour(text: &str) -> &str {
         true => answer().map_or(text, |start| &text[start..]),
         false => text,
     }
+}
+
+#[test]
+fn teachers_praise_what_is_true_and_name_what_is_not() {
+    let config = WorldConfig {
+        document_bytes: 1_500_000,
+        ..WorldConfig::tiny()
+    };
+    let world = World::generate(1, &config);
+    let lexicon = Lexicon::new();
+    let holds = |answer: &str| {
+        claims(world.facts(), &Reading::new(&lexicon, answer, None))
+            .iter()
+            .all(|claim| claim.holds)
+    };
+    let (mut praised, mut blamed, mut exposed) = (0, 0, 0);
+    for text in world.documents() {
+        let marked = text
+            .split_once(" tried: ")
+            .and_then(|(_, rest)| rest.split_once(" The teacher said: "));
+        let Some((answer, remark)) = marked else { continue };
+        if PRAISE.iter().any(|praise| remark.starts_with(praise)) {
+            praised += 1;
+            assert!(holds(answer), "{text}");
+        } else if UNTRUE.iter().any(|blame| remark.starts_with(blame)) {
+            blamed += 1;
+            exposed += usize::from(!holds(answer));
+        }
+    }
+    assert!(praised > 200 && blamed > 50, "{praised} {blamed}");
+    // Wrong sums, wrong lists and wrong summaries are no statements about the world.
+    assert!(exposed * 3 > blamed, "{exposed} of {blamed}");
 }
 
 #[test]
