@@ -70,7 +70,7 @@ impl Facts {
         let dishes = deal(rng, PEOPLE, DISHES.len());
         let first_dish = N_THINGS - DISHES.len();
         // The first of the shuffled people lead one place each and live there, the others live anywhere.
-        let mut homes = vec![0; PEOPLE];
+        let mut homes = [0; PEOPLE];
         for (i, &person) in order.iter().enumerate() {
             homes[person] = if i < PLACES.len() {
                 i
@@ -79,7 +79,7 @@ impl Facts {
             };
         }
         let partners = deal(rng, PEOPLE, PEOPLE);
-        let mut friends = vec![0; PEOPLE];
+        let mut friends = [0; PEOPLE];
         for pair in partners.chunks_exact(2) {
             friends[pair[0]] = pair[1];
             friends[pair[1]] = pair[0];
