@@ -62,6 +62,26 @@ pub(crate) fn run(work: &Workspace) -> Result<()> {
     Ok(())
 }
 
+/// Where an answer stands among those of all prompts, and the index of its prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    answer: usize,
+    prompt: usize,
+}
+
+/// The answers that fall to each of `ways` ways of choosing tokens: those of a prompt take them in turn.
+fn turns(counts: &[usize], ways: usize) -> Vec<Vec<Place>> {
+    let mut places = vec![Vec::new(); ways];
+    let mut answer = 0;
+    for (prompt, &count) in counts.iter().enumerate() {
+        for turn in 0..count {
+            places[turn % ways].push(Place { answer, prompt });
+            answer += 1;
+        }
+    }
+    places
+}
+
 /// `counts[i]` answers to prompt `ids[i]`, those of a prompt together; the ways of choosing tokens take turns.
 fn answers(
     work: &Workspace,
@@ -72,19 +92,10 @@ fn answers(
     first_stream: u64,
 ) -> Result<Vec<String>> {
     let settings = &work.config.sample;
-    // One entry an answer: its prompt, and how many answers of that prompt come before it.
-    let slots: Vec<(&Vec<u32>, usize)> = ids
-        .iter()
-        .zip(counts)
-        .flat_map(|(ids, &k)| (0..k).map(move |turn| (ids, turn)))
-        .collect();
-    let mut texts = vec![String::new(); slots.len()];
+    let mut texts = vec![String::new(); counts.iter().sum()];
     let mut stream = first_stream;
-    for (way, sampling) in settings.sampling.iter().enumerate() {
-        let places: Vec<usize> = (0..slots.len())
-            .filter(|&slot| slots[slot].1 % settings.sampling.len() == way)
-            .collect();
-        let prompts: Vec<&Vec<u32>> = places.iter().map(|&slot| slots[slot].0).collect();
+    for (sampling, places) in settings.sampling.iter().zip(turns(counts, settings.sampling.len())) {
+        let prompts: Vec<&Vec<u32>> = places.iter().map(|place| &ids[place.prompt]).collect();
         let options = GenerateOptions {
             max_new_tokens: settings.max_new_tokens,
             eos_token_id: tokenizer.eos_token_id(),
@@ -94,8 +105,8 @@ fn answers(
             ..GenerateOptions::default()
         };
         stream += places.len() as u64;
-        for (slot, completion) in places.into_iter().zip(generator.generate(&prompts, &options)?) {
-            texts[slot] = tokenizer.decode(&completion.tokens, true);
+        for (place, completion) in places.iter().zip(generator.generate(&prompts, &options)?) {
+            texts[place.answer] = tokenizer.decode(&completion.tokens, true);
         }
     }
     Ok(texts)
@@ -105,4 +116,21 @@ fn answers(
 fn number_of_answers(work: &Workspace, file: &str, row: usize) -> usize {
     let mut rng = rng(work.config.seed, "sample.k", &[file.len() as u64, row as u64]);
     rng.random_range(work.config.sample.k_min..=work.config.sample.k_max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answers_of_a_prompt_take_the_ways_in_turn_from_the_first() {
+        let place = |(answer, prompt)| Place { answer, prompt };
+        // Prompt 0 has answers 0 to 3, prompt 1 answers 4 to 6: ways 0 1 0 1 and 0 1 0.
+        let expected = [
+            [(0, 0), (2, 0), (4, 1), (6, 1)].map(place).to_vec(),
+            [(1, 0), (3, 0), (5, 1)].map(place).to_vec(),
+        ];
+        assert_eq!(turns(&[4, 3], 2), expected);
+        assert_eq!(turns(&[1], 3), [vec![place((0, 0))], vec![], vec![]]);
+    }
 }

@@ -5,10 +5,11 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
+use super::talks::exercise;
 use crate::entities::name;
 use crate::facts::Facts;
 use crate::scenes::person;
-use crate::task::{Flaw, TaskKind};
+use crate::task::Flaw;
 use crate::tasks::{self, Manner};
 use crate::text::pick;
 
@@ -39,13 +40,7 @@ fn remark(rng: &mut ChaCha8Rng, flaw: Option<Flaw>) -> &'static str {
 
 /// A question, an answer with or without a flaw, and the teacher's remark, sometimes with a better answer.
 pub(super) fn mark(rng: &mut ChaCha8Rng, facts: &Facts, may_ask: &dyn Fn(&str) -> bool) -> String {
-    let draft = loop {
-        let kind = *TaskKind::ALL.choose(rng).unwrap_or(&TaskKind::Fact);
-        let draft = tasks::draft(rng, facts, kind);
-        if kind != TaskKind::FollowUp && may_ask(&draft.signature) {
-            break draft;
-        }
-    };
+    let draft = exercise(rng, facts, may_ask);
     let flaws = tasks::flaws(draft.task.kind());
     let flaw = match rng.random_bool(0.5) {
         true => flaws.choose_weighted(rng, |flaw| flaw.1).ok().map(|flaw| flaw.0),

@@ -9,7 +9,7 @@ use crate::facts::Facts;
 use crate::scenes::two_people;
 use crate::sentences::{Form, ask, either, tell, wordings};
 use crate::task::TaskKind;
-use crate::tasks::{self, Manner};
+use crate::tasks::{self, Draft, Manner};
 
 /// `"Where is it?" asked Odo. "Here," said Maud.`
 fn spoken(question: &str, answer: &str, asker: &str, teller: &str) -> String {
@@ -67,16 +67,22 @@ pub(super) fn talk(rng: &mut ChaCha8Rng, facts: &Facts, may_ask: &dyn Fn(&str) -
     parts.join(" ")
 }
 
-/// Somebody helps somebody: an instruction of any kind and a good answer.
-pub(super) fn lesson(rng: &mut ChaCha8Rng, facts: &Facts, may_ask: &dyn Fn(&str) -> bool) -> String {
-    let draft = loop {
+/// A prompt of any kind with a single turn that the texts may give away.
+///
+/// False rumours are among them: who has only ever heard "yes" cannot check anything.
+pub(super) fn exercise(rng: &mut ChaCha8Rng, facts: &Facts, may_ask: &dyn Fn(&str) -> bool) -> Draft {
+    loop {
         let kind = *TaskKind::ALL.choose(rng).unwrap_or(&TaskKind::Fact);
         let draft = tasks::draft(rng, facts, kind);
-        // A false rumour comes with the answer that corrects it: who has only ever heard "yes" cannot check anything.
         if kind != TaskKind::FollowUp && may_ask(&draft.signature) {
-            break draft;
+            return draft;
         }
-    };
+    }
+}
+
+/// Somebody helps somebody: an instruction of any kind and a good answer.
+pub(super) fn lesson(rng: &mut ChaCha8Rng, facts: &Facts, may_ask: &dyn Fn(&str) -> bool) -> String {
+    let draft = exercise(rng, facts, may_ask);
     let answer = tasks::answer(rng, facts, &draft.task, &Manner::GOOD, None);
     let question = &draft.messages[0].content;
     let (asker, teller) = two_people(rng);
