@@ -125,12 +125,12 @@ mod tests {
     #[test]
     fn the_answers_of_a_prompt_take_the_ways_in_turn_from_the_first() {
         let place = |(answer, prompt)| Place { answer, prompt };
-        // Prompt 0 has answers 0 to 3, prompt 1 answers 4 to 6: ways 0 1 0 1 and 0 1 0.
+        // Prompt 0 has answers 0 to 2, prompt 1 answers 3 to 6: ways 0 1 0 and again from the first 0 1 0 1.
         let expected = [
-            [(0, 0), (2, 0), (4, 1), (6, 1)].map(place).to_vec(),
-            [(1, 0), (3, 0), (5, 1)].map(place).to_vec(),
+            [(0, 0), (2, 0), (3, 1), (5, 1)].map(place).to_vec(),
+            [(1, 0), (4, 1), (6, 1)].map(place).to_vec(),
         ];
-        assert_eq!(turns(&[4, 3], 2), expected);
+        assert_eq!(turns(&[3, 4], 2), expected);
         assert_eq!(turns(&[1], 3), [vec![place((0, 0))], vec![], vec![]]);
     }
 }
