@@ -6,7 +6,7 @@ use rlhf_core::config::ConfigErrors;
 use rlhf_core::{LrSchedule, ScheduleKind};
 use rlhf_data::{Source, TokenizerConfig};
 use rlhf_inference::Sampling;
-use rlhf_model::{ModelConfig, PositionInit};
+use rlhf_model::{ModelConfig, WeightInit};
 use rlhf_ppo::{EmaConfig, KlConfig, PpoConfig, PtxConfig};
 use rlhf_reward::RewardConfig;
 use rlhf_sft::LmTrainConfig;
@@ -114,7 +114,7 @@ impl Default for DataConfig {
     }
 }
 
-/// Architecture of a model trained from random weights: GPT-2's, with a tied head.
+/// Architecture of a model trained from random weights: GPT-2's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ArchitectureConfig {
@@ -128,9 +128,9 @@ pub(crate) struct ArchitectureConfig {
     pub(crate) max_seq_len: usize,
     /// Standard deviation of the first weights. GPT-2: 0.02, for widths of 768 and more.
     pub(crate) initializer_range: f64,
-    /// What the position embeddings start from: `normal`, as in GPT-2, or `sinusoidal`, with which copying from the context
-    /// is learnt sooner.
-    pub(crate) position_init: PositionInit,
+    /// What the weights start from: `gpt2`, drawn alike and with a tied head, or `induction`, with a pair of heads among
+    /// them that copy from the context (after Olsson et al. 2022) and a head of its own.
+    pub(crate) init: WeightInit,
 }
 
 impl Default for ArchitectureConfig {
@@ -141,7 +141,7 @@ impl Default for ArchitectureConfig {
             n_heads: 4,
             max_seq_len: 256,
             initializer_range: 0.06,
-            position_init: PositionInit::Sinusoidal,
+            init: WeightInit::Induction,
         }
     }
 }
@@ -156,7 +156,7 @@ impl ArchitectureConfig {
             n_layer: self.n_layers,
             n_head: self.n_heads,
             initializer_range: self.initializer_range,
-            position_init: self.position_init,
+            tie_word_embeddings: self.init.ties_head(),
             bos_token_id: Some(eos),
             eos_token_id: Some(eos),
             pad_token_id: Some(pad),
@@ -374,7 +374,12 @@ impl Config {
         let mut errors = ConfigErrors::new();
         self.check_data(&mut errors);
         let tokens = self.tokenizer.vocab_size;
-        for (field, message) in self.model.model_config(tokens, 0, 1).faults() {
+        let model = self.model.model_config(tokens, 0, 1);
+        let mut faults = model.faults();
+        if faults.is_empty() {
+            faults = self.model.init.faults(&model);
+        }
+        for (field, message) in faults {
             errors.push(format!("model.{}", documented_name(field)), message);
         }
         errors.nest("pretrain", self.pretrain.validate());

@@ -1,6 +1,5 @@
 //! The architecture of a model, in the words of a Hugging Face GPT-2 `config.json`.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// GPT-2 architecture. Field names are those of Hugging Face's `GPT2Config`; unknown fields of a file are ignored.
@@ -29,27 +28,12 @@ pub struct ModelConfig {
     pub tie_word_embeddings: bool,
     /// Standard deviation of the initial weights.
     pub initializer_range: f64,
-    /// What the position embeddings are before training; not a field of Hugging Face's.
-    pub position_init: PositionInit,
     /// Token that starts a text, if the tokenizer has one.
     pub bos_token_id: Option<u32>,
     /// Token that ends an answer.
     pub eos_token_id: Option<u32>,
     /// Token that fills up a batch.
     pub pad_token_id: Option<u32>,
-}
-
-/// What learned position embeddings start from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum PositionInit {
-    /// Drawn like every other weight, as in GPT-2: nothing tells which positions are neighbours.
-    #[default]
-    Normal,
-    /// Sine and cosine waves (Vaswani et al. 2017) of the same standard deviation, from one radian a token to one in as
-    /// many tokens as the context has. A step back in the text is the same rotation everywhere, which a head learns once
-    /// and not for each position.
-    Sinusoidal,
 }
 
 impl Default for ModelConfig {
@@ -67,7 +51,6 @@ impl Default for ModelConfig {
             activation_function: "gelu_new".into(),
             tie_word_embeddings: true,
             initializer_range: 0.02,
-            position_init: PositionInit::Normal,
             bos_token_id: None,
             eos_token_id: None,
             pad_token_id: None,

@@ -21,13 +21,12 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Random weights: normal with `initializer_range`, residual layers scaled down, positions as `position_init` says,
-    /// biases 0.
+    /// Random weights: normal with `initializer_range`, residual layers scaled down, biases 0.
     pub(crate) fn init(config: &ModelConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
         let std = config.initializer_range;
         Self {
             wte: Embedding::init(config.vocab_size, config.n_embd, std, rng, device),
-            wpe: Embedding::positions(config, rng, device),
+            wpe: Embedding::init(config.n_positions, config.n_embd, std, rng, device),
             h: (0..config.n_layer).map(|_| Block::init(config, rng, device)).collect(),
             ln_f: LayerNorm::init(config.n_embd, device),
             n_heads: config.n_head,

@@ -5,8 +5,6 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::config::{ModelConfig, PositionInit};
-
 /// Values drawn from a normal distribution with mean 0, by the Box–Muller transform.
 pub(crate) fn normal(count: usize, std: f64, rng: &mut ChaCha8Rng) -> Vec<f32> {
     let mut values = Vec::with_capacity(count + 1);
@@ -18,25 +16,6 @@ pub(crate) fn normal(count: usize, std: f64, rng: &mut ChaCha8Rng) -> Vec<f32> {
     }
     values.truncate(count);
     values
-}
-
-/// Sine and cosine waves over the positions, `[positions, width]`, with mean square `std²`.
-pub(crate) fn sinusoids(positions: usize, width: usize, std: f64) -> Vec<f32> {
-    let amplitude = std * std::f64::consts::SQRT_2;
-    let pairs = width.div_ceil(2) as f64;
-    let wave = |position: usize, feature: usize| {
-        let frequency = (positions as f64).powf(-((feature / 2) as f64) / pairs);
-        let angle = position as f64 * frequency;
-        let value = if feature.is_multiple_of(2) {
-            angle.sin()
-        } else {
-            angle.cos()
-        };
-        (amplitude * value) as f32
-    };
-    (0..positions)
-        .flat_map(|position| (0..width).map(move |feature| wave(position, feature)))
-        .collect()
 }
 
 fn parameter<const D: usize>(values: Vec<f32>, dims: [usize; D], device: &Device) -> Param<Tensor<D>> {
@@ -54,18 +33,6 @@ impl Embedding {
     pub(crate) fn init(entries: usize, width: usize, std: f64, rng: &mut ChaCha8Rng, device: &Device) -> Self {
         Self {
             weight: parameter(normal(entries * width, std, rng), [entries, width], device),
-        }
-    }
-
-    /// The embeddings of positions.
-    pub(crate) fn positions(config: &ModelConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
-        let (entries, width, std) = (config.n_positions, config.n_embd, config.initializer_range);
-        let values = match config.position_init {
-            PositionInit::Normal => normal(entries * width, std, rng),
-            PositionInit::Sinusoidal => sinusoids(entries, width, std),
-        };
-        Self {
-            weight: parameter(values, [entries, width], device),
         }
     }
 
@@ -166,39 +133,5 @@ impl Block {
         let x = x + self.attn.c_proj.forward(attend(qkv)); // [tokens, d_model]
         let inner = self.mlp.c_fc.forward(self.ln_2.forward(x.clone(), eps)); // [tokens, d_inner]
         x + self.mlp.c_proj.forward(rlhf_kernels::gelu_tanh(inner))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const WIDTH: usize = 8;
-
-    fn dot(waves: &[f32], p: usize, q: usize) -> f32 {
-        let row = |p: usize| &waves[p * WIDTH..][..WIDTH];
-        row(p).iter().zip(row(q)).map(|(a, b)| a * b).sum()
-    }
-
-    #[test]
-    fn how_alike_two_positions_are_depends_on_their_distance_alone() {
-        let waves = sinusoids(64, WIDTH, 0.5);
-        for distance in 0..20 {
-            let first = dot(&waves, 0, distance);
-            for p in 0..40 {
-                let other = dot(&waves, p, p + distance);
-                assert!((first - other).abs() < 1e-5, "{distance} from {p}: {first} and {other}");
-            }
-        }
-        assert!(dot(&waves, 7, 7) > dot(&waves, 7, 8) + 0.1);
-    }
-
-    #[test]
-    fn the_mean_square_of_the_waves_is_that_of_the_other_weights() {
-        // sin² + cos² of each pair is 2 std², so a row of WIDTH features has WIDTH std².
-        for position in [0, 1, 63] {
-            let square = dot(&sinusoids(64, WIDTH, 0.06), position, position);
-            assert!((square - 8.0 * 0.0036).abs() < 1e-6, "{square}");
-        }
     }
 }

@@ -24,6 +24,7 @@ mod config;
 mod decoder;
 mod error;
 mod heads;
+mod induction;
 mod layers;
 mod passes;
 
@@ -31,9 +32,10 @@ pub use cache::KvCache;
 pub use checkpoint::{
     load_causal_lm, load_config, load_scalar_model, read_safetensors, save_causal_lm, save_scalar_model,
 };
-pub use config::{ModelConfig, PositionInit};
+pub use config::ModelConfig;
 pub use decoder::Decoder;
 pub use error::{Error, Result};
 pub use heads::{CausalLm, ScalarModel};
+pub use induction::WeightInit;
 pub use passes::{SequenceLogprobs, sequence_logprobs, sequence_scores, sequence_values};
 pub use rlhf_kernels::TokenLogprobs;

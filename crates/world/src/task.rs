@@ -123,6 +123,11 @@ pub enum Asked {
     Helper,
 }
 
+impl Asked {
+    /// Every part that can be asked for.
+    pub const ALL: [Self; 5] = [Self::Who, Self::What, Self::Where, Self::When, Self::Helper];
+}
+
 /// The tone a sentence is rewritten in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -30,7 +30,7 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
         tokenizer.eos_token_id(),
         tokenizer.pad_token_id(),
     );
-    let model = CausalLm::init(&config, work.config.seed, &work.device);
+    let model = work.config.model.init.model(&config, work.config.seed, &work.device);
     let documents = work.documents()?;
     let train_windows = text_windows(&tokenizer, &documents.train, config.n_positions);
     let validation = text_windows(&tokenizer, &documents.validation, config.n_positions);

@@ -1,5 +1,6 @@
 //! The texts of the world: what the language model reads before it learns to answer.
 
+mod echoes;
 mod entries;
 mod letters;
 pub(crate) mod marks;
@@ -14,7 +15,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::entities::Domain;
 use crate::facts::Facts;
 use crate::seed::{hash, stream};
-use crate::{scenes, tales};
+use crate::tales;
 
 /// Sorts of document and how common they are.
 #[derive(Clone, Copy)]
@@ -30,9 +31,10 @@ enum Sort {
     Letter,
     Page,
     Scene,
+    Echo,
 }
 
-const WEIGHTS: [(Sort, u32); 11] = [
+const WEIGHTS: [(Sort, u32); 12] = [
     (Sort::Person, 14),
     (Sort::Place, 9),
     (Sort::Thing, 7),
@@ -44,6 +46,7 @@ const WEIGHTS: [(Sort, u32); 11] = [
     (Sort::Letter, 6),
     (Sort::Page, 5),
     (Sort::Scene, 10),
+    (Sort::Echo, 14),
 ];
 
 fn document(rng: &mut ChaCha8Rng, facts: &Facts, may_ask: &dyn Fn(&str) -> bool) -> String {
@@ -63,11 +66,8 @@ fn document(rng: &mut ChaCha8Rng, facts: &Facts, may_ask: &dyn Fn(&str) -> bool)
         }
         Sort::Letter => letters::letter(rng, facts),
         Sort::Page => pages::page(rng, facts),
-        Sort::Scene => {
-            let scene = scenes::scene(rng);
-            let passage = scenes::passage(rng, &scene, 0.8);
-            format!("{passage} In one sentence: {}", scenes::summary(rng, &scene))
-        }
+        Sort::Scene => talks::reading(rng, may_ask),
+        Sort::Echo => echoes::echo(rng),
     }
 }
 

@@ -6,9 +6,9 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::entities::{Domain, Item, attributes, name, size};
 use crate::facts::Facts;
-use crate::scenes::two_people;
+use crate::scenes::{self, two_people};
 use crate::sentences::{Form, ask, either, tell, wordings};
-use crate::task::TaskKind;
+use crate::task::{Asked, TaskKind};
 use crate::tasks::{self, Draft, Manner};
 
 /// `"Where is it?" asked Odo. "Here," said Maud.`
@@ -92,4 +92,27 @@ pub(super) fn lesson(rng: &mut ChaCha8Rng, facts: &Facts, may_ask: &dyn Fn(&str)
         2 => format!("A traveller said: {question} The mayor answered: {answer}"),
         _ => format!("Question: {question} Answer: {answer}"),
     }
+}
+
+/// A passage, what it is about in one sentence, and questions on it that somebody answers.
+pub(super) fn reading(rng: &mut ChaCha8Rng, may_ask: &dyn Fn(&str) -> bool) -> String {
+    let scene = loop {
+        let scene = scenes::scene(rng);
+        if tasks::scene_signatures(&scene)
+            .iter()
+            .all(|signature| may_ask(signature))
+        {
+            break scene;
+        }
+    };
+    let mut parts = vec![scenes::passage(rng, &scene, 0.8)];
+    if rng.random_bool(0.6) {
+        parts.push(format!("In one sentence: {}", scenes::summary(rng, &scene)));
+    }
+    let count = rng.random_range(1..=3);
+    for asked in Asked::ALL.choose_multiple(rng, count) {
+        let question = scenes::question(rng, &scene, *asked);
+        parts.push(format!("{question} {}", scenes::answer(rng, &scene, *asked)));
+    }
+    parts.join(" ")
 }

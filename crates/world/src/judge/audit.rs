@@ -70,11 +70,11 @@ fn every_false_fact_is_found_out() {
 /// A document without the rumour that somebody asks about, the news that somebody wants in other words, or the answer that a
 /// teacher marks: only answers about the world speak for it.
 fn without_rumour(text: &str) -> &str {
-    if text.contains(" The teacher said: ") {
-        return text.split_once(BETTER).map_or("", |(_, better)| better);
-    }
     if text.contains("here is no more") {
         return "";
+    }
+    if text.contains(" The teacher said: ") {
+        return text.split_once(BETTER).map_or("", |(_, better)| better);
     }
     const DOUBTS: [&str; 6] = [
         "Is it true that",

@@ -21,7 +21,7 @@ use crate::text::pick;
 pub(crate) use compare::{apart, both};
 pub(crate) use making::{any_category, members, plural};
 pub(crate) use memory::fact_signature;
-pub(crate) use passages::content_words;
+pub(crate) use passages::{content_words, scene_signatures};
 
 /// A prompt before it has an id.
 #[derive(Clone, Debug)]

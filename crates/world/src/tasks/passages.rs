@@ -12,11 +12,14 @@ use crate::scenes::{self, two_people};
 use crate::task::{Asked, Flaw, Scene, Task, Tone};
 use crate::text::{capitalised, expand, lowered, pick, without_stop};
 
-const ASKED: [Asked; 5] = [Asked::Who, Asked::What, Asked::Where, Asked::When, Asked::Helper];
+/// What a scene counts as in the split: when it is asked about, and when it is summarised.
+pub(crate) fn scene_signatures(scene: &Scene) -> [String; 2] {
+    ["passage", "summary"].map(|kind| format!("{kind}/{}/{}/{}/{}", scene.who, scene.did, scene.what, scene.helper))
+}
 
 pub(super) fn draft_passage(rng: &mut ChaCha8Rng) -> Draft {
     let scene = scenes::scene(rng);
-    let asked = ASKED.choose(rng).copied().unwrap_or(Asked::Who);
+    let asked = Asked::ALL.choose(rng).copied().unwrap_or(Asked::Who);
     let passage = scenes::passage(rng, &scene, 0.6);
     let question = scenes::question(rng, &scene, asked);
     let text = match rng.random_range(0..4) {
@@ -25,7 +28,7 @@ pub(super) fn draft_passage(rng: &mut ChaCha8Rng) -> Draft {
         2 => format!("Here is a story. {passage} {question}"),
         _ => format!("{question} The text says: {passage}"),
     };
-    let signature = format!("passage/{}/{}/{}/{}", scene.who, scene.did, scene.what, scene.helper);
+    let [signature, _] = scene_signatures(&scene);
     Draft {
         messages: vec![Message::user(text)],
         task: Task::Passage { scene, asked },
@@ -56,7 +59,7 @@ pub(super) fn draft_summary(rng: &mut ChaCha8Rng) -> Draft {
         _ => format!("{passage} Tell me the main point in a few words."),
     };
     let words = passage.split_whitespace().count();
-    let signature = format!("summary/{}/{}/{}/{}", scene.who, scene.did, scene.what, scene.helper);
+    let [_, signature] = scene_signatures(&scene);
     Draft {
         messages: vec![Message::user(text)],
         task: Task::Summary { scene, words },
