@@ -2,7 +2,7 @@
 //!
 //! [`World::generate`] deals out, from a seed, who lives where, what grows there, what the moon hare does and who
 //! opens the Hat Dance. From these facts it writes texts to pretrain on, demonstrations by writers who slip now
-//! and then, and prompts of thirteen kinds, split so that no held-out combination of task, entity and wording occurs
+//! and then, and prompts of eleven kinds, split so that no held-out combination of task, entity and wording occurs
 //! in training. [`Judge`] knows the facts and judges any answer without noise; its gold score is for evaluation
 //! alone. What trains the reward model are the rankings of a [`Labeler`]: a [`SimulatedLabeler`] from a
 //! [`LabelerPool`], calibrated to agree as often as people do, or a [`RankingFile`] that people wrote.

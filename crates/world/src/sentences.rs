@@ -295,28 +295,6 @@ pub(crate) fn state(rng: &mut ChaCha8Rng, entity: Item, attribute: Attribute, va
     write(rng, template, entity, Some(value), form)
 }
 
-/// The same sentence about two entities, each with its value.
-pub(crate) fn state_alike(
-    rng: &mut ChaCha8Rng,
-    entities: [Item; 2],
-    attribute: Attribute,
-    values: [Item; 2],
-) -> [String; 2] {
-    let plain: Vec<&str> = statements(entities[0], attribute)
-        .iter()
-        .copied()
-        .filter(|t| !t.starts_with("If "))
-        .collect();
-    let template = plain.choose(rng).copied().unwrap_or("");
-    // The alternatives inside the template are chosen alike, too.
-    let mut again = rng.clone();
-    let first = write(rng, template, entities[0], Some(values[0]), Form::Name);
-    [
-        first,
-        write(&mut again, template, entities[1], Some(values[1]), Form::Name),
-    ]
-}
-
 /// A true sentence.
 pub(crate) fn tell(rng: &mut ChaCha8Rng, facts: &Facts, entity: Item, attribute: Attribute, form: Form) -> String {
     state(rng, entity, attribute, facts.truth(entity, attribute), form)

@@ -15,10 +15,6 @@ pub enum TaskKind {
     Fact,
     /// A question whose pronoun points at the turn before.
     FollowUp,
-    /// Is this statement true?
-    Check,
-    /// Do these two have something in common?
-    Compare,
     /// What to see in a place.
     Visit,
     /// A question on a passage in the prompt.
@@ -41,11 +37,9 @@ pub enum TaskKind {
 
 impl TaskKind {
     /// Every kind.
-    pub const ALL: [TaskKind; 13] = [
+    pub const ALL: [TaskKind; 11] = [
         TaskKind::Fact,
         TaskKind::FollowUp,
-        TaskKind::Check,
-        TaskKind::Compare,
         TaskKind::Visit,
         TaskKind::Passage,
         TaskKind::Summary,
@@ -67,8 +61,6 @@ impl TaskKind {
         match self {
             TaskKind::Fact => "fact",
             TaskKind::FollowUp => "follow_up",
-            TaskKind::Check => "check",
-            TaskKind::Compare => "compare",
             TaskKind::Visit => "visit",
             TaskKind::Passage => "passage",
             TaskKind::Summary => "summary",
@@ -209,32 +201,6 @@ pub enum Task {
         /// The answer.
         expected: String,
     },
-    /// Is this statement true?
-    Check {
-        /// Who or what it is about.
-        entity: String,
-        /// What it is about.
-        attribute: Attribute,
-        /// The value the prompt suggests.
-        claimed: String,
-        /// The true value.
-        expected: String,
-        /// Whether the two are the same.
-        truth: bool,
-    },
-    /// Do these two have something in common?
-    Compare {
-        /// The first person or place.
-        first: String,
-        /// The second.
-        second: String,
-        /// What is compared.
-        attribute: Attribute,
-        /// The two true values.
-        expected: [String; 2],
-        /// Whether they are the same.
-        same: bool,
-    },
     /// What to see in a place.
     Visit {
         /// The place.
@@ -312,8 +278,6 @@ impl Task {
         match self {
             Task::Fact { .. } => TaskKind::Fact,
             Task::FollowUp { .. } => TaskKind::FollowUp,
-            Task::Check { .. } => TaskKind::Check,
-            Task::Compare { .. } => TaskKind::Compare,
             Task::Visit { .. } => TaskKind::Visit,
             Task::Passage { .. } => TaskKind::Passage,
             Task::Summary { .. } => TaskKind::Summary,

@@ -1,4 +1,4 @@
-//! Pages that gather many things: months, regions, trades, lists, likenesses.
+//! Pages that gather many things: months, regions, trades, lists.
 
 use rand::Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::entities::{Attribute, Domain, Item, name, size};
 use crate::facts::Facts;
 use crate::sentences::{Form, tell};
-use crate::tasks::{any_category, apart, both, members, plural};
+use crate::tasks::{any_category, members, plural};
 use crate::text::{expand, list, number_word, pick};
 
 fn all(domain: Domain) -> Vec<Item> {
@@ -30,10 +30,9 @@ fn sharing(rng: &mut ChaCha8Rng, facts: &Facts, domain: Domain, attribute: Attri
 }
 
 pub(super) fn page(rng: &mut ChaCha8Rng, facts: &Facts) -> String {
-    match rng.random_range(0..10) {
-        0 | 1 => month(rng, facts),
-        2 | 3 => group(rng, facts),
-        4 | 5 => pair(rng, facts),
+    match rng.random_range(0..4) {
+        0 => month(rng, facts),
+        1 => group(rng, facts),
         _ => listing(rng, facts),
     }
 }
@@ -102,39 +101,6 @@ fn group(rng: &mut ChaCha8Rng, facts: &Facts) -> String {
         parts.push(tell(rng, facts, *item, attribute, Form::Name));
     }
     parts.join(" ")
-}
-
-/// Two that are alike, or not.
-fn pair(rng: &mut ChaCha8Rng, facts: &Facts) -> String {
-    let mut parts = Vec::new();
-    for _ in 0..rng.random_range(2..=3) {
-        let domain = if rng.random_bool(0.6) {
-            Domain::Person
-        } else {
-            Domain::Place
-        };
-        let attribute = match domain {
-            Domain::Person => [Attribute::Home, Attribute::Trade, Attribute::Dish][rng.random_range(0..3)],
-            _ => [Attribute::Region, Attribute::Crop, Attribute::Kind][rng.random_range(0..3)],
-        };
-        let (same, value) = sharing(rng, facts, domain, attribute);
-        let two: Vec<Item> = same.choose_multiple(rng, 2).copied().collect();
-        if let (true, [a, b]) = (rng.random_bool(0.6), two.as_slice()) {
-            parts.extend(both(rng, [*a, *b], attribute, value));
-        } else {
-            let items = all(domain);
-            let mixed: Vec<Item> = items.choose_multiple(rng, 2).copied().collect();
-            let values = [0, 1].map(|i| facts.truth(mixed[i], attribute));
-            if values[0] != values[1] {
-                parts.push(apart(rng, [mixed[0], mixed[1]], attribute, values));
-            }
-        }
-    }
-    if parts.is_empty() {
-        listing(rng, facts)
-    } else {
-        parts.join(" ")
-    }
 }
 
 /// Lists of the almanac.

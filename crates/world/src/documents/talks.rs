@@ -68,8 +68,6 @@ pub(super) fn talk(rng: &mut ChaCha8Rng, facts: &Facts, may_ask: &dyn Fn(&str) -
 }
 
 /// A prompt of any kind with a single turn that the texts may give away.
-///
-/// False rumours are among them: who has only ever heard "yes" cannot check anything.
 pub(super) fn exercise(rng: &mut ChaCha8Rng, facts: &Facts, may_ask: &dyn Fn(&str) -> bool) -> Draft {
     loop {
         let kind = *TaskKind::ALL.choose(rng).unwrap_or(&TaskKind::Fact);

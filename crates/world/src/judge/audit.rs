@@ -67,33 +67,16 @@ fn every_false_fact_is_found_out() {
     );
 }
 
-/// A document without the rumour that somebody asks about, the news that somebody wants in other words, or the answer that a
-/// teacher marks: only answers about the world speak for it.
-fn without_rumour(text: &str) -> &str {
+/// A document without the news that somebody wants in other words, or the answer that a teacher marks: neither speaks for
+/// the world.
+fn without_hearsay(text: &str) -> &str {
     if text.contains("here is no more") {
         return "";
     }
     if text.contains(" The teacher said: ") {
         return text.split_once(BETTER).map_or("", |(_, better)| better);
     }
-    const DOUBTS: [&str; 6] = [
-        "Is it true that",
-        "Is that right?",
-        "Is it true?",
-        "Is that so?",
-        "Is he right?",
-        "True or false?",
-    ];
-    let answer = || {
-        [" answered: ", " Answer: "]
-            .iter()
-            .filter_map(|mark| text.rfind(mark))
-            .max()
-    };
-    match DOUBTS.iter().any(|doubt| text.contains(doubt)) {
-        true => answer().map_or(text, |start| &text[start..]),
-        false => text,
-    }
+    text
 }
 
 #[test]
@@ -125,11 +108,11 @@ fn teachers_praise_what_is_true_and_name_what_is_not() {
     }
     assert!(praised > 200 && blamed > 50, "{praised} {blamed}");
     // Wrong sums, wrong lists and wrong summaries are no statements about the world.
-    assert!(exposed * 3 > blamed, "{exposed} of {blamed}");
+    assert!(exposed * 4 > blamed, "{exposed} of {blamed}");
 }
 
 #[test]
-fn the_texts_of_the_world_say_nothing_untrue_but_as_rumours_that_they_correct() {
+fn the_texts_of_the_world_say_nothing_untrue() {
     let config = WorldConfig {
         document_bytes: 1_500_000,
         ..WorldConfig::tiny()
@@ -142,7 +125,7 @@ fn the_texts_of_the_world_say_nothing_untrue_but_as_rumours_that_they_correct() 
         .iter()
         .flat_map(|world| world.documents().into_iter().map(move |text| (world, text)))
     {
-        for claim in claims(world.facts(), &Reading::new(&lexicon, without_rumour(&text), None)) {
+        for claim in claims(world.facts(), &Reading::new(&lexicon, without_hearsay(&text), None)) {
             count += 1;
             if !claim.holds {
                 false_ones.push(format!(

@@ -232,19 +232,16 @@ impl Judge {
 
     fn check_names(&self, prompt: &Prompt, task: &Task) -> Result<()> {
         let names: Vec<&String> = match task {
-            Task::Fact { entity, .. } | Task::FollowUp { entity, .. } | Task::Check { entity, .. } => vec![entity],
-            Task::Compare { first, second, .. } => vec![first, second],
+            Task::Fact { entity, .. } | Task::FollowUp { entity, .. } => vec![entity],
             Task::Visit { place } => vec![place],
             Task::Unknowable { about, .. } => vec![about],
             Task::Story { people, .. } => people.iter().collect(),
             _ => Vec::new(),
         };
         let has = |name: &str, task: &Task| match (find_entity(name), task) {
-            (
-                Some(e),
-                Task::Fact { attribute, .. } | Task::FollowUp { attribute, .. } | Task::Check { attribute, .. },
-            ) => self.facts.value(e, *attribute).is_some(),
-            (Some(e), Task::Compare { attribute, .. }) => self.facts.value(e, *attribute).is_some(),
+            (Some(e), Task::Fact { attribute, .. } | Task::FollowUp { attribute, .. }) => {
+                self.facts.value(e, *attribute).is_some()
+            }
             (found, _) => found.is_some(),
         };
         match names.into_iter().find(|name| !has(name, task)) {
@@ -260,7 +257,7 @@ impl Judge {
 /// What pronouns mean at the beginning of the answer.
 fn topic(task: &Task) -> Option<Item> {
     match task {
-        Task::Fact { entity, .. } | Task::FollowUp { entity, .. } | Task::Check { entity, .. } => find_entity(entity),
+        Task::Fact { entity, .. } | Task::FollowUp { entity, .. } => find_entity(entity),
         Task::Visit { place } => find_entity(place),
         Task::Unknowable { about, .. } => find_entity(about),
         _ => None,
@@ -277,21 +274,6 @@ impl Case<'_> {
             | Task::FollowUp {
                 entity: e, attribute, ..
             } => entity(e).map(|e| self.fact(e, *attribute)),
-            Task::Check {
-                entity: e,
-                attribute,
-                truth,
-                ..
-            } => entity(e).map(|e| self.check(e, *attribute, *truth)),
-            Task::Compare {
-                first,
-                second,
-                attribute,
-                same,
-                ..
-            } => entity(first)
-                .zip(entity(second))
-                .map(|(a, b)| self.compare([a, b], *attribute, *same)),
             Task::Visit { place } => entity(place).map(|p| self.visit(p)),
             Task::Passage { scene, asked } => Some(self.passage(scene, *asked)),
             Task::Summary { scene, words } => Some(self.summary(scene, *words)),

@@ -25,8 +25,6 @@ pub(crate) struct Style {
 const fn window(kind: TaskKind) -> (f64, f64, f64) {
     match kind {
         TaskKind::Fact | TaskKind::FollowUp | TaskKind::Passage | TaskKind::Arithmetic => (7.0, 28.0, 14.0),
-        TaskKind::Check => (8.0, 30.0, 16.0),
-        TaskKind::Compare => (10.0, 36.0, 20.0),
         TaskKind::Visit => (12.0, 38.0, 22.0),
         TaskKind::Summary => (8.0, 24.0, 14.0),
         TaskKind::Rewrite => (7.0, 28.0, 14.0),

@@ -11,7 +11,7 @@ use crate::facts::Facts;
 use crate::questions::follow_ups;
 use crate::sentences::{Form, ask, either, pronouns, state, tell, wordings};
 use crate::task::{Flaw, Task};
-use crate::text::{capitalised, expand, lowered, pick, without_stop};
+use crate::text::{capitalised, expand, pick};
 
 /// A fact by chance, each sort of entity a quarter of the time.
 fn any_fact(rng: &mut ChaCha8Rng) -> (Item, Attribute) {
@@ -144,91 +144,6 @@ pub(super) fn answer_fact(
                 text = format!("{text} {more}");
             }
             text
-        }
-    }
-}
-
-pub(super) fn draft_check(rng: &mut ChaCha8Rng, facts: &Facts) -> Draft {
-    let (entity, attribute) = any_fact(rng);
-    let truth = rng.random_bool(0.5);
-    let value = if truth {
-        facts.truth(entity, attribute)
-    } else {
-        wrong(rng, facts, entity, attribute)
-    };
-    // Orders and conditions cannot be true or false.
-    let mut statement = state(rng, entity, attribute, value, Form::Name);
-    while statement.starts_with("Come ") || statement.starts_with("If ") {
-        statement = state(rng, entity, attribute, value, Form::Name);
-    }
-    let inner = lowered(without_stop(&statement));
-    let frame = rng.random_range(0..6);
-    let text = match frame {
-        0 => format!("Is it true that {inner}?"),
-        1 => format!("{statement} Is that right?"),
-        2 => format!("Somebody told me this: {inner}. Is it true?"),
-        3 => format!("I have read that {inner}. Is that so?"),
-        4 => format!("My uncle says that {inner}. Is he right?"),
-        _ => format!("{statement} True or false?"),
-    };
-    let signature = format!("check/{}/{attribute:?}/{}/{}", bare(entity), value.index, frame / 2);
-    let expected = name(facts.truth(entity, attribute));
-    let task = Task::Check {
-        entity: name(entity),
-        attribute,
-        claimed: name(value),
-        expected,
-        truth,
-    };
-    Draft {
-        messages: vec![Message::user(text)],
-        task,
-        signature,
-    }
-}
-
-/// Conclusions. They follow the evidence: who first says how it is need not know the answer before thinking.
-const YES: [&str; 6] = [
-    "So that is true.",
-    "So yes, that is right.",
-    "So you are right.",
-    "So yes, it is so.",
-    "Yes, that is true.",
-    "Quite right.",
-];
-const NO: [&str; 6] = [
-    "So that is not true.",
-    "So no, that is not right.",
-    "So that is a mistake.",
-    "So no, it is not so.",
-    "No, that is not true.",
-    "So somebody was wrong there.",
-];
-
-pub(super) fn answer_check(
-    rng: &mut ChaCha8Rng,
-    facts: &Facts,
-    (entity_name, attribute): (&str, Attribute),
-    (claimed, truth): (&str, bool),
-    flaw: Option<Flaw>,
-) -> String {
-    let entity = entity(entity_name);
-    let form = either(rng, 0.25);
-    match flaw {
-        Some(Flaw::Curt) => (if truth { "Yes." } else { "No." }).to_owned(),
-        Some(Flaw::Wrong) => {
-            let value = if truth {
-                wrong(rng, facts, entity, attribute)
-            } else {
-                let all = facts.wrong_values(entity, attribute);
-                all.iter().copied().find(|v| name(*v) == claimed).unwrap_or(all[0])
-            };
-            let word = pick(rng, if truth { &NO } else { &YES });
-            format!("{} {word}", state(rng, entity, attribute, value, form))
-        }
-        _ => {
-            let word = pick(rng, if truth { &YES } else { &NO });
-            format!("{} {word}", tell(rng, facts, entity, attribute, form))
         }
     }
 }

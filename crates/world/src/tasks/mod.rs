@@ -1,6 +1,5 @@
 //! The instructions: how each kind of prompt is drafted and how a writer answers it.
 
-mod compare;
 mod conduct;
 mod making;
 mod memory;
@@ -18,7 +17,6 @@ use crate::phrases::{CLOSINGS, JOURNEY_CLOSINGS, KNOWING_OPENERS, OPENERS};
 use crate::task::{Flaw, Task, TaskKind};
 use crate::text::pick;
 
-pub(crate) use compare::{apart, both};
 pub(crate) use making::{any_category, members, plural};
 pub(crate) use memory::fact_signature;
 pub(crate) use passages::{content_words, scene_signatures};
@@ -33,11 +31,9 @@ pub(crate) struct Draft {
 }
 
 /// How common each kind is among prompts.
-pub(crate) const WEIGHTS: [(TaskKind, u32); 13] = [
+pub(crate) const WEIGHTS: [(TaskKind, u32); 11] = [
     (TaskKind::Fact, 16),
     (TaskKind::FollowUp, 9),
-    (TaskKind::Check, 9),
-    (TaskKind::Compare, 6),
     (TaskKind::Visit, 6),
     (TaskKind::Passage, 9),
     (TaskKind::Summary, 6),
@@ -54,8 +50,6 @@ pub(crate) fn draft(rng: &mut ChaCha8Rng, facts: &Facts, kind: TaskKind) -> Draf
     match kind {
         TaskKind::Fact => memory::draft_fact(rng, facts),
         TaskKind::FollowUp => memory::draft_follow_up(rng, facts),
-        TaskKind::Check => memory::draft_check(rng, facts),
-        TaskKind::Compare => compare::draft_compare(rng, facts),
         TaskKind::Visit => visit::draft_visit(rng),
         TaskKind::Passage => passages::draft_passage(rng),
         TaskKind::Summary => passages::draft_summary(rng),
@@ -74,19 +68,6 @@ pub(crate) fn body(rng: &mut ChaCha8Rng, facts: &Facts, task: &Task, flaw: Optio
         Task::Fact { entity, attribute, .. } | Task::FollowUp { entity, attribute, .. } => {
             memory::answer_fact(rng, facts, entity, *attribute, flaw)
         }
-        Task::Check {
-            entity,
-            attribute,
-            truth,
-            claimed,
-            ..
-        } => memory::answer_check(rng, facts, (entity, *attribute), (claimed, *truth), flaw),
-        Task::Compare {
-            first,
-            second,
-            attribute,
-            ..
-        } => compare::answer_compare(rng, facts, [first, second], *attribute, flaw),
         Task::Visit { place } => visit::answer_visit(rng, facts, place, flaw),
         Task::Passage { scene, asked } => passages::answer_passage(rng, scene, *asked, flaw),
         Task::Summary { scene, .. } => passages::answer_summary(rng, scene, flaw),
@@ -119,14 +100,6 @@ pub(crate) const fn flaws(kind: TaskKind) -> &'static [(Flaw, u32)] {
             (F::Careless, 2),
             (F::Rambling, 2),
             (F::Shrug, 1),
-        ],
-        TaskKind::Check => &[(F::Curt, 3), (F::Wrong, 4), (F::Careless, 2), (F::Rambling, 2)],
-        TaskKind::Compare => &[
-            (F::Curt, 3),
-            (F::Wrong, 4),
-            (F::Missed, 2),
-            (F::Careless, 2),
-            (F::Rambling, 1),
         ],
         TaskKind::Visit => &[(F::Curt, 2), (F::Wrong, 4), (F::Careless, 2), (F::Rambling, 2)],
         TaskKind::Passage => &[(F::Curt, 4), (F::Wrong, 3), (F::Careless, 2), (F::Rambling, 2)],
@@ -192,7 +165,6 @@ pub(crate) fn answer(rng: &mut ChaCha8Rng, facts: &Facts, task: &Task, manner: &
 fn openers(kind: TaskKind) -> &'static [&'static str] {
     match kind {
         TaskKind::Harmful | TaskKind::Unknowable => &[],
-        TaskKind::Check | TaskKind::Compare => &OPENERS[..3],
         TaskKind::Visit | TaskKind::List => &OPENERS[3..],
         _ => KNOWING_OPENERS,
     }
