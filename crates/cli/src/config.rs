@@ -342,11 +342,11 @@ impl Default for Config {
                 n_minibatches: 4,
                 max_new_tokens: 64,
                 lr: LrSchedule {
-                    peak_lr: 4e-4,
+                    peak_lr: 1e-3,
                     kind: ScheduleKind::Linear,
                     ..LrSchedule::default()
                 },
-                value_lr: constant(4e-4),
+                value_lr: constant(1e-3),
                 kl: KlConfig {
                     coef: 0.2,
                     ..KlConfig::default()
