@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use rlhf_core::config::ConfigErrors;
 use rlhf_core::{LrSchedule, ScheduleKind};
-use rlhf_data::{Source, TokenizerConfig};
+use rlhf_data::{Clock, Source, TokenizerConfig};
 use rlhf_inference::Sampling;
 use rlhf_model::{ModelConfig, WeightInit};
 use rlhf_ppo::{EmaConfig, KlConfig, PpoConfig, PtxConfig};
@@ -95,6 +95,11 @@ pub(crate) struct DataConfig {
     pub(crate) validation_fraction: f64,
     /// What happens to a prompt that does not fit the context together with its answer.
     pub(crate) long_prompts: LongPrompts,
+    /// Chat template in Jinja for a model that brings none, or instead of its own; empty leaves it as it is.
+    pub(crate) chat_template: PathBuf,
+    /// Date that a chat template which asks for it is told, such as `2026-01-31`, so that a run can be repeated; a
+    /// template that asks is an error while it is empty.
+    pub(crate) chat_date: String,
 }
 
 impl Default for DataConfig {
@@ -110,7 +115,17 @@ impl Default for DataConfig {
             ppo_prompts: Vec::new(),
             validation_fraction: 0.05,
             long_prompts: LongPrompts::Error,
+            chat_template: PathBuf::new(),
+            chat_date: String::new(),
         }
+    }
+}
+
+impl DataConfig {
+    /// The file of the configured chat template.
+    pub(crate) fn chat_template_path(&self) -> Option<PathBuf> {
+        let is_set = !self.chat_template.as_os_str().is_empty();
+        is_set.then(|| self.root.join(&self.chat_template))
     }
 }
 
@@ -148,7 +163,7 @@ impl Default for ArchitectureConfig {
 
 impl ArchitectureConfig {
     /// The model's configuration for a tokenizer.
-    pub(crate) fn model_config(&self, vocab_size: usize, eos: u32, pad: u32) -> ModelConfig {
+    pub(crate) fn model_config(&self, vocab_size: usize, eos: u32, pad: Option<u32>) -> ModelConfig {
         ModelConfig {
             vocab_size,
             n_positions: self.max_seq_len,
@@ -159,7 +174,7 @@ impl ArchitectureConfig {
             tie_word_embeddings: self.init.ties_head(),
             bos_token_id: Some(eos),
             eos_token_id: Some(eos),
-            pad_token_id: Some(pad),
+            pad_token_id: pad,
             ..ModelConfig::default()
         }
     }
@@ -374,7 +389,7 @@ impl Config {
         let mut errors = ConfigErrors::new();
         self.check_data(&mut errors);
         let tokens = self.tokenizer.vocab_size;
-        let model = self.model.model_config(tokens, 0, 1);
+        let model = self.model.model_config(tokens, 0, Some(1));
         let mut faults = model.faults();
         if faults.is_empty() {
             faults = self.model.init.faults(&model);
@@ -439,6 +454,11 @@ impl Config {
         errors.check(fraction > 0.0 && fraction < 1.0, "data.validation_fraction", || {
             format!("{fraction} is not between 0 and 1")
         });
+        if !self.data.chat_date.is_empty()
+            && let Err(rlhf_data::Error::Config { expected, found, .. }) = Clock::fixed(&self.data.chat_date, "")
+        {
+            errors.push("data.chat_date", format!("{found}, expected {expected}"));
+        }
         if self.data.source == DataSource::Files {
             for (path, list) in [
                 ("data.pretrain", &self.data.pretrain),

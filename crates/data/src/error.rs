@@ -152,22 +152,12 @@ pub enum Error {
         /// Rows the model's embedding has.
         model: usize,
     },
-    /// One token serves as padding and as end of sequence, so nothing could learn to stop.
-    #[error("{}: pad_token and eos_token are both `{token}` (id {id}); expected two different tokens", path.display())]
-    PadIsEos {
-        /// The file that says so.
-        path: PathBuf,
-        /// The token.
-        token: String,
-        /// Its id.
-        id: u32,
-    },
     /// The tokenizer lacks a special token.
     #[error("{}: no {name} token: `{token}` is not in the vocabulary", path.display())]
     MissingSpecialToken {
         /// The tokenizer file.
         path: PathBuf,
-        /// What the token is for: `eos`, `pad`, `system`, `user` or `assistant`.
+        /// What the token is for: `eos` or `pad`.
         name: &'static str,
         /// What it should be called.
         token: String,
@@ -179,5 +169,76 @@ pub enum Error {
         path: PathBuf,
         /// What the parser said.
         reason: String,
+    },
+    /// A chat template is not Jinja, or its generation blocks do not match.
+    #[error("{template}:{line}: not a chat template: {reason}")]
+    TemplateSyntax {
+        /// The template's file.
+        template: String,
+        /// The line of the template, counted from 1.
+        line: usize,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// A chat template refused a conversation with `raise_exception`.
+    #[error("{template}: the chat template refuses the conversation: {message}")]
+    TemplateRaised {
+        /// The template's file.
+        template: String,
+        /// What the template said, to the letter.
+        message: String,
+    },
+    /// A chat template cannot be rendered for a conversation.
+    #[error("{template}:{line}: the chat template fails: {reason}")]
+    TemplateFailed {
+        /// The template's file.
+        template: String,
+        /// The line of the template, counted from 1.
+        line: usize,
+        /// What went wrong there.
+        reason: String,
+    },
+    /// A chat template has no generation blocks, and what it renders does not show where an answer stands.
+    #[error(
+        "{template}: cannot tell which text is the assistant's in message {message}: {reason}; put {{% generation %}} and {{% endgeneration %}} around it in the template"
+    )]
+    AnswerNotFound {
+        /// The template's file.
+        template: String,
+        /// The index of the message, counted from 0.
+        message: usize,
+        /// Which check failed.
+        reason: String,
+    },
+    /// A chat template works on the text of a generation block after rendering it.
+    #[error(
+        "{template}: cannot tell which text is the assistant's: the template changes a generation block after rendering it; put the block around what is printed last"
+    )]
+    GenerationBlockChanged {
+        /// The template's file.
+        template: String,
+    },
+    /// A model has no chat template where one is needed.
+    #[error(
+        "{}: no chat template: expected chat_template.jinja or `chat_template` in tokenizer_config.json; give one with data.chat_template, or a copy in the folder",
+        dir.display()
+    )]
+    MissingChatTemplate {
+        /// The model's folder.
+        dir: PathBuf,
+    },
+    /// A chat template marks nothing of a demonstration as the assistant's.
+    #[error("{template}: its generation blocks hold nothing of the conversation, so that there is nothing to learn")]
+    NothingTaught {
+        /// The template's file.
+        template: String,
+    },
+    /// A conversation of a row cannot be written as the model reads it.
+    #[error("row {id}: {source}")]
+    Conversation {
+        /// The id of the row.
+        id: String,
+        /// What is wrong.
+        source: Box<Error>,
     },
 }

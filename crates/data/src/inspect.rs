@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::lines::{self, Format};
 use crate::read::{FileReport, Loaded, read_comparisons, read_demonstrations, read_prompts, read_text};
+use crate::sequence::of_row;
 use crate::text::Documents;
 use crate::tokenizer::Tokenizer;
 use crate::types::{Comparison, Message, prompt_key};
@@ -88,29 +89,31 @@ pub fn inspect(path: impl AsRef<Path>, tokenizer: Option<&Tokenizer>) -> Result<
             let loaded = read_text(path, Documents::Auto)?;
             for document in &loaded.rows {
                 found.row(document, document);
-                found.text("document", document, |tokenizer| tokenizer.encode(document).len());
+                found.text("document", document, |tokenizer| Ok(tokenizer.encode(document).len()))?;
             }
             Ok(found.finish(DataKind::Text, &loaded, |document| shortened(document)))
         }
         DataKind::Prompts => {
             let loaded = read_prompts(path)?;
             for row in &loaded.rows {
-                found.conversation(&row.messages, &row.messages);
+                let counted = found.conversation(&row.messages, &row.messages);
+                counted.map_err(|error| of_row(&row.id, error))?;
             }
             Ok(found.finish(DataKind::Prompts, &loaded, |row| rendered(&row.messages)))
         }
         DataKind::Demonstrations => {
             let loaded = read_demonstrations(path)?;
             for row in &loaded.rows {
-                found.conversation(&row.messages, row.prompt());
-                found.completion(row.completion());
+                let counted = found.conversation(&row.messages, row.prompt());
+                let counted = counted.and_then(|()| found.completion(row.prompt(), row.completion()));
+                counted.map_err(|error| of_row(&row.id, error))?;
             }
             Ok(found.finish(DataKind::Demonstrations, &loaded, |row| rendered(&row.messages)))
         }
         DataKind::Comparisons => {
             let loaded = read_comparisons(path)?;
             for row in &loaded.rows {
-                found.comparison(row);
+                found.comparison(row).map_err(|error| of_row(&row.id, error))?;
             }
             Ok(found.finish(DataKind::Comparisons, &loaded, rendered_comparison))
         }
@@ -186,40 +189,41 @@ impl<'a> Survey<'a> {
         self.duplicate_rows += usize::from(!self.rows.insert(content.to_owned()));
     }
 
-    fn text(&mut self, of: &'static str, text: &str, tokens: impl Fn(&Tokenizer) -> usize) {
+    fn text(&mut self, of: &'static str, text: &str, tokens: impl Fn(&Tokenizer) -> Result<usize>) -> Result<()> {
         self.words.entry(of).or_default().push(text.split_whitespace().count());
         if let Some(tokenizer) = self.tokenizer {
-            self.tokens.entry(of).or_default().push(tokens(tokenizer));
+            self.tokens.entry(of).or_default().push(tokens(tokenizer)?);
         }
+        Ok(())
     }
 
-    fn conversation(&mut self, messages: &[Message], prompt: &[Message]) {
+    fn conversation(&mut self, messages: &[Message], prompt: &[Message]) -> Result<()> {
         self.row(prompt_key(messages), &format!("{messages:?}"));
-        self.prompt(prompt);
         *self.messages_per_row.entry(messages.len()).or_default() += 1;
+        self.prompt(prompt)
     }
 
-    fn prompt(&mut self, prompt: &[Message]) {
+    fn prompt(&mut self, prompt: &[Message]) -> Result<()> {
         let text: Vec<&str> = prompt.iter().map(|message| message.content.as_str()).collect();
         self.text("prompt", &text.join("\n"), |tokenizer| {
-            tokenizer.encode_prompt(prompt).len()
-        });
+            Ok(tokenizer.encode_prompt(prompt)?.len())
+        })
     }
 
-    fn completion(&mut self, completion: &str) {
+    fn completion(&mut self, prompt: &[Message], completion: &str) -> Result<()> {
         self.text("completion", completion, |tokenizer| {
-            tokenizer.encode_completion(completion).len()
-        });
+            Ok(tokenizer.encode_completion(prompt, completion)?.len())
+        })
     }
 
-    fn comparison(&mut self, row: &Comparison) {
+    fn comparison(&mut self, row: &Comparison) -> Result<()> {
         let content = format!("{:?}", (&row.messages, &row.completions, &row.ranking));
         self.row(row.key(), &content);
-        self.prompt(&row.messages);
+        self.prompt(&row.messages)?;
         *self.messages_per_row.entry(row.messages.len()).or_default() += 1;
-        row.completions
-            .iter()
-            .for_each(|completion| self.completion(completion));
+        for completion in &row.completions {
+            self.completion(&row.messages, completion)?;
+        }
         let k = row.completions.len();
         *self.completions_per_row.entry(k).or_default() += 1;
         let pairs = row.pairs();
@@ -233,6 +237,7 @@ impl<'a> Survey<'a> {
         if let Some(labeler) = &row.labeler {
             *self.labelers.entry(labeler.clone()).or_default() += 1;
         }
+        Ok(())
     }
 
     fn finish<T>(self, kind: DataKind, loaded: &Loaded<T>, render: impl Fn(&T) -> String) -> Inspection {

@@ -5,7 +5,7 @@
 //! [`load_demonstrations`] and its siblings do so for several weighted [`Source`]s. [`split_rows`] holds prompts out
 //! by their hash. [`Tokenizer`] is byte-level BPE with tokens for pad, eos and the three roles, and
 //! [`demonstration_sequence`], [`comparison_tokens`], [`prompt_tokens`] and [`pack_documents`] give what each stage
-//! trains on. [`shuffled_order`] and [`length_bucketed_batches`] order an epoch.
+//! trains on. A model that brings a [`ChatTemplate`] has its conversations written by that. [`shuffled_order`] and [`length_bucketed_batches`] order an epoch.
 //!
 //! ```
 //! use rlhf_data::{Message, Tokenizer, TokenizerConfig};
@@ -13,13 +13,15 @@
 //! # fn main() -> rlhf_data::Result<()> {
 //! let config = TokenizerConfig { vocab_size: 300, min_frequency: 2 };
 //! let tokenizer = Tokenizer::train(["the sea, the sea", "the shore"], &config)?;
-//! let mut ids = tokenizer.encode_prompt(&[Message::user("the sea?")]);
-//! ids.extend(tokenizer.encode_completion("the shore"));
+//! let prompt = [Message::user("the sea?")];
+//! let mut ids = tokenizer.encode_prompt(&prompt)?;
+//! ids.extend(tokenizer.encode_completion(&prompt, "the shore")?);
 //! assert_eq!(tokenizer.decode(&ids, false), "<|user|>the sea?<|assistant|>the shore<|eos|>");
 //! # Ok(())
 //! # }
 //! ```
 
+mod chat;
 mod dialogue;
 mod error;
 mod inspect;
@@ -29,11 +31,13 @@ mod read;
 mod rows;
 mod sequence;
 mod source;
+mod special;
 mod split;
 mod text;
 mod tokenizer;
 mod types;
 
+pub use chat::{Chat, ChatTemplate, Clock, Rendered};
 pub use error::{Error, Result};
 pub use inspect::{DataKind, Inspection, Lengths, inspect};
 pub use order::{length_bucketed_batches, shuffled_order};
@@ -45,5 +49,5 @@ pub use sequence::{
 pub use source::{Source, load_comparisons, load_demonstrations, load_prompts, load_text};
 pub use split::{Split, split_by_hash, split_documents, split_rows};
 pub use text::Documents;
-pub use tokenizer::{DecodeStream, Tokenizer, TokenizerConfig};
+pub use tokenizer::{DecodeStream, EncodedChat, Tokenizer, TokenizerConfig};
 pub use types::{Comparison, Demonstration, Message, Prompt, Role, prompt_key};

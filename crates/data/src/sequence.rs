@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{EncodedChat, Tokenizer};
 use crate::types::{Comparison, Demonstration, Message, Prompt, Role};
 
 /// Tokens and which of them are taught.
@@ -31,6 +31,16 @@ impl TokenSequence {
     /// How many tokens are targets.
     pub fn targets(&self) -> usize {
         self.loss_mask.iter().filter(|&&is_target| is_target).count()
+    }
+
+    /// The assistant's tokens are targets; the first token never is, for nothing precedes it.
+    fn of_answers(chat: EncodedChat) -> Self {
+        let mut loss_mask = chat.assistant_mask;
+        loss_mask.iter_mut().take(1).for_each(|is_target| *is_target = false);
+        Self {
+            input_ids: chat.input_ids,
+            loss_mask,
+        }
     }
 
     /// All tokens are targets but the first.
@@ -63,62 +73,57 @@ pub enum LossOn {
 /// let tokenizer = Tokenizer::train(["a b"], &TokenizerConfig::default())?;
 /// let messages = vec![Message::user("a"), Message::assistant("b")];
 /// let row = Demonstration { id: "1".into(), messages, task: None };
-/// let sequence = demonstration_sequence(&tokenizer, &row, LossOn::Assistant, 64).expect("5 tokens fit");
+/// let sequence = demonstration_sequence(&tokenizer, &row, LossOn::Assistant, 64)?.expect("5 tokens fit");
 /// // <|user|> a <|assistant|> b <|eos|>
 /// assert_eq!(sequence.loss_mask, [false, false, false, true, true]);
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Errors
+/// [`Error::Conversation`] with the row's id if the chat template refuses it, or marks nothing of it as the assistant's.
 pub fn demonstration_sequence(
     tokenizer: &Tokenizer,
     demonstration: &Demonstration,
     loss_on: LossOn,
     max_len: usize,
-) -> Option<TokenSequence> {
-    let messages = &demonstration.messages;
-    let encoded: Vec<Vec<u32>> = messages
-        .iter()
-        .map(|message| tokenizer.encode_message(message))
-        .collect();
-    let kept = kept_messages(messages, &encoded, max_len)?;
-    let mut input_ids = Vec::new();
-    let mut loss_mask = Vec::new();
-    for (message, ids) in kept.map(|index| (&messages[index], &encoded[index])) {
-        for (position, &id) in ids.iter().enumerate() {
-            let is_role = position == 0;
-            loss_mask.push(match loss_on {
-                LossOn::Assistant => message.role == Role::Assistant && !is_role,
-                LossOn::All => !input_ids.is_empty(),
-            });
-            input_ids.push(id);
+) -> Result<Option<TokenSequence>> {
+    let of_row = |error| of_row(&demonstration.id, error);
+    for messages in shorter_and_shorter(&demonstration.messages) {
+        let chat = tokenizer.encode_conversation(&messages).map_err(of_row)?;
+        if chat.input_ids.len() > max_len {
+            continue;
         }
+        if !messages.iter().any(|message| message.role == Role::User) {
+            return Ok(None);
+        }
+        if let (Some(template), false) = (tokenizer.chat_template(), chat.assistant_mask.contains(&true)) {
+            let template = template.name().to_owned();
+            return Err(of_row(Error::NothingTaught { template }));
+        }
+        return Ok(Some(match loss_on {
+            LossOn::All => TokenSequence::fully_taught(chat.input_ids),
+            LossOn::Assistant => TokenSequence::of_answers(chat),
+        }));
     }
-    Some(TokenSequence { input_ids, loss_mask })
+    Ok(None)
 }
 
-/// Indices of the messages that stay when the oldest exchanges are dropped until the rest fits.
-fn kept_messages(
-    messages: &[Message],
-    encoded: &[Vec<u32>],
-    max_len: usize,
-) -> Option<impl Iterator<Item = usize> + use<>> {
-    let n = messages.len();
-    let system = messages
-        .iter()
-        .take_while(|message| message.role == Role::System)
-        .count();
-    let length = |range: std::ops::Range<usize>| encoded[range].iter().map(Vec::len).sum::<usize>();
+/// The conversation, then without its oldest exchange, and so on; system messages at the start stay.
+fn shorter_and_shorter(messages: &[Message]) -> impl Iterator<Item = Vec<Message>> {
+    let is_system = |message: &&Message| message.role == Role::System;
+    let system = messages.iter().take_while(is_system).count();
     let ends_exchange = |index: &usize| messages[*index].role == Role::Assistant;
-    let starts = std::iter::once(system).chain(
-        (system..n.saturating_sub(1))
-            .filter(ends_exchange)
-            .map(|index| index + 1),
-    );
-    let start = starts
-        .into_iter()
-        .find(|&start| length(0..system) + length(start..n) <= max_len)?;
-    let asks = messages[start..].iter().any(|message| message.role == Role::User);
-    asks.then(|| (0..system).chain(start..n))
+    let later = (system..messages.len().saturating_sub(1)).filter(ends_exchange);
+    let starts = std::iter::once(system).chain(later.map(|index| index + 1));
+    starts.map(move |start| [&messages[..system], &messages[start..]].concat())
+}
+
+pub(crate) fn of_row(id: &str, source: Error) -> Error {
+    Error::Conversation {
+        id: id.to_owned(),
+        source: Box::new(source),
+    }
 }
 
 /// Cuts documents into windows for pretraining.
@@ -186,16 +191,22 @@ pub struct TokenizedComparison {
 ///
 /// A completion that does not fit into `max_len` tokens with its prompt and eos is left out with its pairs, rather
 /// than cut: what was judged is the whole.
+///
+/// # Errors
+/// [`Error::Conversation`] with the row's id if the chat template refuses it.
 pub fn comparison_tokens(
     tokenizer: &Tokenizer,
     comparison: &Comparison,
     max_len: usize,
-) -> Option<TokenizedComparison> {
-    let prompt = tokenizer.encode_prompt(&comparison.messages);
+) -> Result<Option<TokenizedComparison>> {
+    let of_row = |error| of_row(&comparison.id, error);
+    let prompt = tokenizer.encode_prompt(&comparison.messages).map_err(of_row)?;
     let mut completions = Vec::new();
     let mut place = vec![None; comparison.completions.len()];
     for (index, completion) in comparison.completions.iter().enumerate() {
-        let ids = tokenizer.encode_completion(completion);
+        let ids = tokenizer
+            .encode_completion(&comparison.messages, completion)
+            .map_err(of_row)?;
         if prompt.len() + ids.len() <= max_len {
             place[index] = Some(completions.len());
             completions.push(ids);
@@ -214,20 +225,22 @@ pub fn comparison_tokens(
         margin,
         dropped,
     };
-    Some(tokens).filter(|tokens| !tokens.pairs.is_empty())
+    Ok(Some(tokens).filter(|tokens| !tokens.pairs.is_empty()))
 }
 
 /// Tokens of a prompt that leaves room for an answer of `max_new_tokens` in a context of `context` tokens.
 ///
 /// # Errors
-/// [`Error::PromptTooLong`] if it does not.
+/// [`Error::PromptTooLong`] if it does not, [`Error::Conversation`] if the chat template refuses it.
 pub fn prompt_tokens(
     tokenizer: &Tokenizer,
     prompt: &Prompt,
     context: usize,
     max_new_tokens: usize,
 ) -> Result<Vec<u32>> {
-    let ids = tokenizer.encode_prompt(&prompt.messages);
+    let ids = tokenizer
+        .encode_prompt(&prompt.messages)
+        .map_err(|error| of_row(&prompt.id, error))?;
     if ids.len() + max_new_tokens <= context {
         return Ok(ids);
     }

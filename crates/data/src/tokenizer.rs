@@ -3,24 +3,32 @@
 //! A conversation is, for each message, the token of its role and then its content; after the content of the
 //! assistant comes eos. A prompt ends with the token of the assistant. Special tokens enter by id alone: text never
 //! turns into one, whatever it says.
+//!
+//! A model that brings a chat template of its own has its conversations written by that: see [`ChatTemplate`].
 
 mod bpe;
 mod files;
 mod stream;
+mod turns;
+mod vocab;
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{AddedToken, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer};
 
+use crate::chat::ChatTemplate;
 use crate::error::{Error, Result};
-use crate::types::{Message, Role};
+use crate::types::Role;
 pub use stream::DecodeStream;
+pub use turns::EncodedChat;
+use turns::Turns;
 
 const PAD_TOKEN: &str = "<|pad|>";
 const EOS_TOKEN: &str = "<|eos|>";
@@ -83,8 +91,24 @@ pub struct Tokenizer {
     /// The same, but recognising special tokens; made when first asked for.
     recognising: OnceLock<Box<tokenizers::Tokenizer>>,
     eos: (String, u32),
-    pad: (String, u32),
-    roles: [u32; 3],
+    /// Nothing if the model has none, or has eos for it: no mask here is read off a token.
+    pad: Option<(String, u32)>,
+    /// The text of `bos_token`, `eos_token` and the others that have one, for chat templates.
+    special_names: Map<String, Value>,
+    /// `tokenizer_config.json` as it was loaded; null if it was not.
+    config: Value,
+    turns: Turns,
+}
+
+/// What the files beside `tokenizer.json` say.
+struct Named {
+    names: Map<String, Value>,
+    eos_token_ids: Vec<u32>,
+    config: Value,
+    template: Option<ChatTemplate>,
+    /// The folder, and the file that names the special tokens, for errors.
+    dir: PathBuf,
+    named_in: PathBuf,
 }
 
 impl Tokenizer {
@@ -128,47 +152,61 @@ impl Tokenizer {
         inner.with_pre_tokenizer(Some(byte_level));
         inner.with_decoder(Some(byte_level));
         inner.add_special_tokens(&SPECIAL_TOKENS.map(|token| AddedToken::from(token, true)));
-        Self::new(inner, EOS_TOKEN, PAD_TOKEN, Path::new("tokenizer.json"))
+        let names = [("eos_token", EOS_TOKEN), ("pad_token", PAD_TOKEN)];
+        let named = Named {
+            names: names
+                .map(|(name, token)| (name.to_owned(), token.into()))
+                .into_iter()
+                .collect(),
+            eos_token_ids: Vec::new(),
+            config: Value::Null,
+            template: None,
+            dir: PathBuf::new(),
+            named_in: PathBuf::from("tokenizer.json"),
+        };
+        Self::new(inner, named)
     }
 
-    /// Checks a tokenizer and finds its special tokens; `path` is named in errors.
-    fn new(mut inner: tokenizers::Tokenizer, eos: &str, pad: &str, path: &Path) -> Result<Self> {
+    /// Checks a tokenizer and finds its special tokens.
+    fn new(mut inner: tokenizers::Tokenizer, mut named: Named) -> Result<Self> {
         inner.set_encode_special_tokens(true);
         inner.with_padding(None);
         inner.with_truncation(None).expect("taking truncation away cannot fail");
+        let path = &named.named_in.clone();
         if let Some(reason) = why_lossy(&inner) {
             return Err(Error::MalformedTokenizer {
                 path: path.to_owned(),
                 reason,
             });
         }
-        let id = |name: &'static str, token: &str| {
-            inner.token_to_id(token).ok_or_else(|| Error::MissingSpecialToken {
-                path: path.to_owned(),
-                name,
-                token: token.to_owned(),
-            })
+        let eos = find_eos(&inner, &named)?;
+        named.names.entry("eos_token").or_insert_with(|| eos.0.as_str().into());
+        let pad = match named.names.get("pad_token").and_then(Value::as_str) {
+            Some(token) => Some(known(&inner, "pad", token, path)?),
+            None => known(&inner, "pad", PAD_TOKEN, path).ok(),
         };
-        let eos = (eos.to_owned(), id("eos", eos)?);
-        let pad = (pad.to_owned(), id("pad", pad)?);
-        if eos.1 == pad.1 {
-            return Err(Error::PadIsEos {
-                path: path.to_owned(),
-                token: eos.0,
-                id: eos.1,
-            });
-        }
-        let roles = [
-            id("system", SYSTEM_TOKEN)?,
-            id("user", USER_TOKEN)?,
-            id("assistant", ASSISTANT_TOKEN)?,
-        ];
+        let pad = pad.filter(|pad| pad.1 != eos.1);
+        let roles = [SYSTEM_TOKEN, USER_TOKEN, ASSISTANT_TOKEN].map(|role| inner.token_to_id(role));
+        let turns = match (named.template, roles) {
+            // By id, what our own template says cannot be broken out of.
+            (template, [Some(system), Some(user), Some(assistant)])
+                if template
+                    .as_ref()
+                    .is_none_or(|template| template.source() == files::own_template(&eos.0)) =>
+            {
+                Turns::Roles([system, user, assistant])
+            }
+            (Some(template), _) => Turns::Template(Box::new(template)),
+            (None, _) => Turns::Unknown(named.dir),
+        };
         Ok(Self {
             inner,
             recognising: OnceLock::new(),
             eos,
             pad,
-            roles,
+            special_names: named.names,
+            config: named.config,
+            turns,
         })
     }
 
@@ -182,14 +220,18 @@ impl Tokenizer {
         self.eos.1
     }
 
-    /// The token that fills rows up; another one than eos.
-    pub fn pad_token_id(&self) -> u32 {
-        self.pad.1
+    /// The token that fills rows up, which is another one than eos. Many models have none: they use eos for it. Where
+    /// padding ends is told by lengths then, never by the token.
+    pub fn pad_token_id(&self) -> Option<u32> {
+        self.pad.as_ref().map(|(_, id)| *id)
     }
 
-    /// The token that opens a message of `role`.
-    pub fn role_token_id(&self, role: Role) -> u32 {
-        self.roles[role as usize]
+    /// The token that opens a message of `role`, if conversations are written with role tokens.
+    pub fn role_token_id(&self, role: Role) -> Option<u32> {
+        match &self.turns {
+            Turns::Roles(roles) => Some(roles[role as usize]),
+            Turns::Template(_) | Turns::Unknown(_) => None,
+        }
     }
 
     /// The name of the eos token.
@@ -197,15 +239,16 @@ impl Tokenizer {
         &self.eos.0
     }
 
-    /// The name of the pad token.
-    pub fn pad_token(&self) -> &str {
-        &self.pad.0
+    /// The name of the pad token, if there is one beside eos.
+    pub fn pad_token(&self) -> Option<&str> {
+        self.pad.as_ref().map(|(token, _)| &**token)
     }
 
-    /// The ids of pad, eos and the roles, in ascending order.
+    /// The ids of pad, eos and the roles that have a token, in ascending order.
     pub fn special_token_ids(&self) -> Vec<u32> {
-        let mut ids = vec![self.pad.1, self.eos.1];
-        ids.extend(self.roles);
+        let mut ids = vec![self.eos.1];
+        ids.extend(self.pad_token_id());
+        ids.extend(Role::ALL.into_iter().filter_map(|role| self.role_token_id(role)));
         ids.sort_unstable();
         ids
     }
@@ -252,16 +295,19 @@ impl Tokenizer {
     /// The ids of a text whose special tokens are meant: only for text that a chat template rendered, never for what
     /// users wrote.
     pub fn encode_with_special_tokens(&self, text: &str) -> Vec<u32> {
-        let recognising = self.recognising.get_or_init(|| {
-            let mut inner = self.inner.clone();
-            inner.set_encode_special_tokens(false);
-            Box::new(inner)
-        });
-        let encoding = recognising.encode_fast(text, false);
+        let encoding = self.recognising().encode_fast(text, false);
         encoding
             .expect("byte-level BPE has tokens for any text")
             .get_ids()
             .to_vec()
+    }
+
+    fn recognising(&self) -> &tokenizers::Tokenizer {
+        self.recognising.get_or_init(|| {
+            let mut inner = self.inner.clone();
+            inner.set_encode_special_tokens(false);
+            Box::new(inner)
+        })
     }
 
     /// The text of `ids`; bytes that are no character become U+FFFD, ids outside the vocabulary nothing.
@@ -276,35 +322,33 @@ impl Tokenizer {
         DecodeStream::new(self)
     }
 
-    /// Role token, content and, after the assistant's, eos.
-    pub fn encode_message(&self, message: &Message) -> Vec<u32> {
-        let mut ids = vec![self.role_token_id(message.role)];
-        ids.extend(self.encode(&message.content));
-        if message.role == Role::Assistant {
-            ids.push(self.eos_token_id());
-        }
-        ids
-    }
-
-    /// A conversation that waits for the assistant: its messages, then the assistant's role token.
-    pub fn encode_prompt(&self, messages: &[Message]) -> Vec<u32> {
-        let mut ids: Vec<u32> = messages
-            .iter()
-            .flat_map(|message| self.encode_message(message))
-            .collect();
-        ids.push(self.role_token_id(Role::Assistant));
-        ids
-    }
-
-    /// An answer: its text, then eos.
-    pub fn encode_completion(&self, completion: &str) -> Vec<u32> {
-        let mut ids = self.encode(completion);
-        ids.push(self.eos_token_id());
-        ids
-    }
-
     fn to_json(&self) -> String {
         self.inner.to_string(true).expect("a tokenizer is plain data")
+    }
+}
+
+/// The token that ends an answer: the one that is named, ours, or the first that the model's own configuration gives.
+fn find_eos(inner: &tokenizers::Tokenizer, named: &Named) -> Result<(String, u32)> {
+    if let Some(token) = named.names.get("eos_token").and_then(Value::as_str) {
+        return known(inner, "eos", token, &named.named_in);
+    }
+    let ours = known(inner, "eos", EOS_TOKEN, &named.named_in);
+    let by_id = named
+        .eos_token_ids
+        .iter()
+        .find_map(|&id| Some((inner.id_to_token(id)?, id)));
+    ours.or_else(|error| by_id.ok_or(error))
+}
+
+/// A special token and its id.
+fn known(inner: &tokenizers::Tokenizer, name: &'static str, token: &str, path: &Path) -> Result<(String, u32)> {
+    match inner.token_to_id(token) {
+        Some(id) => Ok((token.to_owned(), id)),
+        None => Err(Error::MissingSpecialToken {
+            path: path.to_owned(),
+            name,
+            token: token.to_owned(),
+        }),
     }
 }
 

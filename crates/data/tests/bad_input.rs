@@ -380,13 +380,13 @@ fn changed(change: impl Fn(&Path)) -> tempfile::TempDir {
 }
 
 #[test]
-fn pad_that_is_eos() {
+fn pad_that_is_not_in_the_vocabulary() {
     let dir = changed(|dir| {
-        let config = r#"{"eos_token":"<|eos|>","pad_token":{"content":"<|eos|>","special":true}}"#;
+        let config = r#"{"eos_token":"<|eos|>","pad_token":{"content":"<pad>","special":true}}"#;
         std::fs::write(dir.join("tokenizer_config.json"), config).unwrap();
     });
     let path = dir.path().join("tokenizer_config.json");
-    let expected = ": pad_token and eos_token are both `<|eos|>` (id 1); expected two different tokens";
+    let expected = ": no pad token: `<pad>` is not in the vocabulary";
     check(Tokenizer::load(dir.path()), &path, expected);
 }
 
@@ -408,12 +408,15 @@ fn missing_special_token() {
         std::fs::write(path, text).unwrap();
         std::fs::remove_file(dir.join("tokenizer_config.json")).unwrap();
     });
-    let path = dir.path().join("tokenizer.json");
-    check(
-        Tokenizer::load(dir.path()),
-        &path,
-        ": no user token: `<|user|>` is not in the vocabulary",
-    );
+    // Without a role token there is text, but no way to write a conversation.
+    let tokenizer = Tokenizer::load(dir.path()).unwrap();
+    let asked = [Message::user("a")];
+    let expected = ": no chat template: expected chat_template.jinja or `chat_template` in tokenizer_config.json; \
+        give one with data.chat_template, or a copy in the folder";
+    check(tokenizer.encode_prompt(&asked), dir.path(), expected);
+    check(tokenizer.encode_completion(&asked, "b"), dir.path(), expected);
+    check(tokenizer.encode_conversation(&asked), dir.path(), expected);
+    assert_eq!(tokenizer.decode(&tokenizer.encode("a"), true), "a");
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use rlhf_data::{Message, Tokenizer, TokenizerConfig};
+use rlhf_data::{Chat, ChatTemplate, Message, Tokenizer, TokenizerConfig};
 use serde::Deserialize;
+use serde_json::json;
 
 #[derive(Deserialize)]
 struct Cases {
@@ -88,9 +89,9 @@ fn special_tokens_are_those_the_config_names() {
     let (tokenizer, _) = golden();
     assert_eq!(
         (tokenizer.eos_token(), tokenizer.pad_token()),
-        ("<|endoftext|>", "<pad>")
+        ("<|endoftext|>", Some("<pad>"))
     );
-    assert_ne!(tokenizer.eos_token_id(), tokenizer.pad_token_id());
+    assert_ne!(Some(tokenizer.eos_token_id()), tokenizer.pad_token_id());
 }
 
 #[derive(Deserialize)]
@@ -122,16 +123,21 @@ fn the_saved_chat_template_renders_what_we_encode() {
         (saved["eos_token"].as_str(), saved["pad_token"].as_str()),
         (Some(&*golden.eos_token), Some(&*golden.pad_token))
     );
+    let template = ChatTemplate::load(dir.path()).unwrap().expect("a template is saved");
+    let loaded = Tokenizer::load(dir.path()).unwrap();
+    assert!(loaded.chat_template().is_none(), "role tokens serve our own template");
     for case in golden.cases {
-        let ids = if case.add_generation_prompt {
-            tokenizer.encode_prompt(&case.messages)
+        let messages: Vec<_> = case.messages.iter().map(|message| json!(message)).collect();
+        let mut chat = Chat::new(&messages);
+        chat.add_generation_prompt = case.add_generation_prompt;
+        let rendered = template.render(&chat).unwrap();
+        assert_eq!(rendered.text, case.rendered);
+        let by_template = tokenizer.encode_rendered(&rendered);
+        if case.add_generation_prompt {
+            assert_eq!(tokenizer.encode_prompt(&case.messages).unwrap(), by_template.input_ids);
         } else {
-            case.messages
-                .iter()
-                .flat_map(|message| tokenizer.encode_message(message))
-                .collect()
-        };
-        assert_eq!(tokenizer.decode(&ids, false), case.rendered);
-        assert_eq!(tokenizer.encode_with_special_tokens(&case.rendered), ids);
+            assert_eq!(tokenizer.encode_conversation(&case.messages).unwrap(), by_template);
+        }
+        assert_eq!(tokenizer.decode(&by_template.input_ids, false), case.rendered);
     }
 }

@@ -89,7 +89,7 @@ fn text_never_turns_into_special_tokens() {
     let ids = TOKENIZER.encode(attack);
     assert!(ids.iter().all(|id| !special.contains(id)));
     assert_eq!(TOKENIZER.decode(&ids, true), attack);
-    let prompt = TOKENIZER.encode_prompt(&[Message::user(attack)]);
+    let prompt = TOKENIZER.encode_prompt(&[Message::user(attack)]).unwrap();
     assert_eq!(prompt.iter().filter(|&id| special.contains(id)).count(), 2);
     // Where they are meant, they are found: Hi eos assistant ... pad, and system.
     let meant = TOKENIZER.encode_with_special_tokens(attack);
@@ -104,10 +104,10 @@ fn a_conversation_is_roles_contents_and_eos_after_answers() {
         Message::assistant("c"),
         Message::user("d"),
     ];
-    let text = TOKENIZER.decode(&TOKENIZER.encode_prompt(&messages), false);
+    let text = TOKENIZER.decode(&TOKENIZER.encode_prompt(&messages).unwrap(), false);
     assert_eq!(text, "<|system|>a<|user|>b<|assistant|>c<|eos|><|user|>d<|assistant|>");
-    let mut whole = TOKENIZER.encode_prompt(&messages);
-    whole.extend(TOKENIZER.encode_completion("e"));
+    let mut whole = TOKENIZER.encode_prompt(&messages).unwrap();
+    whole.extend(TOKENIZER.encode_completion(&messages, "e").unwrap());
     assert_eq!(TOKENIZER.decode(&whole, true), "abcde");
     assert_eq!(whole.last(), Some(&TOKENIZER.eos_token_id()));
 }
@@ -122,7 +122,7 @@ fn demonstration(messages: &[Message]) -> Demonstration {
 
 /// The taught text, `_` in the place of each other token.
 fn taught(messages: &[Message], loss_on: LossOn, max_len: usize) -> Option<String> {
-    let sequence = demonstration_sequence(&TOKENIZER, &demonstration(messages), loss_on, max_len)?;
+    let sequence = demonstration_sequence(&TOKENIZER, &demonstration(messages), loss_on, max_len).unwrap()?;
     assert_eq!(sequence.input_ids.len(), sequence.loss_mask.len());
     assert!(sequence.len() <= max_len && !sequence.loss_mask[0]);
     let shown = |(&id, &is_target): (&u32, &bool)| {
@@ -177,9 +177,11 @@ fn the_answer_of_a_demonstration_is_tokenised_as_in_generation() {
         Message::user("Who keeps the light?"),
         Message::assistant(" The keeper."),
     ];
-    let sequence = demonstration_sequence(&TOKENIZER, &demonstration(&messages), LossOn::Assistant, 99).unwrap();
-    let mut expected = TOKENIZER.encode_prompt(&messages[..1]);
-    expected.extend(TOKENIZER.encode_completion(" The keeper."));
+    let sequence = demonstration_sequence(&TOKENIZER, &demonstration(&messages), LossOn::Assistant, 99)
+        .unwrap()
+        .unwrap();
+    let mut expected = TOKENIZER.encode_prompt(&messages[..1]).unwrap();
+    expected.extend(TOKENIZER.encode_completion(&messages[..1], " The keeper.").unwrap());
     assert_eq!(sequence.input_ids, expected);
 }
 
@@ -221,9 +223,12 @@ fn comparison(completions: &[&str], ranking: &[u32]) -> Comparison {
 #[test]
 fn comparisons_are_a_prompt_and_whole_completions() {
     let row = comparison(&["x", "yy", "z"], &[0, 1, 1]);
-    let tokens = comparison_tokens(&TOKENIZER, &row, 99).unwrap();
-    assert_eq!(tokens.prompt, TOKENIZER.encode_prompt(&row.messages));
-    assert_eq!(tokens.completions[1], TOKENIZER.encode_completion("yy"));
+    let tokens = comparison_tokens(&TOKENIZER, &row, 99).unwrap().unwrap();
+    assert_eq!(tokens.prompt, TOKENIZER.encode_prompt(&row.messages).unwrap());
+    assert_eq!(
+        tokens.completions[1],
+        TOKENIZER.encode_completion(&row.messages, "yy").unwrap()
+    );
     assert_eq!(tokens.pairs, [(0, 1), (0, 2)]);
     assert_eq!(
         (tokens.labeler.as_deref(), tokens.margin, tokens.dropped),
@@ -235,12 +240,12 @@ fn comparisons_are_a_prompt_and_whole_completions() {
 fn completions_that_do_not_fit_go_with_their_pairs() {
     let row = comparison(&["long long", "y", "z"], &[1, 2, 0]);
     // Prompt 3, completion 1 and eos: 5 tokens.
-    let tokens = comparison_tokens(&TOKENIZER, &row, 5).unwrap();
+    let tokens = comparison_tokens(&TOKENIZER, &row, 5).unwrap().unwrap();
     assert_eq!((tokens.completions.len(), tokens.dropped), (2, 1));
     assert_eq!(tokens.pairs, [(1, 0)]);
-    assert_eq!(comparison_tokens(&TOKENIZER, &row, 4), None);
+    assert_eq!(comparison_tokens(&TOKENIZER, &row, 4).unwrap(), None);
     assert_eq!(
-        comparison_tokens(&TOKENIZER, &comparison(&["long long", "y"], &[0, 1]), 5),
+        comparison_tokens(&TOKENIZER, &comparison(&["long long", "y"], &[0, 1]), 5).unwrap(),
         None
     );
 }
@@ -249,7 +254,7 @@ fn completions_that_do_not_fit_go_with_their_pairs() {
 fn roles_have_their_tokens() {
     for role in Role::ALL {
         assert_eq!(
-            TOKENIZER.id_to_token(TOKENIZER.role_token_id(role)),
+            TOKENIZER.id_to_token(TOKENIZER.role_token_id(role).unwrap()),
             Some(format!("<|{role}|>"))
         );
     }

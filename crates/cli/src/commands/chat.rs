@@ -14,7 +14,7 @@ use rlhf_inference::{GenerateOptions, Generator, Sampling};
 use super::model::{ModelArgs, ModelFolder};
 use super::output::Output;
 use super::sampling::SamplingArgs;
-use super::turns::Conversation;
+use super::turns::{Conversation, NoWindow};
 use crate::error::{Error, Result};
 use crate::progress::note;
 
@@ -152,12 +152,14 @@ impl Chat<'_> {
         let room = self.context - self.max_new_tokens.min(self.context / 2);
         let window = match self.conversation.window(self.tokenizer, room) {
             Ok(window) => window,
-            Err(too_long) => {
+            Err(reason) => {
                 self.conversation.pop();
-                note(&format!(
-                    "that makes {} tokens, and {room} fit: try a shorter message",
-                    too_long.tokens
-                ));
+                note(&match reason {
+                    NoWindow::TooLong(tokens) => {
+                        format!("that makes {tokens} tokens, and {room} fit: try a shorter message")
+                    }
+                    NoWindow::Refused(error) => error.to_string(),
+                });
                 return Ok(ControlFlow::Continue(()));
             }
         };

@@ -137,7 +137,7 @@ fn prompt(row: &Row, args: &Args, folder: &ModelFolder) -> Result<Prompt> {
         let field = if row.has("prompt") { "prompt" } else { "messages" };
         (
             (field, row.get(field).cloned().unwrap_or_default()),
-            folder.tokenizer()?.encode_prompt(&messages),
+            row.located(folder.tokenizer()?.encode_prompt(&messages))?,
         )
     };
     row.check_tokens(&ids, 1, folder)?;

@@ -110,7 +110,12 @@ impl Row {
         self.wrong_with(field, expected, found)
     }
 
-    fn wrong_with(&self, field: &str, expected: &str, found: String) -> Error {
+    /// A fault of the data crate, with the place of this row.
+    pub(super) fn located<T>(&self, result: rlhf_data::Result<T>) -> Result<T> {
+        result.map_err(|error| self.fault(error.to_string()))
+    }
+
+    pub(super) fn wrong_with(&self, field: &str, expected: &str, found: String) -> Error {
         let (path, line) = (self.path.clone(), self.line);
         DataError::WrongField {
             path,
@@ -155,6 +160,21 @@ impl Row {
             number.ok_or_else(|| self.wrong_with(&format!("{field}[{index}]"), one, kind_of(item)))
         };
         items.iter().enumerate().map(number).collect()
+    }
+
+    /// A field of messages with any roles and any fields beside the role.
+    pub(super) fn raw_messages(&self, field: &str) -> Result<&[Value]> {
+        let items = match self.get(field).and_then(Value::as_array) {
+            Some(items) if !items.is_empty() => items,
+            _ => return Err(self.wrong(field, "an array of messages")),
+        };
+        match items.iter().position(|item| !item["role"].is_string()) {
+            Some(index) => {
+                let found = kind_of(&items[index]);
+                Err(self.wrong_with(&format!("{field}[{index}]"), "an object with a role", found))
+            }
+            None => Ok(items),
+        }
     }
 
     /// A field of messages.
@@ -266,10 +286,7 @@ impl Row {
         if self.has("messages") && !self.has("completion") {
             let messages = self.messages("messages")?;
             let tokenizer = tokenizer()?;
-            return Ok(messages
-                .iter()
-                .flat_map(|message| tokenizer.encode_message(message))
-                .collect());
+            return Ok(self.located(tokenizer.encode_conversation(&messages))?.input_ids);
         }
         if !self.has("prompt") && !self.has("messages") {
             return Err(self.wrong("prompt", "input_ids, or text, or prompt and completion"));
@@ -277,8 +294,8 @@ impl Row {
         let (prompt, is_text) = self.prompt()?;
         let completion = self.completion("completion", is_text)?;
         let tokenizer = tokenizer()?;
-        let mut ids = tokenizer.encode_prompt(&prompt);
-        ids.extend(tokenizer.encode_completion(&completion));
+        let mut ids = self.located(tokenizer.encode_prompt(&prompt))?;
+        ids.extend(self.located(tokenizer.encode_completion(&prompt, &completion))?);
         Ok(ids)
     }
 
@@ -309,7 +326,7 @@ impl Row {
 }
 
 /// What a JSON value is, for messages.
-fn kind_of(value: &Value) -> String {
+pub(super) fn kind_of(value: &Value) -> String {
     const SHOWN: usize = 40;
     match value {
         Value::Null => "null".to_owned(),

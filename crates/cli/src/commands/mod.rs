@@ -10,6 +10,7 @@ mod model;
 mod output;
 mod sampling;
 mod score;
+mod template;
 mod turns;
 
 use std::io::ErrorKind;
@@ -41,6 +42,11 @@ pub(crate) enum Command {
     Generate(generate::Args),
     /// Talk with a model
     Chat(chat::Args),
+    /// Print each conversation as the model reads it: its text, its tokens, and which of them are the assistant's
+    ///
+    /// Rows are JSON lines, {"messages":[{"role":…,"content":…}]}, perhaps with "tools", answered by
+    /// {"text":…,"input_ids":[…],"assistant_mask":[…]}.
+    Template(template::Args),
     /// Print the configuration that holds, with the source of each value
     Config(config::Args),
     /// Look at data files
@@ -54,6 +60,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Score(args) => score::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Chat(args) => chat::run(&args),
+        Command::Template(args) => template::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Data(command) => data::run(&command),
     };

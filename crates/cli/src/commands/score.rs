@@ -116,7 +116,7 @@ fn request(row: &Row, folder: &ModelFolder) -> Result<Request> {
             false => None,
         };
         Request::Several {
-            sequences: answers(folder, &prompt, &completions)?,
+            sequences: answers(row, folder, &prompt, &completions)?,
             pairs,
         }
     } else if row.has("chosen") || row.has("rejected") {
@@ -144,22 +144,27 @@ fn pair(row: &Row, folder: &ModelFolder) -> Result<Vec<Vec<u32>>> {
     {
         let (prompt, is_text) = row.prompt()?;
         let completions = sides.map(|side| row.completion(side, is_text));
-        return answers(folder, &prompt, &completions.into_iter().collect::<Result<Vec<_>>>()?);
+        return answers(
+            row,
+            folder,
+            &prompt,
+            &completions.into_iter().collect::<Result<Vec<_>>>()?,
+        );
     }
     let tokenizer = folder.tokenizer()?;
     let whole = |side| {
         let messages = row.messages(side)?;
-        Ok(messages
-            .iter()
-            .flat_map(|message| tokenizer.encode_message(message))
-            .collect())
+        Ok(row.located(tokenizer.encode_conversation(&messages))?.input_ids)
     };
     sides.into_iter().map(whole).collect()
 }
 
-fn answers(folder: &ModelFolder, prompt: &[Message], completions: &[String]) -> Result<Vec<Vec<u32>>> {
+fn answers(row: &Row, folder: &ModelFolder, prompt: &[Message], completions: &[String]) -> Result<Vec<Vec<u32>>> {
     let tokenizer = folder.tokenizer()?;
-    let prompt = tokenizer.encode_prompt(prompt);
-    let whole = |completion: &String| [prompt.as_slice(), &tokenizer.encode_completion(completion)].concat();
-    Ok(completions.iter().map(whole).collect())
+    let asked = row.located(tokenizer.encode_prompt(prompt))?;
+    let whole = |completion: &String| {
+        let answer = row.located(tokenizer.encode_completion(prompt, completion))?;
+        Ok([asked.as_slice(), &answer].concat())
+    };
+    completions.iter().map(whole).collect()
 }

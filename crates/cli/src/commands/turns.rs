@@ -17,10 +17,13 @@ pub(super) struct Window {
     pub(super) dropped: usize,
 }
 
-/// A message that does not fit even alone.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooLong {
-    pub(super) tokens: usize,
+/// Why a conversation gives no prompt.
+#[derive(Debug)]
+pub(super) enum NoWindow {
+    /// The last message does not fit even alone; with what surrounds it, it has that many tokens.
+    TooLong(usize),
+    /// The chat template refuses it.
+    Refused(rlhf_data::Error),
 }
 
 impl Conversation {
@@ -59,19 +62,21 @@ impl Conversation {
     }
 
     /// The prompt of the next answer: the system message and as many of the last exchanges as `room` tokens hold.
-    pub(super) fn window(&self, tokenizer: &Tokenizer, room: usize) -> Result<Window, TooLong> {
+    pub(super) fn window(&self, tokenizer: &Tokenizer, room: usize) -> Result<Window, NoWindow> {
         let (system, rest) = self.messages.split_at(self.system);
         // The model is to begin with a question, not with an answer to one it cannot see.
         let starts = (0..rest.len()).filter(|&start| rest[start].role == Role::User);
         let mut tokens = 0;
         for start in starts {
-            let ids = tokenizer.encode_prompt(&[system, &rest[start..]].concat());
+            let ids = tokenizer
+                .encode_prompt(&[system, &rest[start..]].concat())
+                .map_err(NoWindow::Refused)?;
             if ids.len() <= room {
                 return Ok(Window { ids, dropped: start });
             }
             tokens = ids.len();
         }
-        Err(TooLong { tokens })
+        Err(NoWindow::TooLong(tokens))
     }
 }
 
@@ -114,7 +119,8 @@ mod tests {
     #[test]
     fn a_message_that_does_not_fit_alone_is_refused_with_its_length() {
         // system 2, user 3, role 1
-        assert_eq!(talk().window(&tokenizer(), 5), Err(TooLong { tokens: 6 }));
+        let found = talk().window(&tokenizer(), 5);
+        assert!(matches!(found, Err(NoWindow::TooLong(6))), "{found:?}");
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use rlhf_data::{
-    Comparison, Demonstration, LossOn, Prompt, Source, TokenSequence, Tokenizer, demonstration_sequence,
-    load_comparisons, load_demonstrations, load_prompts, load_text, pack_documents, prompt_tokens, split_documents,
-    split_rows,
+    ChatTemplate, Clock, Comparison, Demonstration, Error as DataError, LossOn, Prompt, Source, TokenSequence,
+    Tokenizer, demonstration_sequence, load_comparisons, load_demonstrations, load_prompts, load_text, pack_documents,
+    prompt_tokens, split_documents, split_rows,
 };
 
 use crate::config::{DataSource, LongPrompts};
@@ -67,6 +67,21 @@ pub(crate) fn input_files(stage: Stage, work: &Workspace) -> Vec<PathBuf> {
 }
 
 impl Workspace {
+    /// The tokenizer in a folder of this run. A chat template is told the configured date, or none.
+    pub(crate) fn tokenizer(&self, stage: Stage) -> Result<Tokenizer> {
+        let tokenizer = Tokenizer::load(self.path(stage.name()))?;
+        Ok(match self.config.data.chat_date.as_str() {
+            "" => tokenizer.with_clock(Clock::Unset),
+            date => tokenizer.with_clock(Clock::fixed(date, "data.chat_date")?),
+        })
+    }
+
+    /// The configured chat template, if there is one.
+    pub(crate) fn chat_template(&self) -> Result<Option<ChatTemplate>> {
+        let path = self.config.data.chat_template_path();
+        Ok(path.map(ChatTemplate::from_file).transpose()?)
+    }
+
     fn world_or<T>(
         &self,
         sources: &[Source],
@@ -154,8 +169,8 @@ impl Workspace {
                     ids.push(tokens);
                     kept.push(index);
                 }
-                Err(error) if self.config.data.long_prompts == LongPrompts::Error => return Err(error.into()),
-                Err(_) => {}
+                Err(DataError::PromptTooLong { .. }) if self.config.data.long_prompts == LongPrompts::Skip => {}
+                Err(error) => return Err(error.into()),
             }
         }
         if kept.len() < prompts.len() {
@@ -175,11 +190,11 @@ pub(crate) fn text_windows(tokenizer: &Tokenizer, documents: &[String], context:
 }
 
 /// Supervised sequences of demonstrations; those that do not fit are left out and counted.
-pub(crate) fn supervised(tokenizer: &Tokenizer, rows: &[Demonstration], context: usize) -> Vec<TokenSequence> {
-    let sequences: Vec<TokenSequence> = rows
+pub(crate) fn supervised(tokenizer: &Tokenizer, rows: &[Demonstration], context: usize) -> Result<Vec<TokenSequence>> {
+    let sequences = rows
         .iter()
-        .filter_map(|row| demonstration_sequence(tokenizer, row, LossOn::Assistant, context))
-        .collect();
+        .filter_map(|row| demonstration_sequence(tokenizer, row, LossOn::Assistant, context).transpose())
+        .collect::<Result<Vec<TokenSequence>, _>>()?;
     if sequences.len() < rows.len() {
         let left_out = rows.len() - sequences.len();
         note(&format!(
@@ -187,5 +202,5 @@ pub(crate) fn supervised(tokenizer: &Tokenizer, rows: &[Demonstration], context:
             rows.len()
         ));
     }
-    sequences
+    Ok(sequences)
 }

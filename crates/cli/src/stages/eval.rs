@@ -17,6 +17,7 @@ use super::judge::Gold;
 use super::ppo::EMA_MODEL;
 use crate::error::Result;
 use crate::run::Workspace;
+use crate::stages::Stage;
 
 /// `eval/summary.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -135,7 +136,7 @@ fn n_of_equal_kl(kl: f64, max: usize) -> usize {
 
 impl<'a> Exam<'a> {
     fn prepare(work: &'a Workspace) -> Result<Self> {
-        let tokenizer = Tokenizer::load(work.path("sft"))?;
+        let tokenizer = work.tokenizer(Stage::Sft)?;
         let (sft, config) = load_causal_lm(&work.path("sft"), &work.device)?;
         let (reward, _) = load_scalar_model(&work.path("reward"), &work.device)?;
         let mut prompts = work.ppo_prompts()?.validation;

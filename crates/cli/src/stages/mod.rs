@@ -56,9 +56,18 @@ pub(crate) fn inputs(stage: Stage, work: &Workspace) -> Result<Vec<PathBuf>> {
     let tokenizer = || work.needed("tokenizer/tokenizer.json", Stage::Tokenizer);
     let from_files = work.config.label.labeler == LabelerKind::Files;
     let mut files = match stage {
-        Stage::Tokenizer => Vec::new(),
+        Stage::Tokenizer => {
+            // Read here already, so that a faulty one is known before the stage works.
+            work.chat_template()?;
+            work.config.data.chat_template_path().into_iter().collect()
+        }
         Stage::Pretrain => vec![tokenizer()?],
-        Stage::Sft => vec![tokenizer()?, model("pretrain", Stage::Pretrain)?],
+        Stage::Sft => {
+            let template = work.path("tokenizer/chat_template.jinja");
+            let template = Some(template).filter(|path| path.exists());
+            let files = [tokenizer()?, model("pretrain", Stage::Pretrain)?];
+            files.into_iter().chain(template).collect()
+        }
         Stage::Sample if from_files => Vec::new(),
         Stage::Sample => vec![model("sft", Stage::Sft)?],
         Stage::Label if from_files => Vec::new(),

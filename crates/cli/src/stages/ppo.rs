@@ -15,12 +15,13 @@ use super::samples::write_samples;
 use crate::error::Result;
 use crate::progress::note;
 use crate::run::Workspace;
+use crate::stages::Stage;
 
 /// The averaged policy, beside `model`.
 pub(crate) const EMA_MODEL: &str = "ema_model";
 
 pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
-    let tokenizer = Tokenizer::load(work.path("sft"))?;
+    let tokenizer = work.tokenizer(Stage::Sft)?;
     let (sft, config) = load_causal_lm(&work.path("sft"), &work.device)?;
     let (reward, _) = load_scalar_model(&work.path("reward"), &work.device)?;
     let prompts = work.ppo_prompts()?.train;

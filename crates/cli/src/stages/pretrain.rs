@@ -10,6 +10,7 @@ use super::samples::SampleObserver;
 use crate::error::Result;
 use crate::progress::note;
 use crate::run::Workspace;
+use crate::stages::Stage;
 
 /// Tokens of the beginning that a sample of pretraining goes on from.
 const SAMPLE_PROMPT_TOKENS: usize = 12;
@@ -17,7 +18,7 @@ const SAMPLE_PROMPT_TOKENS: usize = 12;
 const SAMPLES: usize = 4;
 
 pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
-    let tokenizer = Tokenizer::load(work.path("tokenizer"))?;
+    let tokenizer = work.tokenizer(Stage::Tokenizer)?;
     let base = &work.config.data.base;
     if !base.as_os_str().is_empty() {
         let (model, config) = load_causal_lm(base, &work.device)?;

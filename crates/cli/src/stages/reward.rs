@@ -11,9 +11,10 @@ use super::label::{COMPARISONS, HELD_OUT, VALIDATION};
 use crate::error::Result;
 use crate::progress::note;
 use crate::run::Workspace;
+use crate::stages::Stage;
 
 pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
-    let tokenizer = Tokenizer::load(work.path("sft"))?;
+    let tokenizer = work.tokenizer(Stage::Sft)?;
     let (sft, config) = load_causal_lm(&work.path("sft"), &work.device)?;
     let context_len = config.n_positions;
     let read = |file: &str| ranked_prompts(&work.path("label").join(file), &tokenizer, context_len);
@@ -23,14 +24,12 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
         .train
         .iter()
         .map(|d| {
-            [
-                tokenizer.encode_prompt(d.prompt()),
-                tokenizer.encode_completion(d.completion()),
-            ]
-            .concat()
+            let prompt = tokenizer.encode_prompt(d.prompt())?;
+            let completion = tokenizer.encode_completion(d.prompt(), d.completion())?;
+            Ok([prompt, completion].concat())
         })
-        .filter(|ids| ids.len() <= context_len)
-        .collect();
+        .filter(|ids| ids.as_ref().map_or(true, |ids| ids.len() <= context_len))
+        .collect::<Result<_>>()?;
     let data = RewardData {
         train: &train_prompts,
         validation: &validation,
@@ -58,10 +57,10 @@ fn ranked_prompts(path: &Path, tokenizer: &Tokenizer, context: usize) -> Result<
         return Ok(Vec::new());
     }
     let rows: Vec<Comparison> = read_comparisons(path)?.rows;
-    let tokens: Vec<_> = rows
+    let tokens = rows
         .iter()
-        .filter_map(|row| comparison_tokens(tokenizer, row, context))
-        .collect();
+        .filter_map(|row| comparison_tokens(tokenizer, row, context).transpose())
+        .collect::<Result<Vec<_>, _>>()?;
     if tokens.len() < rows.len() {
         note(&format!(
             "          {} of {} comparisons are too long and left out",

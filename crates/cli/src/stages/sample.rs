@@ -11,6 +11,7 @@ use crate::config::LabelerKind;
 use crate::error::Result;
 use crate::progress::note;
 use crate::run::Workspace;
+use crate::stages::Stage;
 use rlhf_core::stage::Progress;
 
 /// A prompt with the answers that are to be ranked.
@@ -29,7 +30,7 @@ pub(crate) fn run(work: &Workspace) -> Result<()> {
         note("   sample nothing: people have ranked answers of their own");
         return Ok(());
     }
-    let tokenizer = Tokenizer::load(work.path("sft"))?;
+    let tokenizer = work.tokenizer(Stage::Sft)?;
     let (model, config) = load_causal_lm(&work.path("sft"), &work.device)?;
     let generator = Generator::new(&model);
     let prompts = work.reward_prompts()?;

@@ -11,6 +11,7 @@ use super::samples::SampleObserver;
 use crate::error::Result;
 use crate::progress::note;
 use crate::run::Workspace;
+use crate::stages::Stage;
 
 /// Validation prompts that are answered at each evaluation.
 const SAMPLES: usize = 8;
@@ -35,20 +36,23 @@ fn pretraining_mix(
 }
 
 pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
-    let tokenizer = Tokenizer::load(work.path("tokenizer"))?;
+    let tokenizer = work.tokenizer(Stage::Tokenizer)?;
     let (model, config) = load_causal_lm(&work.path("pretrain"), &work.device)?;
     let demonstrations = work.demonstrations()?;
-    let mut train_rows = supervised(&tokenizer, &demonstrations.train, config.n_positions);
+    let mut train_rows = supervised(&tokenizer, &demonstrations.train, config.n_positions)?;
     train_rows.extend(pretraining_mix(work, &tokenizer, &train_rows, config.n_positions)?);
-    let validation = supervised(&tokenizer, &demonstrations.validation, config.n_positions);
+    let validation = supervised(&tokenizer, &demonstrations.validation, config.n_positions)?;
     let max_new_tokens = work.config.sample.max_new_tokens;
-    let prompts: Vec<Vec<u32>> = demonstrations
+    let prompts = demonstrations
         .validation
         .iter()
         .map(|d| tokenizer.encode_prompt(d.prompt()))
-        .filter(|ids| ids.len() + max_new_tokens <= config.n_positions)
+        .filter(|ids| {
+            ids.as_ref()
+                .map_or(true, |ids| ids.len() + max_new_tokens <= config.n_positions)
+        })
         .take(work.config.sft_selection.prompts.max(SAMPLES))
-        .collect();
+        .collect::<Result<Vec<_>, _>>()?;
     let reward_dir = &work.config.sft_selection.reward_model;
     let reward_model = match reward_dir.as_os_str().is_empty() {
         true => None,

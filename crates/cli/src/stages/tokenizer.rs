@@ -27,6 +27,12 @@ pub(crate) fn run(work: &Workspace) -> Result<()> {
     } else {
         Tokenizer::load(base)?
     };
+    let tokenizer = match work.chat_template()? {
+        Some(template) => tokenizer.with_chat_template(template),
+        None => tokenizer,
+    };
+    // Known now, before hours are spent on a model that cannot be asked anything.
+    tokenizer.check_conversations()?;
     Ok(tokenizer.save(work.dir.model_dir())?)
 }
 

@@ -1,7 +1,8 @@
 //! Black-box tests of the `rlhf` binary: what it prints, what it refuses, and how it says so.
 //!
 //! `support` runs the binary and makes small models; `arguments`, `configuration`, `rows`, `inspect` and `stages` hold
-//! what users get wrong; `numbers` compares with PyTorch; `generation` and `chat` let a model speak.
+//! what users get wrong; `numbers` compares with PyTorch; `generation` and `chat` let a model speak; `template` shows how
+//! conversations are written.
 
 mod arguments;
 mod chat;
@@ -12,3 +13,4 @@ mod numbers;
 mod rows;
 mod stages;
 mod support;
+mod template;

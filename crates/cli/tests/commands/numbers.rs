@@ -126,8 +126,8 @@ fn text_is_encoded_plainly_and_prompts_in_the_chat_format() {
     let (model, tokenizer) = (language_model(&dir), tokenizer());
     let question = [rlhf_data::Message::user("the sea?")];
     let chat = [
-        tokenizer.encode_prompt(&question),
-        tokenizer.encode_completion("the shore"),
+        tokenizer.encode_prompt(&question).unwrap(),
+        tokenizer.encode_completion(&question, "the shore").unwrap(),
     ]
     .concat();
     let rows = [

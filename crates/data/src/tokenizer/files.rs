@@ -4,10 +4,13 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{ASSISTANT_TOKEN, EOS_TOKEN, PAD_TOKEN, SYSTEM_TOKEN, Tokenizer, USER_TOKEN};
+use super::turns::Turns;
+use super::{ASSISTANT_TOKEN, Named, SYSTEM_TOKEN, Tokenizer, USER_TOKEN, vocab};
+use crate::chat::{ChatTemplate, TEMPLATE, TOOL_USE};
 use crate::error::{Error, Result};
+use crate::special::SpecialTokens;
 
 const TOKENIZER: &str = "tokenizer.json";
 const CONFIG: &str = "tokenizer_config.json";
@@ -19,50 +22,92 @@ const CHAT_TEMPLATE: &str = "{%- for message in messages -%}\
     {%- endfor -%}\
     {%- if add_generation_prompt -%}{{- '<|assistant|>' -}}{%- endif -%}";
 
+/// The chat template of tokenizers that write conversations with role tokens.
+pub(super) fn own_template(eos: &str) -> String {
+    CHAT_TEMPLATE.replace("EOS", eos)
+}
+
 impl Tokenizer {
-    /// Loads the tokenizer of a model folder: `tokenizer.json`, and the names of eos and pad from
-    /// `tokenizer_config.json` (`<|eos|>` and `<|pad|>` where it does not name them).
+    /// Loads the tokenizer of a model folder: `tokenizer.json`, or GPT-2's `vocab.json` and `merges.txt`; the names of eos
+    /// and pad from `tokenizer_config.json` or `special_tokens_map.json` (`<|eos|>` and `<|pad|>` where they name none, or
+    /// the eos of `generation_config.json` or `config.json`); and the chat template, if there is one, as
+    /// [`ChatTemplate::load`] finds it.
     ///
     /// # Errors
-    /// If `tokenizer.json` is missing or malformed, is not byte-level (does not give every text back), lacks eos, pad
-    /// or a role token, or has one token for pad and eos.
+    /// If the tokenizer is missing or malformed, is not byte-level (does not give every text back), lacks eos or the pad
+    /// that is named, or if the chat template is none. A folder that says nothing about conversations is an error when
+    /// one is to be written.
     pub fn load(dir: impl AsRef<Path>) -> Result<Self> {
         let dir = dir.as_ref();
         let path = dir.join(TOKENIZER);
-        let bytes = read(&path)?.ok_or_else(|| Error::MissingFile {
-            path: path.clone(),
-            expected: "a byte-level BPE tokenizer in the format of Hugging Face tokenizers",
-        })?;
-        let malformed = |path: &Path, reason: String| Error::MalformedTokenizer {
-            path: path.to_owned(),
-            reason,
+        let special = SpecialTokens::load(dir)?;
+        let inner = match read(&path)? {
+            Some(bytes) => tokenizers::Tokenizer::from_bytes(&bytes).map_err(|error| Error::MalformedTokenizer {
+                path: path.clone(),
+                reason: error.to_string(),
+            })?,
+            None => vocab::load(dir, &special)?.ok_or_else(|| Error::MissingFile {
+                path: path.clone(),
+                expected: "a byte-level BPE tokenizer in the format of Hugging Face tokenizers",
+            })?,
         };
-        let inner = tokenizers::Tokenizer::from_bytes(&bytes).map_err(|error| malformed(&path, error.to_string()))?;
         let config_path = dir.join(CONFIG);
-        let config: Value = match read(&config_path)? {
-            Some(bytes) => {
-                serde_json::from_slice(&bytes).map_err(|error| malformed(&config_path, error.to_string()))?
-            }
-            None => Value::Null,
+        let named = Named {
+            named_in: if special.config.is_null() { path } else { config_path },
+            names: special.names,
+            eos_token_ids: special.eos_token_ids,
+            config: special.config,
+            template: ChatTemplate::load(dir)?,
+            dir: dir.to_owned(),
         };
-        let name = |field: &str, default: &str| token_name(&config[field]).unwrap_or(default).to_owned();
-        let [eos, pad] = [name("eos_token", EOS_TOKEN), name("pad_token", PAD_TOKEN)];
-        let named_in = if config.is_null() { &path } else { &config_path };
-        Self::new(inner, &eos, &pad, named_in)
+        Self::new(inner, named)
     }
 
-    /// Writes `tokenizer.json` and `tokenizer_config.json` into a folder, which is made if need be. Each file is
-    /// written to a temporary name, synced and renamed.
+    /// Writes `tokenizer.json` and `tokenizer_config.json` into a folder, which is made if need be, and the chat template
+    /// that the tokenizer has instead of role tokens; one that it has not is removed. Each file is written to a temporary name, synced and renamed.
     ///
     /// # Errors
     /// If the folder or a file cannot be written.
     pub fn save(&self, dir: impl AsRef<Path>) -> Result<()> {
         let dir = dir.as_ref();
-        fs::create_dir_all(dir).map_err(|source| Error::Write {
-            path: dir.to_owned(),
-            source,
-        })?;
+        make_dir(dir)?;
         write_atomically(&dir.join(TOKENIZER), &self.to_json())?;
+        write_atomically(&dir.join(CONFIG), &format!("{:#}\n", self.config_to_save()))?;
+        let Some(template) = self.chat_template() else {
+            // One that an earlier tokenizer left would be taken for this one's.
+            return [TEMPLATE, TOOL_USE].iter().try_for_each(|name| remove(&dir.join(name)));
+        };
+        if let Some(source) = template.tool_use_source() {
+            let path = dir.join(TOOL_USE);
+            make_dir(path.parent().expect("the file stands in a folder"))?;
+            write_atomically(&path, source)?;
+        } else {
+            remove(&dir.join(TOOL_USE))?;
+        }
+        write_atomically(&dir.join(TEMPLATE), template.source())
+    }
+
+    /// The configuration as it was loaded, or that of a tokenizer of ours, with what says how conversations are written. A
+    /// template of the model's own has a file for itself.
+    fn config_to_save(&self) -> Value {
+        let mut config = match self.config.as_object() {
+            Some(loaded) => loaded.clone(),
+            None => self.new_config(),
+        };
+        for (name, token) in &self.special_names {
+            if config.get(name).is_none_or(Value::is_null) {
+                config.insert(name.clone(), token.clone());
+            }
+        }
+        match self.turns {
+            Turns::Roles(_) => drop(config.insert("chat_template".to_owned(), own_template(self.eos_token()).into())),
+            Turns::Template(_) => drop(config.shift_remove("chat_template")),
+            Turns::Unknown(_) => {}
+        }
+        Value::Object(config)
+    }
+
+    fn new_config(&self) -> Map<String, Value> {
         let config = json!({
             "tokenizer_class": "PreTrainedTokenizerFast",
             "eos_token": self.eos_token(),
@@ -71,18 +116,33 @@ impl Tokenizer {
             "clean_up_tokenization_spaces": false,
             "add_prefix_space": false,
             "padding_side": "left",
-            "chat_template": CHAT_TEMPLATE.replace("EOS", self.eos_token()),
         });
-        write_atomically(&dir.join(CONFIG), &format!("{config:#}\n"))
+        match config {
+            Value::Object(config) => config,
+            _ => unreachable!("it is written as an object"),
+        }
     }
 }
 
-/// A token is named by a string or by an object with its content.
-fn token_name(value: &Value) -> Option<&str> {
-    value.as_str().or_else(|| value.get("content")?.as_str())
+/// Removes a file that may not be there.
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != ErrorKind::NotFound => Err(Error::Write {
+            path: path.to_owned(),
+            source,
+        }),
+        _ => Ok(()),
+    }
 }
 
-fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+fn make_dir(dir: &Path) -> Result<()> {
+    fs::create_dir_all(dir).map_err(|source| Error::Write {
+        path: dir.to_owned(),
+        source,
+    })
+}
+
+pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

@@ -1,0 +1,104 @@
+//! Templates of model folders, found where transformers finds them.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value as Json;
+
+use super::ChatTemplate;
+use crate::error::{Error, Result};
+use crate::special::SpecialTokens;
+
+/// The file with the template.
+pub(crate) const TEMPLATE: &str = "chat_template.jinja";
+/// The file with the template for conversations with tools.
+pub(crate) const TOOL_USE: &str = "additional_chat_templates/tool_use.jinja";
+const CONFIG: &str = "tokenizer_config.json";
+
+impl ChatTemplate {
+    /// The template in a file.
+    ///
+    /// # Errors
+    /// If the file is missing, cannot be read, is not UTF-8 or is no template.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let source = read(path)?.ok_or_else(|| Error::MissingFile {
+            path: path.to_owned(),
+            expected: "a chat template in Jinja",
+        })?;
+        Self::new(&source, path)
+    }
+
+    /// The template of a model's folder: `chat_template.jinja`, or else `chat_template` in `tokenizer_config.json`, a
+    /// string or a list of named ones of which `default` is taken, and `tool_use` for conversations with tools. The
+    /// special tokens that the folder names are its variables. Nothing if there is no template.
+    ///
+    /// # Errors
+    /// If a file cannot be read, is malformed, or a template is none.
+    pub fn load(dir: impl AsRef<Path>) -> Result<Option<Self>> {
+        let dir = dir.as_ref();
+        let special_tokens = SpecialTokens::load(dir)?;
+        let path = dir.join(TEMPLATE);
+        let found = match read(&path)? {
+            Some(source) => {
+                let template = Self::new(&source, &path)?;
+                let tool_use = dir.join(TOOL_USE);
+                Some(match read(&tool_use)? {
+                    Some(source) => template.with_tool_use(&source, &tool_use.display().to_string())?,
+                    None => template,
+                })
+            }
+            None => Self::from_config(&special_tokens.config["chat_template"], dir.join(CONFIG))?,
+        };
+        Ok(found.map(|template| template.with_special_tokens(special_tokens.names)))
+    }
+
+    /// The template that `tokenizer_config.json` holds.
+    fn from_config(value: &Json, path: PathBuf) -> Result<Option<Self>> {
+        let place = |name: &str| format!("{} (chat_template{name})", path.display());
+        let entries = match value {
+            Json::Null => return Ok(None),
+            Json::String(source) => return Self::new(source, place("")).map(Some),
+            Json::Array(entries) => entries,
+            _ => return Err(malformed(path, "a string or a list of templates")),
+        };
+        let mut default = None;
+        let mut tool_use = None;
+        for entry in entries {
+            match (entry["name"].as_str(), entry["template"].as_str()) {
+                (Some("default"), Some(source)) => default = Some(source),
+                (Some("tool_use"), Some(source)) => tool_use = Some(source),
+                (Some(_), Some(_)) => {}
+                _ => return Err(malformed(path, "a list of objects of `name` and `template`")),
+            }
+        }
+        let Some(default) = default else {
+            return Err(malformed(path, "one of the templates to be called `default`"));
+        };
+        let template = Self::new(default, place(": default"))?;
+        match tool_use {
+            Some(source) => template.with_tool_use(source, &place(": tool_use")).map(Some),
+            None => Ok(Some(template)),
+        }
+    }
+}
+
+fn malformed(path: PathBuf, expected: &str) -> Error {
+    Error::MalformedTokenizer {
+        path,
+        reason: format!("field `chat_template`: expected {expected}"),
+    }
+}
+
+fn read(path: &Path) -> Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(Error::Read {
+            path: path.to_owned(),
+            line: 0,
+            source,
+        }),
+    }
+}
