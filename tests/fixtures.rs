@@ -28,8 +28,16 @@ pub(crate) const CONFIGS: [&str; 2] = ["config.json", "config_v4.json"];
 pub(crate) fn model_dir(model: &str, config: &str) -> TempDir {
     let dir = tempfile::tempdir().expect("temporary folder");
     let source = path("models").join(model);
-    for (from, to) in [(config, "config.json"), ("model.safetensors", "model.safetensors")] {
+    let copy = |from: &str, to: &str| {
         fs::copy(source.join(from), dir.path().join(to)).expect("the fixture is part of the repository");
+    };
+    copy(config, "config.json");
+    for entry in fs::read_dir(&source).expect("the fixture is part of the repository") {
+        let name = entry.expect("a readable folder").file_name();
+        let name = name.to_str().expect("fixtures have plain names");
+        if name.starts_with("model") {
+            copy(name, name);
+        }
     }
     dir
 }

@@ -7,17 +7,20 @@
 //! Parity with PyTorch: `model_parity` (logits, log-probs, greedy decoding, scores), `training_parity` (loss, gradients,
 //! AdamW, clipping), `sampling_parity` (the next-token distribution).
 //! Laws: `layout` (padding, packing, order, micro-batches), `decoding` (the cache), `generation` (streams, frequencies,
-//! limits, refusals), `gradients` (finite differences, accumulation), `weights` (averages, optimiser state),
+//! limits, refusals), `families` (parts that no fixture covers), `gradients` (finite differences, accumulation), `weights` (averages, optimiser state),
 //! `checkpoints` (files written, read and refused).
+//! `stories` reproduces a pretrained model's reference where `RLHF_STORIES260K` names its folder.
 
 mod checkpoints;
 mod decoding;
+mod families;
 mod fixtures;
 mod generation;
 mod gradients;
 mod layout;
 mod model_parity;
 mod sampling_parity;
+mod stories;
 mod tiny;
 mod training_parity;
 mod weights;

@@ -1,4 +1,4 @@
-//! GPT-2 against transformers 5.23 on torch 2.9: logits, log-probabilities, greedy decoding, scores.
+//! Every family against transformers 5.23 on torch 2.9: logits, log-probabilities, greedy decoding, scores.
 
 use burn::tensor::Tensor;
 use rlhf_core::{PaddingSide, TokenBatch, index_tensor, int_tensor, to_host};
@@ -16,7 +16,18 @@ const LOGITS: (f64, f64) = (1e-5, 1e-5);
 const LOGPROBS: (f64, f64) = (3e-6, 1e-6);
 const SCORES: (f64, f64) = (2e-6, 1e-6);
 
-const LANGUAGE_MODELS: [&str; 2] = ["gpt2", "gpt2_hub_keys"];
+const LANGUAGE_MODELS: [&str; 9] = [
+    "gpt2",
+    "gpt2_hub_keys",
+    "gpt_neox",
+    "llama_sharded",
+    "llama_tied",
+    "llama_tied_bf16",
+    "llama_untied",
+    "qwen2",
+    "qwen3",
+];
+const REWARD_MODELS: [&str; 2] = ["gpt2_reward", "llama_reward"];
 const NEW_TOKENS: usize = 16;
 
 fn language_models() -> impl Iterator<Item = (String, CausalLm, Expected)> {
@@ -243,22 +254,25 @@ fn cached_and_uncached_logits_of_the_greedy_answers_agree() {
     }
 }
 
-fn reward_model(config: &str) -> ScalarModel {
-    load_scalar_model(model_dir("gpt2_reward", config).path(), &crate::tiny::device())
-        .expect("a model transformers wrote")
-        .0
+/// The reward models in both spellings of their configurations.
+fn reward_models() -> impl Iterator<Item = (String, ScalarModel, Expected)> {
+    REWARD_MODELS.into_iter().flat_map(|name| {
+        CONFIGS.map(|config| {
+            let dir = model_dir(name, config);
+            let (model, _) = load_scalar_model(dir.path(), &crate::tiny::device()).expect("a model transformers wrote");
+            (format!("{name}/{config}"), model, Expected::of(name))
+        })
+    })
 }
 
 #[test]
 fn scores_agree() {
-    let expected = Expected::of("gpt2_reward");
-    for config in CONFIGS {
-        let model = reward_model(config);
+    for (name, model, expected) in reward_models() {
         for side in ["right", "left"] {
             let (sequences, _) = expected.sequences(side);
             let found = sequence_scores(&model, &sequences, 4096);
             assert_close(
-                format!("{config}, {side}"),
+                format!("{name}, {side}"),
                 &found,
                 expected.floats(&format!("{side}.scores")),
                 SCORES,
@@ -269,46 +283,38 @@ fn scores_agree() {
 
 #[test]
 fn token_scores_agree_padded_and_packed() {
-    let expected = Expected::of("gpt2_reward");
-    let model = reward_model(CONFIGS[0]);
-    for (side, sequences, batch) in layouts(&expected) {
-        let (_, firsts) = expected.sequences(side);
-        let [_, columns] = expected.dims(&format!("{side}.token_scores"));
-        let wanted = real(
-            expected.floats(&format!("{side}.token_scores")),
-            columns,
-            1,
-            &firsts,
-            &lens(&sequences),
-        );
-        let scores = to_host(model.token_scores(&batch.to_device(&crate::tiny::device())));
-        for (i, sequence) in sequences.iter().enumerate() {
-            let start = batch.flat_index(i, 0);
-            let what = format!("{side}, {} rows, sequence {i}", batch.rows());
-            assert_close(what, &scores[start..start + sequence.len()], &wanted[i], SCORES);
+    for (name, model, expected) in reward_models() {
+        for (side, sequences, batch) in layouts(&expected) {
+            let (_, firsts) = expected.sequences(side);
+            let [_, columns] = expected.dims(&format!("{side}.token_scores"));
+            let wanted = real(
+                expected.floats(&format!("{side}.token_scores")),
+                columns,
+                1,
+                &firsts,
+                &lens(&sequences),
+            );
+            let scores = to_host(model.token_scores(&batch.to_device(&crate::tiny::device())));
+            for (i, sequence) in sequences.iter().enumerate() {
+                let start = batch.flat_index(i, 0);
+                let what = format!("{name}, {side}, {} rows, sequence {i}", batch.rows());
+                assert_close(what, &scores[start..start + sequence.len()], &wanted[i], SCORES);
+            }
         }
     }
 }
 
 #[test]
 fn the_value_before_a_token_is_the_token_score_of_the_one_before_it() {
-    let expected = Expected::of("gpt2_reward");
-    let (sequences, firsts) = expected.sequences("right");
-    let [_, columns] = expected.dims("right.token_scores");
-    let wanted = real(
-        expected.floats("right.token_scores"),
-        columns,
-        1,
-        &firsts,
-        &lens(&sequences),
-    );
-    let values = sequence_values(&reward_model(CONFIGS[0]), &sequences, &[2, 2, 2], 4096);
-    for (i, wanted) in wanted.iter().enumerate() {
-        assert_close(
-            format!("sequence {i}"),
-            &values[i],
-            &wanted[1..sequences[i].len() - 1],
-            SCORES,
-        );
+    for (name, model, expected) in reward_models() {
+        let (sequences, firsts) = expected.sequences("right");
+        let [_, columns] = expected.dims("right.token_scores");
+        let counts = lens(&sequences);
+        let wanted = real(expected.floats("right.token_scores"), columns, 1, &firsts, &counts);
+        let values = sequence_values(&model, &sequences, &[2, 2, 2], 4096);
+        for (i, wanted) in wanted.iter().enumerate() {
+            let wanted = &wanted[1..sequences[i].len() - 1];
+            assert_close(format!("{name}, sequence {i}"), &values[i], wanted, SCORES);
+        }
     }
 }

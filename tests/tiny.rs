@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 use rand::Rng;
 use rlhf_core::{NamedTensor, TensorMap, load_parameters, named_parameters, rng};
-use rlhf_model::{CausalLm, ModelConfig, ScalarModel};
+use rlhf_model::{CausalLm, Gpt2Config, ModelConfig, ScalarModel};
 
 /// Width of the models of [`config`].
 pub(crate) const D_MODEL: usize = 15;
@@ -17,7 +17,11 @@ pub(crate) const VOCAB: usize = 23;
 /// Two layers, three heads of width 5, 23 words, 24 positions: sizes that fill no vector register, as those of the golden
 /// models do.
 pub(crate) fn config(tied: bool) -> ModelConfig {
-    ModelConfig {
+    gpt2(tied).into()
+}
+
+fn gpt2(tied: bool) -> Gpt2Config {
+    Gpt2Config {
         vocab_size: VOCAB,
         n_positions: 24,
         n_embd: D_MODEL,
@@ -43,11 +47,11 @@ pub(crate) fn causal_lm(seed: u64, tied: bool, device: &Device) -> CausalLm {
 
 /// A tied language model for sequences of up to 256 tokens.
 pub(crate) fn long_lm(seed: u64, device: &Device) -> CausalLm {
-    let config = ModelConfig {
+    let config = Gpt2Config {
         n_positions: 256,
-        ..config(true)
+        ..gpt2(true)
     };
-    shaken(CausalLm::init(&config, seed, device), seed)
+    shaken(CausalLm::init(&config.into(), seed, device), seed)
 }
 
 /// The same for a reward or value model.
@@ -56,7 +60,8 @@ pub(crate) fn scalar_model(seed: u64, device: &Device) -> ScalarModel {
     shaken(ScalarModel::from_decoder(trunk, seed, device), seed)
 }
 
-fn shaken<M: Module>(model: M, seed: u64) -> M {
+/// `model` with a small number added to every parameter, so that no bias is 0 and no gain 1.
+pub(crate) fn shaken<M: Module>(model: M, seed: u64) -> M {
     let mut parameters = named_parameters(&model);
     let mut rng = rng(seed, "tests.shake", &[]);
     for value in parameters.iter_mut().flat_map(|p| &mut p.values) {

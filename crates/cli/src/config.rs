@@ -6,7 +6,7 @@ use rlhf_core::config::ConfigErrors;
 use rlhf_core::{LrSchedule, ScheduleKind};
 use rlhf_data::{Clock, Source, TokenizerConfig};
 use rlhf_inference::Sampling;
-use rlhf_model::{ModelConfig, WeightInit};
+use rlhf_model::{Gpt2Config, WeightInit};
 use rlhf_ppo::{EmaConfig, KlConfig, PpoConfig, PtxConfig};
 use rlhf_reward::RewardConfig;
 use rlhf_sft::LmTrainConfig;
@@ -163,8 +163,8 @@ impl Default for ArchitectureConfig {
 
 impl ArchitectureConfig {
     /// The model's configuration for a tokenizer.
-    pub(crate) fn model_config(&self, vocab_size: usize, eos: u32, pad: Option<u32>) -> ModelConfig {
-        ModelConfig {
+    pub(crate) fn model_config(&self, vocab_size: usize, eos: u32, pad: Option<u32>) -> Gpt2Config {
+        Gpt2Config {
             vocab_size,
             n_positions: self.max_seq_len,
             n_embd: self.d_model,
@@ -175,7 +175,7 @@ impl ArchitectureConfig {
             bos_token_id: Some(eos),
             eos_token_id: Some(eos),
             pad_token_id: pad,
-            ..ModelConfig::default()
+            ..Gpt2Config::default()
         }
     }
 }

@@ -21,22 +21,35 @@ const REPLACED: &str = ".rlhf-old-";
 /// Writes `bytes` to `path`, replacing what is there, or leaves what is there untouched.
 pub fn write_file(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
     let path = path.as_ref();
+    write_file_with(path, |temporary| {
+        File::create(temporary)
+            .and_then(|mut file| file.write_all(bytes))
+            .map_err(|e| Error::io("write", path, e))
+    })
+}
+
+/// As [`write_file`], with the bytes that `write` puts into the file at the path it gets.
+pub fn write_file_with<E: From<Error>>(
+    path: impl AsRef<Path>,
+    write: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), E> {
+    let path = path.as_ref();
     let temporary = temporary_name(path)?;
-    let written = File::create(&temporary)
-        .and_then(|file| fill_and_sync(file, bytes))
-        .map_err(|e| Error::io("write", path, e))
-        .and_then(|()| fs::rename(&temporary, path).map_err(|e| Error::io("write", path, e)));
+    let written = write(&temporary).and_then(|()| {
+        Ok(sync_file(&temporary)
+            .and_then(|()| fs::rename(&temporary, path))
+            .map_err(|e| Error::io("write", path, e))?)
+    });
     if written.is_err() {
         // The first error is the one to report; a leftover is cleaned at the next start.
         let _ = fs::remove_file(&temporary);
         return written;
     }
-    sync_dir(parent(path))
+    Ok(sync_dir(parent(path))?)
 }
 
-fn fill_and_sync(mut file: File, bytes: &[u8]) -> io::Result<()> {
-    file.write_all(bytes)?;
-    file.sync_all()
+fn sync_file(path: &Path) -> io::Result<()> {
+    File::options().write(true).open(path)?.sync_all()
 }
 
 /// Fills a new folder through `fill`, which gets its temporary path, and puts it at `path`, replacing what is there.
@@ -238,8 +251,8 @@ mod tests {
     #[test]
     fn a_full_disk_is_reported_as_such() {
         // Every write to this device fails as on a full disk.
-        let full = File::options().write(true).open("/dev/full").unwrap();
-        let error = Error::io("write", "runs/x", fill_and_sync(full, b"text").unwrap_err());
+        let mut full = File::options().write(true).open("/dev/full").unwrap();
+        let error = Error::io("write", "runs/x", full.write_all(b"text").unwrap_err());
         assert!(matches!(error, Error::NoSpace { .. }), "{error}");
     }
 

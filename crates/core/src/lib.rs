@@ -31,7 +31,10 @@ pub use interrupt::StopFlag;
 pub use logprobs::{Targets, last_positions};
 pub use metrics::{METRICS_FILE, MetricRow, MetricWriter, TIME_PREFIX, read_metrics};
 pub use optim::{AdamW, AdamWConfig, EpsMode, EpsModeConfig, GradientBuffer, ema_update};
-pub use params::{NamedTensor, TensorMap, count_parameters, load_parameters, named_parameters};
+pub use params::{
+    DeviceTensor, NamedTensor, TensorMap, count_parameters, device_parameters, load_parameters, load_parameters_from,
+    named_parameters,
+};
 pub use run_dir::{Completion, RunDir, StageDir, StageLock};
 pub use schedule::{LrSchedule, ScheduleKind};
 pub use seed::{permutation, rng};

@@ -31,11 +31,22 @@ impl From<NamedTensor> for (String, Vec<usize>, Vec<f32>) {
 /// Tensors by name, as read from a file.
 pub type TensorMap = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
-/// Copies every float parameter of `module` to the host, in declaration order.
-pub fn named_parameters<M: Module>(module: &M) -> Vec<NamedTensor> {
+/// A parameter on its device, off the autodiff graph.
+#[derive(Debug, Clone)]
+pub struct DeviceTensor {
+    /// Field path in the module.
+    pub name: String,
+    /// Dimensions.
+    pub shape: Vec<usize>,
+    /// Values in row-major order, `[n]`.
+    pub values: Tensor<1>,
+}
+
+/// Every float parameter of `module`, in declaration order; they share their memory with the module.
+pub fn device_parameters<M: Module>(module: &M) -> Vec<DeviceTensor> {
     struct Collect {
         path: Vec<String>,
-        out: Vec<NamedTensor>,
+        out: Vec<DeviceTensor>,
     }
     impl ModuleVisitor for Collect {
         fn enter_module(&mut self, name: &str, _: &str) {
@@ -46,10 +57,11 @@ pub fn named_parameters<M: Module>(module: &M) -> Vec<NamedTensor> {
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             let tensor = param.val().inner();
-            self.out.push(NamedTensor {
+            let shape = tensor.dims().to_vec();
+            self.out.push(DeviceTensor {
                 name: self.path.join("."),
-                shape: tensor.dims().to_vec(),
-                values: to_host(tensor),
+                values: tensor.reshape([shape.iter().product::<usize>()]),
+                shape,
             });
         }
     }
@@ -61,6 +73,18 @@ pub fn named_parameters<M: Module>(module: &M) -> Vec<NamedTensor> {
     visitor.out
 }
 
+/// Copies every float parameter of `module` to the host, in declaration order.
+pub fn named_parameters<M: Module>(module: &M) -> Vec<NamedTensor> {
+    device_parameters(module)
+        .into_iter()
+        .map(|tensor| NamedTensor {
+            name: tensor.name,
+            shape: tensor.shape,
+            values: to_host(tensor.values),
+        })
+        .collect()
+}
+
 /// Replaces every float parameter of `module` by the tensor of its name, and takes those out of `tensors`.
 ///
 /// What is left in `tensors` afterwards belongs to nothing in the module; the caller decides whether that is an error.
@@ -68,28 +92,37 @@ pub fn named_parameters<M: Module>(module: &M) -> Vec<NamedTensor> {
 /// # Errors
 /// [`Error::MissingTensor`] or [`Error::TensorShape`], naming the first parameter at fault.
 pub fn load_parameters<M: Module>(module: M, tensors: &mut TensorMap) -> Result<M> {
-    struct Load<'a> {
-        path: Vec<String>,
-        tensors: &'a mut TensorMap,
-        fault: Option<Error>,
-    }
-    impl Load<'_> {
-        fn take(&mut self, name: &str, expected: &[usize]) -> Result<Vec<f32>> {
-            let (shape, values) = self.tensors.remove(name).ok_or_else(|| Error::MissingTensor {
+    load_parameters_from(module, |name, expected| {
+        let (shape, values) = tensors.remove(name).ok_or_else(|| Error::MissingTensor {
+            name: name.to_owned(),
+            expected: expected.to_vec(),
+        })?;
+        if shape != expected {
+            return Err(Error::TensorShape {
                 name: name.to_owned(),
                 expected: expected.to_vec(),
-            })?;
-            if shape != expected {
-                return Err(Error::TensorShape {
-                    name: name.to_owned(),
-                    expected: expected.to_vec(),
-                    found: shape,
-                });
-            }
-            Ok(values)
+                found: shape,
+            });
         }
+        Ok(values)
+    })
+}
+
+/// Replaces every float parameter of `module` by what `values` gives for its name and shape, one after the other, so
+/// that the old and the new module never exist side by side.
+///
+/// # Errors
+/// The first that `values` returns.
+pub fn load_parameters_from<M: Module, E>(
+    module: M,
+    values: impl FnMut(&str, &[usize]) -> Result<Vec<f32>, E>,
+) -> Result<M, E> {
+    struct Load<F, E> {
+        path: Vec<String>,
+        values: F,
+        fault: Option<E>,
     }
-    impl ModuleMapper for Load<'_> {
+    impl<E, F: FnMut(&str, &[usize]) -> Result<Vec<f32>, E>> ModuleMapper for Load<F, E> {
         fn enter_module(&mut self, name: &str, _: &str) {
             self.path.push(name.to_owned());
         }
@@ -101,7 +134,7 @@ pub fn load_parameters<M: Module>(module: M, tensors: &mut TensorMap) -> Result<
                 return param;
             }
             let dims = param.val().dims();
-            match self.take(&self.path.join("."), &dims) {
+            match (self.values)(&self.path.join("."), &dims) {
                 Ok(values) => param.map(|old| {
                     let data = TensorData::new(values, dims);
                     AutodiffState::of(&old).apply(Tensor::from_data(data, &old.device().inner()))
@@ -115,7 +148,7 @@ pub fn load_parameters<M: Module>(module: M, tensors: &mut TensorMap) -> Result<
     }
     let mut mapper = Load {
         path: Vec::new(),
-        tensors,
+        values,
         fault: None,
     };
     let module = module.map(&mut mapper);

@@ -9,7 +9,7 @@ use std::{error::Error, ops::ControlFlow, path::Path};
 
 use burn::tensor::Device;
 use rlhf_inference::{GenerateOptions, Generator, Sampling};
-use rlhf_model::{CausalLm, ModelConfig, load_causal_lm};
+use rlhf_model::{CausalLm, Gpt2Config, load_causal_lm};
 
 #[expect(clippy::print_stdout, reason = "an example shows its result")]
 fn main() -> Result<(), Box<dyn Error>> {
@@ -18,14 +18,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (model, config) = match arguments.next() {
         Some(dir) => load_causal_lm(Path::new(&dir), &device)?,
         None => {
-            let config = ModelConfig {
+            let config = Gpt2Config {
                 vocab_size: 50,
                 n_positions: 32,
                 n_embd: 16,
                 n_layer: 2,
                 n_head: 4,
                 ..Default::default()
-            };
+            }
+            .into();
             (CausalLm::init(&config, 1, &device), config)
         }
     };
@@ -38,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = GenerateOptions {
         max_new_tokens: 8,
         // A model without an EOS goes on to the limit.
-        eos_token_id: config.eos_token_id.unwrap_or(u32::MAX),
+        eos_token_id: config.eos_token_id().unwrap_or(u32::MAX),
         sampling: Sampling {
             top_p: 0.9,
             ..Sampling::at_temperature(0.8)

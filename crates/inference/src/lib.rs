@@ -6,9 +6,9 @@
 //! ```
 //! use burn::tensor::Device;
 //! use rlhf_inference::{GenerateOptions, Generator};
-//! use rlhf_model::{CausalLm, ModelConfig};
+//! use rlhf_model::{CausalLm, Gpt2Config};
 //!
-//! let config = ModelConfig { vocab_size: 50, n_positions: 16, n_embd: 8, n_layer: 1, n_head: 2, ..Default::default() };
+//! let config = Gpt2Config { vocab_size: 50, n_positions: 16, n_embd: 8, n_layer: 1, n_head: 2, ..Default::default() }.into();
 //! let model = CausalLm::init(&config, 1, &Device::flex());
 //! let options = GenerateOptions { max_new_tokens: 4, eos_token_id: 2, ..Default::default() };
 //! let completions = Generator::new(&model).generate(&[vec![3, 1, 4], vec![1]], &options)?;

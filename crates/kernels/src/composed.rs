@@ -7,6 +7,10 @@ use burn::tensor::{Bool, Device, Int, Tensor, activation};
 
 use crate::{AdamWStep, EpsMode, KvLayer, TokenLogprobs};
 
+mod grouped;
+
+pub use grouped::{grouped_attention, grouped_decode_attention};
+
 /// What a masked score is set to: its exponential is zero, and unlike infinity it never makes a NaN.
 const MASKED_SCORE: f32 = -1e30;
 
@@ -24,6 +28,41 @@ pub fn gelu_tanh(x: Tensor<2>) -> Tensor<2> {
     activation::gelu_approximate(x)
 }
 
+/// GELU by the error function. See [`crate::gelu_erf`].
+pub fn gelu_erf(x: Tensor<2>) -> Tensor<2> {
+    activation::gelu(x)
+}
+
+/// The gated activation. See [`crate::swiglu`].
+pub fn swiglu(gate_up: Tensor<2>) -> Tensor<2> {
+    let [tokens, width] = gate_up.dims();
+    let gate = gate_up.clone().slice([0..tokens, 0..width / 2]);
+    activation::silu(gate) * gate_up.slice([0..tokens, width / 2..width])
+}
+
+/// Root-mean-square normalisation over the last dimension. See [`crate::rms_norm`].
+pub fn rms_norm(x: Tensor<2>, weight: Tensor<1>, eps: f64) -> Tensor<2> {
+    let mean_square = x.clone().square().mean_dim(1); // [rows, 1]
+    x / (mean_square + eps).sqrt() * weight.unsqueeze::<2>()
+}
+
+/// Rotary position embeddings. See [`crate::rotary`].
+pub fn rotary(x: Tensor<3>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<3> {
+    let [tokens, heads, d_head] = x.dims();
+    let [_, pairs] = cos.dims();
+    let (cos, sin) = (cos.unsqueeze_dim::<3>(1), sin.unsqueeze_dim::<3>(1)); // [tokens, 1, pairs]
+    let part = |range: std::ops::Range<usize>| x.clone().slice([0..tokens, 0..heads, range]);
+    let (first, second) = (part(0..pairs), part(pairs..2 * pairs)); // [tokens, heads, pairs]
+    let mut parts = vec![
+        first.clone() * cos.clone() - second.clone() * sin.clone(),
+        second * cos + first * sin,
+    ];
+    if 2 * pairs < d_head {
+        parts.push(part(2 * pairs..d_head));
+    }
+    Tensor::cat(parts, 2)
+}
+
 /// Layer normalisation over the last dimension. See [`crate::layer_norm`].
 pub fn layer_norm(x: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, eps: f64) -> Tensor<2> {
     let centred = x.clone() - x.mean_dim(1);
@@ -36,17 +75,22 @@ pub fn layer_norm(x: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, eps: f64) ->
 pub fn causal_attention(qkv: Tensor<3>, visible_from: Tensor<2, Int>, n_heads: usize) -> Tensor<3> {
     let [rows, row_len, _] = qkv.dims();
     let [query, key, value] = split_heads(qkv, n_heads);
-    let device = query.device();
+    debug_assert_eq!(visible_from.dims(), [rows, row_len]);
+    attend(query, key.swap_dims(2, 3), value, causal_mask(visible_from))
+}
 
+/// True where a token of a row may not look: `[rows, row_len, row_len]`.
+fn causal_mask(visible_from: Tensor<2, Int>) -> Tensor<3, Bool> {
+    let [rows, row_len] = visible_from.dims();
+    let device = visible_from.device();
     let key_index = Tensor::<1, Int>::arange(0..row_len as i64, &device).unsqueeze::<3>(); // [1, 1, row_len]
     let query_index = Tensor::<1, Int>::arange(0..row_len as i64, &device).reshape([1, row_len, 1]);
     let visible_from = visible_from.reshape([rows, row_len, 1]);
-    let hidden = key_index
+    key_index
         .clone()
         .greater(query_index)
         .expand([rows, row_len, row_len])
-        .bool_or(key_index.lower(visible_from)); // [rows, row_len, row_len]
-    attend(query, key.swap_dims(2, 3), value, hidden)
+        .bool_or(key_index.lower(visible_from)) // [rows, row_len, row_len]
 }
 
 /// Log-probability and entropy at chosen targets. See [`crate::token_logprobs`].

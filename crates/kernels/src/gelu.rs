@@ -18,3 +18,12 @@ pub fn gelu_tanh(x: Tensor<2>) -> Tensor<2> {
     }
     composed::gelu_tanh(x)
 }
+
+/// GELU by its definition with the error function, `x * Φ(x)`: GPT-NeoX's.
+///
+/// # Shapes
+///
+/// - `x` and result: `[tokens, features]`
+pub fn gelu_erf(x: Tensor<2>) -> Tensor<2> {
+    composed::gelu_erf(x)
+}

@@ -9,6 +9,9 @@
 //! | [`token_logprobs`] | a matrix of logits `[selected, vocab]`, kept for the backward pass |
 //! | [`adamw_step`] | a new tensor per term; here parameter and running means change in place |
 //! | [`decode_attention`] | joining the key/value cache anew at every step; here a [`KvLayer`] is written in place |
+//! | [`grouped_attention`] | the same for query heads that share keys and values |
+//!
+//! [`rms_norm`], [`rotary`], [`swiglu`], [`gelu_erf`] and [`grouped_decode_attention`] have no fused version yet.
 //!
 //! Each function looks at the device of its tensors: `f32` on Flex, tracked by autodiff or not, takes the fused way;
 //! everything else takes the function of the same name in [`composed`], which consists of Burn's own operations and is
@@ -42,17 +45,25 @@ mod decode;
 #[cfg(feature = "flex")]
 mod flex;
 mod gelu;
+mod grouped;
 mod layer_norm;
 mod linear;
 mod logprobs;
+mod rms_norm;
+mod rotary;
+mod swiglu;
 
 pub use adamw::{AdamWStep, EpsMode, adamw_step};
 pub use attention::causal_attention;
 pub use decode::{KvLayer, decode_attention};
-pub use gelu::gelu_tanh;
+pub use gelu::{gelu_erf, gelu_tanh};
+pub use grouped::{DecodeView, grouped_attention, grouped_decode_attention};
 pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use logprobs::{TokenLogprobs, token_logprobs};
+pub use rms_norm::rms_norm;
+pub use rotary::rotary;
+pub use swiglu::swiglu;
 
 #[cfg(all(test, feature = "flex"))]
 mod tests;

@@ -6,6 +6,7 @@
 mod attention;
 mod decode;
 mod determinism;
+mod grouped;
 mod logprobs;
 mod pointwise;
 

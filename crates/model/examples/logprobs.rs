@@ -8,7 +8,7 @@
 use std::{error::Error, path::Path};
 
 use burn::tensor::Device;
-use rlhf_model::{CausalLm, ModelConfig, load_causal_lm, sequence_logprobs};
+use rlhf_model::{CausalLm, Gpt2Config, load_causal_lm, sequence_logprobs};
 
 #[expect(clippy::print_stdout, reason = "an example shows its result")]
 fn main() -> Result<(), Box<dyn Error>> {
@@ -17,14 +17,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (model, config) = match arguments.next() {
         Some(dir) => load_causal_lm(Path::new(&dir), &device)?,
         None => {
-            let config = ModelConfig {
+            let config = Gpt2Config {
                 vocab_size: 50,
                 n_positions: 16,
                 n_embd: 16,
                 n_layer: 2,
                 n_head: 4,
                 ..Default::default()
-            };
+            }
+            .into();
             (CausalLm::init(&config, 1, &device), config)
         }
     };
@@ -33,8 +34,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         ids = vec![3, 1, 4, 1, 5, 9, 2, 6];
     }
     // Passes expect sequences that fit the model; whoever reads input checks it.
-    if !(2..=config.n_positions).contains(&ids.len()) || ids.iter().any(|&id| id as usize >= config.vocab_size) {
-        return Err(format!("expected 2 to {} ids below {}", config.n_positions, config.vocab_size).into());
+    if !(2..=config.max_seq_len()).contains(&ids.len()) || ids.iter().any(|&id| id as usize >= config.vocab_size()) {
+        return Err(format!(
+            "expected 2 to {} ids below {}",
+            config.max_seq_len(),
+            config.vocab_size()
+        )
+        .into());
     }
 
     let result = sequence_logprobs(&model, &[&ids], &[1], 1.0, 4096);
@@ -43,6 +49,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{id:5}  {logprob:7.3}  {entropy:7.3}");
     }
     let mean = result.logprobs[0].iter().sum::<f32>() / (ids.len() - 1) as f32;
-    println!("perplexity {:.2} of {} words", (-mean).exp(), config.vocab_size);
+    println!("perplexity {:.2} of {} words", (-mean).exp(), config.vocab_size());
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor};
 use rlhf_core::index_tensor;
-use rlhf_kernels::{KvLayer, decode_attention};
+use rlhf_kernels::{DecodeView, KvLayer, decode_attention, grouped_decode_attention};
 
 /// A preallocated key/value cache for a left-padded batch.
 #[derive(Debug, Clone)]
@@ -17,14 +17,14 @@ pub struct KvCache {
 impl KvCache {
     pub(crate) fn new(
         n_layers: usize,
-        n_heads: usize,
+        n_kv_heads: usize,
         d_head: usize,
         visible_from: &[usize],
         capacity: usize,
         device: &Device,
     ) -> Self {
         let device = device.clone().inner();
-        let dims = [visible_from.len(), n_heads, capacity, d_head];
+        let dims = [visible_from.len(), n_kv_heads, capacity, d_head];
         Self {
             layers: (0..n_layers).map(|_| Some(KvLayer::new(dims, &device))).collect(),
             visible_tensor: index_tensor(visible_from, &device),
@@ -57,6 +57,25 @@ impl KvCache {
         let slot = &mut self.layers[layer];
         let cache = slot.take().expect("every layer is put back below");
         let (out, cache) = decode_attention(cache, qkv, self.visible_tensor.clone(), self.filled, n_heads);
+        *slot = Some(cache);
+        out
+    }
+
+    /// Attention of `[query, key, value]`, each `[batch, new_tokens, heads, d_head]`; `window` limits how far back it sees.
+    pub(crate) fn attend_grouped(
+        &mut self,
+        layer: usize,
+        [query, key, value]: [Tensor<4>; 3],
+        window: Option<usize>,
+    ) -> Tensor<3> {
+        let view = DecodeView {
+            visible_from: self.visible_tensor.clone(),
+            filled: self.filled,
+            window,
+        };
+        let slot = &mut self.layers[layer];
+        let cache = slot.take().expect("every layer is put back below");
+        let (out, cache) = grouped_decode_attention(cache, query, key, value, view);
         *slot = Some(cache);
         out
     }

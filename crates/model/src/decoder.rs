@@ -2,55 +2,75 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
-use rand_chacha::ChaCha8Rng;
 use rlhf_core::BatchTensors;
 
+use crate::architecture::{Architecture, Positions};
 use crate::cache::KvCache;
-use crate::config::ModelConfig;
-use crate::layers::{Block, Embedding, LayerNorm};
+use crate::layers::{Block, Embedding, Norm, Start};
+use crate::rotary::Rotation;
 
-/// The trunk of a GPT-2: embeddings, blocks, final layer norm.
+/// The trunk of a language model: embeddings, blocks, final normalisation. Its parts are those of its [`Architecture`].
 #[derive(Module, Debug)]
 pub struct Decoder {
     pub(crate) wte: Embedding,
-    wpe: Embedding,
+    wpe: Option<Embedding>,
     h: Vec<Block>,
-    ln_f: LayerNorm,
-    n_heads: usize,
-    eps: f64,
+    ln_f: Norm,
+    #[module(skip)]
+    architecture: Architecture,
 }
 
 impl Decoder {
-    /// Random weights: normal with `initializer_range`, residual layers scaled down, biases 0.
-    pub(crate) fn init(config: &ModelConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
-        let std = config.initializer_range;
+    /// Random weights are normal with `initializer_range`, residual layers scaled down, gains 1 and biases 0.
+    pub(crate) fn build(architecture: &Architecture, start: &mut Start<'_>) -> Self {
         Self {
-            wte: Embedding::init(config.vocab_size, config.n_embd, std, rng, device),
-            wpe: Embedding::init(config.n_positions, config.n_embd, std, rng, device),
-            h: (0..config.n_layer).map(|_| Block::init(config, rng, device)).collect(),
-            ln_f: LayerNorm::init(config.n_embd, device),
-            n_heads: config.n_head,
-            eps: config.layer_norm_epsilon,
+            wte: Embedding::tokens(architecture, start),
+            wpe: match architecture.positions {
+                Positions::Learned => Some(Embedding::positions(architecture, start)),
+                Positions::Rotary(_) => None,
+            },
+            h: (0..architecture.n_layers)
+                .map(|_| Block::init(architecture, start))
+                .collect(),
+            ln_f: Norm::init(architecture.d_model, architecture.norm.kind, start),
+            architecture: architecture.clone(),
         }
     }
 
-    /// Hidden states after the final layer norm, for a whole batch at once.
+    /// Hidden states after the final normalisation, for a whole batch at once.
     ///
     /// # Shapes
     /// - `batch`: `rows * row_len` tokens
     /// - result: `[rows * row_len, d_model]`
     pub fn hidden_states(&self, batch: &BatchTensors) -> Tensor<2> {
+        let shape = &self.architecture;
         let [rows, row_len] = batch.visible_from.dims();
         let mut x = self.embed(batch.input_ids.clone(), batch.position_ids.clone()); // [tokens, d_model]
-        let d_model = x.dims()[1];
-        for block in &self.h {
-            x = block.forward(x, self.eps, |qkv| {
-                let qkv = qkv.reshape([rows, row_len, 3 * d_model]);
-                rlhf_kernels::causal_attention(qkv, batch.visible_from.clone(), self.n_heads)
-                    .reshape([rows * row_len, d_model])
+        let rotation = self.rotation(batch.position_ids.clone());
+        let windowed = self.windowed(&batch.visible_from);
+        for (layer, block) in self.h.iter().enumerate() {
+            let visible_from = match (&windowed, shape.window(layer)) {
+                (Some(windowed), Some(_)) => windowed.clone(),
+                _ => batch.visible_from.clone(),
+            };
+            x = block.forward(x, shape, |attention, qkv| {
+                let out = match &rotation {
+                    None => {
+                        let [_, width] = qkv.dims();
+                        let qkv = qkv.reshape([rows, row_len, width]);
+                        rlhf_kernels::causal_attention(qkv, visible_from, shape.attention.n_heads)
+                    }
+                    Some(rotation) => {
+                        let heads = attention.heads(qkv, &shape.attention, shape.norm.eps, rotation);
+                        let [query, key, value] = heads.by_row(rows);
+                        rlhf_kernels::grouped_attention(query, key, value, visible_from)
+                    }
+                };
+                let [_, _, width] = out.dims();
+                out.reshape([rows * row_len, width])
             });
         }
-        self.ln_f.forward(x, self.eps)
+        self.ln_f.forward(x, shape.norm.eps)
     }
 
     /// Hidden states of new tokens that follow those in `cache`, which takes them in.
@@ -59,35 +79,75 @@ impl Decoder {
     /// - `input_ids`, `position_ids`: `[batch * new_tokens]`, row after row
     /// - result: `[batch * new_tokens, d_model]`
     pub fn decode(&self, input_ids: Tensor<1, Int>, position_ids: Tensor<1, Int>, cache: &mut KvCache) -> Tensor<2> {
-        let mut x = self.embed(input_ids, position_ids); // [batch * new_tokens, d_model]
-        let [tokens, d_model] = x.dims();
-        let new_tokens = tokens / cache.batch();
-        for (index, block) in self.h.iter().enumerate() {
-            x = block.forward(x, self.eps, |qkv| {
-                let qkv = qkv.reshape([cache.batch(), new_tokens, 3 * d_model]);
-                cache.attend(index, qkv, self.n_heads).reshape([tokens, d_model])
+        let shape = &self.architecture;
+        let mut x = self.embed(input_ids, position_ids.clone()); // [batch * new_tokens, d_model]
+        let rotation = self.rotation(position_ids);
+        let [tokens, _] = x.dims();
+        let (batch, new_tokens) = (cache.batch(), tokens / cache.batch());
+        for (layer, block) in self.h.iter().enumerate() {
+            x = block.forward(x, shape, |attention, qkv| {
+                let out = match &rotation {
+                    None => {
+                        let [_, width] = qkv.dims();
+                        cache.attend(layer, qkv.reshape([batch, new_tokens, width]), shape.attention.n_heads)
+                    }
+                    Some(rotation) => {
+                        let heads = attention.heads(qkv, &shape.attention, shape.norm.eps, rotation);
+                        cache.attend_grouped(layer, heads.by_row(batch), shape.window(layer))
+                    }
+                };
+                let [_, _, width] = out.dims();
+                out.reshape([tokens, width])
             });
         }
         cache.advance(new_tokens);
-        self.ln_f.forward(x, self.eps)
+        self.ln_f.forward(x, shape.norm.eps)
     }
 
     fn embed(&self, input_ids: Tensor<1, Int>, position_ids: Tensor<1, Int>) -> Tensor<2> {
-        self.wte.forward(input_ids) + self.wpe.forward(position_ids)
+        let tokens = self.wte.forward(input_ids);
+        match &self.wpe {
+            Some(wpe) => tokens + wpe.forward(position_ids),
+            None => tokens,
+        }
+    }
+
+    /// The rotation of queries and keys, one for all layers.
+    fn rotation(&self, position_ids: Tensor<1, Int>) -> Option<Rotation> {
+        match &self.architecture.positions {
+            Positions::Learned => None,
+            Positions::Rotary(rotary) => Some(rotary.rotation(position_ids, self.architecture.max_seq_len)),
+        }
+    }
+
+    /// `visible_from` of the layers with a sliding window: token `t` sees no further back than `t - window + 1`.
+    fn windowed(&self, visible_from: &Tensor<2, Int>) -> Option<Tensor<2, Int>> {
+        let window = self.architecture.attention.sliding_window.as_ref()?.tokens as i64;
+        let [rows, row_len] = visible_from.dims();
+        let first = Tensor::<1, Int>::arange(1 - window..1 - window + row_len as i64, &visible_from.device());
+        Some(
+            visible_from
+                .clone()
+                .max_pair(first.unsqueeze::<2>().expand([rows, row_len])),
+        )
     }
 
     /// A cache for `batch` sequences of up to `capacity` tokens, of which the first `visible_from[b]` are padding.
     pub fn new_cache(&self, visible_from: &[usize], capacity: usize) -> KvCache {
-        let weight = self.wte.weight.val();
-        let d_head = weight.dims()[1] / self.n_heads;
+        let attention = &self.architecture.attention;
         KvCache::new(
             self.h.len(),
-            self.n_heads,
-            d_head,
+            attention.n_kv_heads,
+            attention.d_head,
             visible_from,
             capacity,
-            &weight.device(),
+            &self.device(),
         )
+    }
+
+    /// What the decoder consists of.
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
     }
 
     /// The plain device that the weights are on.
@@ -95,18 +155,18 @@ impl Decoder {
         self.wte.weight.val().device().inner()
     }
 
-    /// Longest sequence the position embeddings allow.
+    /// Longest sequence the model is made for.
     pub fn max_seq_len(&self) -> usize {
-        self.wpe.weight.val().dims()[0]
+        self.architecture.max_seq_len
     }
 
     /// Words in the vocabulary.
     pub fn vocab_size(&self) -> usize {
-        self.wte.weight.val().dims()[0]
+        self.architecture.vocab_size
     }
 
     /// Width of the hidden states.
     pub fn d_model(&self) -> usize {
-        self.wte.weight.val().dims()[1]
+        self.architecture.d_model
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::config::FieldFault;
+
 /// Result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -29,6 +31,17 @@ pub enum Error {
         /// Field, what was expected and what was found.
         message: String,
     },
+    /// A field of a configuration is not what it should be.
+    #[error(transparent)]
+    Field(#[from] FieldFault),
+    /// The list of weight files is damaged, or does not fit the files.
+    #[error("{}: {message}", path.display())]
+    Index {
+        /// The file.
+        path: PathBuf,
+        /// Field or tensor, what was expected and what was found.
+        message: String,
+    },
     /// The weights file is damaged.
     #[error("{}: not a whole safetensors file: {message}", path.display())]
     Safetensors {
@@ -38,7 +51,7 @@ pub enum Error {
         message: String,
     },
     /// A tensor is stored in a type that this crate does not read.
-    #[error("{}: tensor `{name}` has type {found}, expected F32", path.display())]
+    #[error("{}: tensor `{name}` has type {found}, expected F32, F16 or BF16", path.display())]
     DType {
         /// The file.
         path: PathBuf,

@@ -7,9 +7,10 @@ use rand_chacha::ChaCha8Rng;
 use rlhf_core::BatchTensors;
 use rlhf_kernels::{TokenLogprobs, token_logprobs};
 
+use crate::architecture::Architecture;
 use crate::config::ModelConfig;
 use crate::decoder::Decoder;
-use crate::layers::normal;
+use crate::layers::{Start, normal};
 
 /// A decoder with a language-model head, tied to the token embedding or its own.
 #[derive(Module, Debug)]
@@ -28,14 +29,13 @@ pub(crate) struct LmHead {
 impl CausalLm {
     /// A model with random weights; the same seed gives the same weights on every device.
     pub fn init(config: &ModelConfig, seed: u64, device: &Device) -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let transformer = Decoder::init(config, &mut rng, device);
-        let lm_head = (!config.tie_word_embeddings).then(|| {
-            let dims = [config.vocab_size, config.n_embd];
-            let values = normal(dims[0] * dims[1], config.initializer_range, &mut rng);
-            LmHead {
-                weight: Param::from_tensor(Tensor::from_data(TensorData::new(values, dims), device)),
-            }
+        Self::build(config.architecture(), &mut Start::random(seed, device))
+    }
+
+    pub(crate) fn build(shape: &Architecture, start: &mut Start<'_>) -> Self {
+        let transformer = Decoder::build(shape, start);
+        let lm_head = (!shape.tied_head).then(|| LmHead {
+            weight: start.normal([shape.vocab_size, shape.d_model], shape.initializer_range),
         });
         Self { transformer, lm_head }
     }

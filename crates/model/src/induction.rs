@@ -19,7 +19,7 @@ use rlhf_core::{NamedTensor, load_parameters, named_parameters};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::ModelConfig;
+use crate::config::Gpt2Config;
 use crate::heads::CausalLm;
 use crate::layers::normal;
 
@@ -50,7 +50,7 @@ impl WeightInit {
     }
 
     /// Why a model of this shape cannot start so, by field of its configuration.
-    pub fn faults(self, config: &ModelConfig) -> Vec<(&'static str, String)> {
+    pub fn faults(self, config: &Gpt2Config) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
         if self == Self::Gpt2 {
             return faults;
@@ -61,7 +61,7 @@ impl WeightInit {
         if config.n_layer < 2 {
             faults.push(("n_layer", format!("{}, expected at least 2", config.n_layer)));
         }
-        let d_head = config.d_head();
+        let d_head = d_head(config);
         if !d_head.is_multiple_of(4) || 2 * d_head > config.n_embd {
             let message = format!("heads of width {d_head}, expected a multiple of 4 and at most half of n_embd");
             faults.push(("n_head", message));
@@ -73,10 +73,10 @@ impl WeightInit {
     ///
     /// # Panics
     /// Where [`WeightInit::faults`] names a fault.
-    pub fn model(self, config: &ModelConfig, seed: u64, device: &Device) -> CausalLm {
+    pub fn model(self, config: &Gpt2Config, seed: u64, device: &Device) -> CausalLm {
         let faults = self.faults(config);
         assert!(faults.is_empty(), "{faults:?}");
-        let model = CausalLm::init(config, seed, device);
+        let model = CausalLm::init(&config.clone().into(), seed, device);
         if self == Self::Gpt2 {
             return model;
         }
@@ -90,6 +90,11 @@ impl WeightInit {
             .collect();
         load_parameters(model, &mut tensors).expect("the parameters are those of the model itself")
     }
+}
+
+/// Width of a head.
+fn d_head(config: &Gpt2Config) -> usize {
+    config.n_embd / config.n_head.max(1)
 }
 
 /// The pair of heads, and the directions in which they read and write.
@@ -138,8 +143,8 @@ fn set_norm(vector: &mut [f32], norm: f32) {
 }
 
 impl Circuit {
-    fn new(config: &ModelConfig, seed: u64) -> Self {
-        let (d_model, d_head) = (config.n_embd, config.d_head());
+    fn new(config: &Gpt2Config, seed: u64) -> Self {
+        let (d_model, d_head) = (config.n_embd, d_head(config));
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(1);
         let mut embeddings = normal(config.vocab_size * d_model, 1.0, &mut rng);
@@ -268,8 +273,8 @@ mod tests {
     use crate::passes::sequence_logprobs;
     use rand::seq::index::sample;
 
-    fn config() -> ModelConfig {
-        ModelConfig {
+    fn config() -> Gpt2Config {
+        Gpt2Config {
             vocab_size: 200,
             n_positions: 64,
             n_embd: 96,
@@ -277,7 +282,7 @@ mod tests {
             n_head: 4,
             initializer_range: 0.06,
             tie_word_embeddings: false,
-            ..ModelConfig::default()
+            ..Gpt2Config::default()
         }
     }
 
@@ -339,7 +344,7 @@ mod tests {
     fn the_first_head_looks_back_by_one_token() {
         let config = config();
         let circuit = Circuit::new(&config, 1);
-        let (d_model, d_head) = (config.n_embd, config.d_head());
+        let (d_model, d_head) = (config.n_embd, d_head(&config));
         let mut places = vec![0.0; config.n_positions * d_model];
         circuit.places(&mut places);
         let mut weights = vec![0.0; 3 * d_model * d_model];
@@ -365,7 +370,7 @@ mod tests {
 
     #[test]
     fn a_shape_without_room_for_the_circuit_is_refused_by_field() {
-        let shallow = ModelConfig {
+        let shallow = Gpt2Config {
             n_layer: 1,
             n_head: 1,
             tie_word_embeddings: true,

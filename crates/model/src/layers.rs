@@ -1,9 +1,47 @@
-//! The layers of a decoder, each a thin shell around its fused operation.
+//! The layers of a decoder, each a thin shell around its operations.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use rand::Rng;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+use crate::architecture::{Activation, Architecture, AttentionShape, NormKind, Residual};
+use crate::rotary::Rotation;
+
+/// What parameters start from.
+pub(crate) struct Start<'a> {
+    /// Random numbers, or none for a module whose parameters are about to be replaced.
+    rng: Option<ChaCha8Rng>,
+    device: &'a Device,
+}
+
+impl<'a> Start<'a> {
+    pub(crate) fn random(seed: u64, device: &'a Device) -> Self {
+        Self {
+            rng: Some(ChaCha8Rng::seed_from_u64(seed)),
+            device,
+        }
+    }
+
+    /// Zeros, which take no memory until something is written.
+    pub(crate) fn zeros(device: &'a Device) -> Self {
+        Self { rng: None, device }
+    }
+
+    pub(crate) fn normal<const D: usize>(&mut self, dims: [usize; D], std: f64) -> Param<Tensor<D>> {
+        match &mut self.rng {
+            Some(rng) => parameter(normal(dims.iter().product(), std, rng), dims, self.device),
+            None => Param::from_tensor(Tensor::zeros(dims, self.device)),
+        }
+    }
+
+    fn constant<const D: usize>(&self, value: f32, dims: [usize; D]) -> Param<Tensor<D>> {
+        match self.rng {
+            Some(_) => parameter(vec![value; dims.iter().product()], dims, self.device),
+            None => Param::from_tensor(Tensor::zeros(dims, self.device)),
+        }
+    }
+}
 
 /// Values drawn from a normal distribution with mean 0, by the Box–Muller transform.
 pub(crate) fn normal(count: usize, std: f64, rng: &mut ChaCha8Rng) -> Vec<f32> {
@@ -30,9 +68,17 @@ pub(crate) struct Embedding {
 }
 
 impl Embedding {
-    pub(crate) fn init(entries: usize, width: usize, std: f64, rng: &mut ChaCha8Rng, device: &Device) -> Self {
+    /// The embeddings of tokens.
+    pub(crate) fn tokens(shape: &Architecture, start: &mut Start<'_>) -> Self {
         Self {
-            weight: parameter(normal(entries * width, std, rng), [entries, width], device),
+            weight: start.normal([shape.vocab_size, shape.d_model], shape.initializer_range),
+        }
+    }
+
+    /// The embeddings of positions.
+    pub(crate) fn positions(shape: &Architecture, start: &mut Start<'_>) -> Self {
+        Self {
+            weight: start.normal([shape.max_seq_len, shape.d_model], shape.initializer_range),
         }
     }
 
@@ -42,96 +88,173 @@ impl Embedding {
     }
 }
 
-/// `x @ weight + bias`, weights stored `[in, out]` as GPT-2 does.
+/// `x @ weight + bias`, weights kept `[in, out]` as GPT-2 does.
 #[derive(Module, Debug)]
 pub(crate) struct Linear {
     weight: Param<Tensor<2>>,
-    bias: Param<Tensor<1>>,
+    bias: Option<Param<Tensor<1>>>,
 }
 
 impl Linear {
-    pub(crate) fn init(input: usize, output: usize, std: f64, rng: &mut ChaCha8Rng, device: &Device) -> Self {
+    fn init(dims: [usize; 2], bias: bool, std: f64, start: &mut Start<'_>) -> Self {
         Self {
-            weight: parameter(normal(input * output, std, rng), [input, output], device),
-            bias: parameter(vec![0.0; output], [output], device),
+            weight: start.normal(dims, std),
+            bias: bias.then(|| start.constant(0.0, [dims[1]])),
         }
     }
 
     /// `x`: `[tokens, in]`; result `[tokens, out]`
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        rlhf_kernels::linear(x, self.weight.val(), Some(self.bias.val()))
+        rlhf_kernels::linear(x, self.weight.val(), self.bias.as_ref().map(Param::val))
     }
 }
 
-/// Layer normalisation over the last dimension.
+/// Normalisation over the last dimension: layer norm with a bias, RMS norm without.
 #[derive(Module, Debug)]
-pub(crate) struct LayerNorm {
+pub(crate) struct Norm {
     weight: Param<Tensor<1>>,
-    bias: Param<Tensor<1>>,
+    bias: Option<Param<Tensor<1>>>,
 }
 
-impl LayerNorm {
-    pub(crate) fn init(width: usize, device: &Device) -> Self {
+impl Norm {
+    pub(crate) fn init(width: usize, kind: NormKind, start: &Start<'_>) -> Self {
         Self {
-            weight: parameter(vec![1.0; width], [width], device),
-            bias: parameter(vec![0.0; width], [width], device),
+            weight: start.constant(1.0, [width]),
+            bias: (kind == NormKind::Layer).then(|| start.constant(0.0, [width])),
         }
     }
 
-    /// `x`: `[tokens, d_model]`
+    /// `x`: `[rows, width]`
     pub(crate) fn forward(&self, x: Tensor<2>, eps: f64) -> Tensor<2> {
-        rlhf_kernels::layer_norm(x, self.weight.val(), self.bias.val(), eps)
+        match &self.bias {
+            Some(bias) => rlhf_kernels::layer_norm(x, self.weight.val(), bias.val(), eps),
+            None => rlhf_kernels::rms_norm(x, self.weight.val(), eps),
+        }
     }
 }
 
-/// The two linear layers around attention; attention itself has no weights.
+/// The layers around attention.
 #[derive(Module, Debug)]
 pub(crate) struct Attention {
-    /// `[d_model, 3 * d_model]`: queries, keys, values.
+    /// `[d_model, qkv_width]`: query heads, key heads, value heads.
     pub(crate) c_attn: Linear,
     pub(crate) c_proj: Linear,
+    q_norm: Option<Norm>,
+    k_norm: Option<Norm>,
 }
 
-/// Feed-forward layer with GELU in its tanh form.
+/// Queries, keys and values, each `[tokens, heads, d_head]`.
+pub(crate) struct Heads {
+    pub(crate) query: Tensor<3>,
+    pub(crate) key: Tensor<3>,
+    pub(crate) value: Tensor<3>,
+}
+
+impl Heads {
+    /// `[batch, tokens of each, heads, d_head]`
+    pub(crate) fn by_row(self, batch: usize) -> [Tensor<4>; 3] {
+        [self.query, self.key, self.value].map(|heads| {
+            let [tokens, n, d_head] = heads.dims();
+            heads.reshape([batch, tokens / batch, n, d_head])
+        })
+    }
+}
+
+impl Attention {
+    /// Takes `[tokens, qkv_width]` apart, normalises queries and keys if the model does, and turns them.
+    pub(crate) fn heads(&self, qkv: Tensor<2>, shape: &AttentionShape, eps: f64, rotation: &Rotation) -> Heads {
+        let [tokens, _] = qkv.dims();
+        let d_head = shape.d_head;
+        let part = |first: usize, n: usize| {
+            let columns = first * d_head..(first + n) * d_head;
+            qkv.clone().slice([0..tokens, columns]).reshape([tokens, n, d_head])
+        };
+        let turned = |heads: Tensor<3>, norm: &Option<Norm>| {
+            let dims = heads.dims();
+            let heads = match norm {
+                Some(norm) => norm
+                    .forward(heads.reshape([dims[0] * dims[1], d_head]), eps)
+                    .reshape(dims),
+                None => heads,
+            };
+            rlhf_kernels::rotary(heads, rotation.cos.clone(), rotation.sin.clone())
+        };
+        let (n_heads, n_kv_heads) = (shape.n_heads, shape.n_kv_heads);
+        Heads {
+            query: turned(part(0, n_heads), &self.q_norm),
+            key: turned(part(n_heads, n_kv_heads), &self.k_norm),
+            value: part(n_heads + n_kv_heads, n_kv_heads),
+        }
+    }
+}
+
+/// Feed-forward layer.
 #[derive(Module, Debug)]
 pub(crate) struct Mlp {
+    /// `[d_model, d_inner]`, or `[d_model, 2 * d_inner]`: gates, and what they let through.
     c_fc: Linear,
     c_proj: Linear,
+}
+
+impl Mlp {
+    fn forward(&self, x: Tensor<2>, activation: Activation) -> Tensor<2> {
+        let inner = self.c_fc.forward(x); // [tokens, d_inner], or twice as wide
+        self.c_proj.forward(match activation {
+            Activation::GeluTanh => rlhf_kernels::gelu_tanh(inner),
+            Activation::GeluErf => rlhf_kernels::gelu_erf(inner),
+            Activation::SwiGlu => rlhf_kernels::swiglu(inner),
+        })
+    }
 }
 
 /// One pre-norm transformer block.
 #[derive(Module, Debug)]
 pub(crate) struct Block {
-    pub(crate) ln_1: LayerNorm,
+    pub(crate) ln_1: Norm,
     pub(crate) attn: Attention,
-    pub(crate) ln_2: LayerNorm,
+    pub(crate) ln_2: Norm,
     pub(crate) mlp: Mlp,
 }
 
 impl Block {
-    pub(crate) fn init(config: &crate::ModelConfig, rng: &mut ChaCha8Rng, device: &Device) -> Self {
-        let (d, inner, std) = (config.n_embd, config.d_inner(), config.initializer_range);
+    pub(crate) fn init(shape: &Architecture, start: &mut Start<'_>) -> Self {
+        let (d, std, attention) = (shape.d_model, shape.initializer_range, &shape.attention);
         // GPT-2 scales the layers that write into the residual stream by 1/sqrt(number of such layers).
-        let residual_std = std / (2.0 * config.n_layer as f64).sqrt();
+        let residual_std = std / (2.0 * shape.n_layers as f64).sqrt();
+        let heads = attention.n_heads * attention.d_head;
+        let head_norm =
+            |start: &Start<'_>| (attention.qk_norm).then(|| Norm::init(attention.d_head, shape.norm.kind, start));
         Self {
-            ln_1: LayerNorm::init(d, device),
+            ln_1: Norm::init(d, shape.norm.kind, start),
             attn: Attention {
-                c_attn: Linear::init(d, 3 * d, std, rng, device),
-                c_proj: Linear::init(d, d, residual_std, rng, device),
+                c_attn: Linear::init([d, attention.qkv_width()], attention.qkv_bias, std, start),
+                c_proj: Linear::init([heads, d], attention.out_bias, residual_std, start),
+                q_norm: head_norm(start),
+                k_norm: head_norm(start),
             },
-            ln_2: LayerNorm::init(d, device),
+            ln_2: Norm::init(d, shape.norm.kind, start),
             mlp: Mlp {
-                c_fc: Linear::init(d, inner, std, rng, device),
-                c_proj: Linear::init(inner, d, residual_std, rng, device),
+                c_fc: Linear::init([d, shape.mlp_width()], shape.mlp_bias, std, start),
+                c_proj: Linear::init([shape.d_inner, d], shape.mlp_bias, residual_std, start),
             },
         }
     }
 
-    /// The block around an attention that turns `[tokens, 3 * d_model]` into `[tokens, d_model]`.
-    pub(crate) fn forward(&self, x: Tensor<2>, eps: f64, attend: impl FnOnce(Tensor<2>) -> Tensor<2>) -> Tensor<2> {
-        let qkv = self.attn.c_attn.forward(self.ln_1.forward(x.clone(), eps)); // [tokens, 3 * d_model]
-        let x = x + self.attn.c_proj.forward(attend(qkv)); // [tokens, d_model]
-        let inner = self.mlp.c_fc.forward(self.ln_2.forward(x.clone(), eps)); // [tokens, d_inner]
-        x + self.mlp.c_proj.forward(rlhf_kernels::gelu_tanh(inner))
+    /// The block around an attention that turns `[tokens, qkv_width]` into `[tokens, n_heads * d_head]`.
+    pub(crate) fn forward(
+        &self,
+        x: Tensor<2>,
+        shape: &Architecture,
+        attend: impl FnOnce(&Attention, Tensor<2>) -> Tensor<2>,
+    ) -> Tensor<2> {
+        let eps = shape.norm.eps;
+        let qkv = self.attn.c_attn.forward(self.ln_1.forward(x.clone(), eps)); // [tokens, qkv_width]
+        let attended = self.attn.c_proj.forward(attend(&self.attn, qkv)); // [tokens, d_model]
+        let sum = x.clone() + attended;
+        let seen = match shape.residual {
+            Residual::Sequential => sum.clone(),
+            Residual::Parallel => x,
+        };
+        sum + self.mlp.forward(self.ln_2.forward(seen, eps), shape.activation)
     }
 }

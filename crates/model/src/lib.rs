@@ -1,41 +1,55 @@
-//! Decoder transformers in Burn: a GPT-2 language model, its reward and value heads, a key/value cache and Hugging Face
-//! checkpoints.
+//! Decoder transformers in Burn: language models of the families GPT-2, GPT-NeoX, Llama, Mistral, Qwen2 and Qwen3, their
+//! reward and value heads, a key/value cache and Hugging Face checkpoints.
 //!
-//! [`Decoder`] turns tokens into hidden states. [`CausalLm`] reads next-token log-probabilities from them,
-//! [`ScalarModel`] one number per position: a reward model reads it at the last token of an answer, a value model before
-//! each token. Field names follow the checkpoint's tensor names, so loading and saving need no table.
+//! A [`ModelConfig`] is a `config.json`: its family says what the fields mean, an [`Architecture`] is what they mean. One
+//! [`Decoder`] is built from that and turns tokens into hidden states. [`CausalLm`] reads next-token log-probabilities from
+//! them, [`ScalarModel`] one number per position: a reward model reads it at the last token of an answer, a value model
+//! before each token. Which tensors of a checkpoint make up which parameter stands in one table per family.
 //!
 //! ```
 //! use burn::tensor::Device;
 //! use rlhf_core::TokenBatch;
-//! use rlhf_model::{CausalLm, ModelConfig};
+//! use rlhf_model::{CausalLm, Gpt2Config};
 //!
 //! let device = Device::flex();
-//! let config = ModelConfig { vocab_size: 50, n_positions: 16, n_embd: 8, n_layer: 1, n_head: 2, ..Default::default() };
-//! let model = CausalLm::init(&config, 1, &device);
+//! let config = Gpt2Config { vocab_size: 50, n_positions: 16, n_embd: 8, n_layer: 1, n_head: 2, ..Default::default() };
+//! let model = CausalLm::init(&config.into(), 1, &device);
 //! let batch = TokenBatch::pack(&[vec![3, 1, 4], vec![1, 5]], 8);
 //! let hidden = model.hidden_states(&batch.to_device(&device));
 //! assert_eq!(hidden.dims(), [5, 8]); // both sequences share one row, without padding
 //! ```
 
+mod architecture;
 mod cache;
 mod checkpoint;
 mod config;
 mod decoder;
 mod error;
+mod families;
 mod heads;
 mod induction;
 mod layers;
+mod layout;
+mod mapped;
 mod passes;
+mod rotary;
+mod save;
+mod storage;
+mod weights;
 
-pub use cache::KvCache;
-pub use checkpoint::{
-    load_causal_lm, load_config, load_scalar_model, read_safetensors, save_causal_lm, save_scalar_model,
+pub use architecture::{
+    Activation, Architecture, AttentionShape, Norm, NormKind, Positions, Residual, RopeScaling, Rotary, SlidingWindow,
 };
-pub use config::ModelConfig;
+pub use cache::KvCache;
+pub use checkpoint::{load_causal_lm, load_config, load_scalar_model};
+pub use config::{FieldFault, Gpt2Config, ModelConfig};
 pub use decoder::Decoder;
 pub use error::{Error, Result};
+pub use families::Family;
 pub use heads::{CausalLm, ScalarModel};
 pub use induction::WeightInit;
 pub use passes::{SequenceLogprobs, sequence_logprobs, sequence_scores, sequence_values};
 pub use rlhf_kernels::TokenLogprobs;
+pub use save::{MAX_SHARD_BYTES, checkpoint_tensors, save_causal_lm, save_causal_lm_in_shards, save_scalar_model};
+pub use storage::StorageType;
+pub use weights::read_safetensors;

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use rlhf_core::hash::fingerprint;
 use rlhf_core::stage::{Quiet, StageContext};
 use rlhf_core::{CheckpointStore, LrSchedule, ScheduleKind};
-use rlhf_model::{CausalLm, ModelConfig, ScalarModel};
+use rlhf_model::{CausalLm, Gpt2Config, ScalarModel};
 use rlhf_ppo::{Episode, Observer, PpoConfig, PpoData, PpoModels, PtxConfig, train};
 
 struct Print;
@@ -24,14 +24,15 @@ impl Observer for Print {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let device = Device::flex();
-    let config = ModelConfig {
+    let config = Gpt2Config {
         vocab_size: 16,
         n_positions: 16,
         n_embd: 32,
         n_layer: 2,
         n_head: 2,
         ..Default::default()
-    };
+    }
+    .into();
     let sft = CausalLm::init(&config, 1, &device);
     let reward = ScalarModel::from_decoder(CausalLm::init(&config, 2, &device).transformer, 3, &device);
     let prompts: Vec<Vec<u32>> = (0..16).map(|i| vec![i, (i + 1) % 16]).collect();

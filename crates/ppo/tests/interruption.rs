@@ -9,7 +9,7 @@ use rlhf_core::{
     CheckpointStore, LrSchedule, MetricRow, ScheduleKind, StopFlag, named_parameters, permutation, read_metrics, rng,
 };
 use rlhf_data::TokenSequence;
-use rlhf_model::{CausalLm, ModelConfig, ScalarModel};
+use rlhf_model::{CausalLm, Gpt2Config, ScalarModel};
 use rlhf_ppo::{
     ControllerConfig, EmaConfig, Episode, Error, KlConfig, Observer, PpoConfig, PpoData, PpoModels, PpoOutcome,
     PtxConfig, train,
@@ -58,14 +58,15 @@ fn settings() -> PpoConfig {
 /// Starts, or goes on; with `stop` raised the loop stops wherever it looks at the flag.
 fn run(dir: &Path, stop: bool) -> Result<PpoOutcome, Error> {
     let device = Device::flex();
-    let config = ModelConfig {
+    let config = Gpt2Config {
         vocab_size: 12,
         n_positions: 12,
         n_embd: 16,
         n_layer: 1,
         n_head: 2,
         ..Default::default()
-    };
+    }
+    .into();
     let sft = CausalLm::init(&config, 1, &device);
     let reward = ScalarModel::from_decoder(CausalLm::init(&config, 2, &device).transformer, 3, &device);
     let prompts: Vec<Vec<u32>> = (0..6).map(|i| vec![i, (i + 1) % 12]).collect();

@@ -6,7 +6,7 @@ use rlhf_core::hash::fingerprint;
 use rlhf_core::stage::{Quiet, StageContext};
 use rlhf_core::{CheckpointStore, LrSchedule, rng};
 use rlhf_data::TokenizedComparison;
-use rlhf_model::{CausalLm, ModelConfig};
+use rlhf_model::{CausalLm, Gpt2Config};
 use rlhf_reward::{RewardConfig, RewardData, group_comparisons, pairs_from_ranking, train};
 
 use rand::Rng;
@@ -33,14 +33,15 @@ fn comparison(index: u64) -> TokenizedComparison {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let config = ModelConfig {
+    let config = Gpt2Config {
         vocab_size: 10,
         n_positions: 16,
         n_embd: 32,
         n_layer: 2,
         n_head: 2,
         ..Default::default()
-    };
+    }
+    .into();
     let device = Device::flex();
     let trunk = CausalLm::init(&config, 1, &device).transformer;
     let train_rows: Vec<_> = (0..1024).map(comparison).collect();

@@ -6,7 +6,7 @@ use rlhf_core::hash::fingerprint;
 use rlhf_core::stage::{Quiet, StageContext};
 use rlhf_core::{CheckpointStore, LrSchedule};
 use rlhf_data::{TokenSequence, Tokenizer, TokenizerConfig, pack_documents};
-use rlhf_model::{CausalLm, ModelConfig};
+use rlhf_model::{CausalLm, Gpt2Config};
 use rlhf_sft::{Dataset, Evaluation, LmTrainConfig, Observer, train};
 
 struct Print;
@@ -29,14 +29,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     )?;
     let rows: Vec<TokenSequence> = pack_documents(&tokenizer, vec![text; 64], 64);
 
-    let config = ModelConfig {
+    let config = Gpt2Config {
         vocab_size: tokenizer.vocab_size(),
         n_positions: 64,
         n_embd: 64,
         n_layer: 2,
         n_head: 4,
-        ..ModelConfig::default()
-    };
+        ..Gpt2Config::default()
+    }
+    .into();
     let device = Device::flex();
     let settings = LmTrainConfig {
         epochs: 16,

@@ -301,7 +301,7 @@ impl Row {
 
     /// Checks that the model can be given `ids`: at least `least` of them, no more than its context, all known.
     pub(super) fn check_tokens(&self, ids: &[u32], least: usize, folder: &ModelFolder) -> Result<()> {
-        let (context, vocab_size) = (folder.context(), folder.config.vocab_size);
+        let (context, vocab_size) = (folder.context(), folder.config.vocab_size());
         let found = if ids.len() == 1 {
             "1 token".to_owned()
         } else {

@@ -52,7 +52,7 @@ impl ModelFolder {
         };
         if let Some(tokenizer) = &tokenizer {
             tokenizer
-                .check_vocab_size(config.vocab_size)
+                .check_vocab_size(config.vocab_size())
                 .map_err(|error| Error::Usage(format!("{}: {error}", dir.display())))?;
         }
         Ok(Self {
@@ -103,7 +103,7 @@ impl ModelFolder {
     /// The token that ends an answer.
     pub(super) fn eos_token_id(&self) -> Result<u32> {
         let of_tokenizer = self.tokenizer.as_ref().map(Tokenizer::eos_token_id);
-        of_tokenizer.or(self.config.eos_token_id).ok_or_else(|| {
+        of_tokenizer.or(self.config.eos_token_id()).ok_or_else(|| {
             let path = self.dir.join(CONFIG_FILE);
             Error::Usage(format!(
                 "{}: field `eos_token_id`: expected a token id, found nothing",
@@ -114,6 +114,6 @@ impl ModelFolder {
 
     /// Longest sequence, in tokens.
     pub(super) fn context(&self) -> usize {
-        self.config.n_positions
+        self.config.max_seq_len()
     }
 }

@@ -142,11 +142,11 @@ impl<'a> Exam<'a> {
         let mut prompts = work.ppo_prompts()?.validation;
         prompts.truncate(work.config.eval.prompts);
         let tokens = work.config.eval.max_new_tokens;
-        let (ids, kept) = work.prompt_ids(&tokenizer, &prompts, tokens, config.n_positions)?;
+        let (ids, kept) = work.prompt_ids(&tokenizer, &prompts, tokens, config.max_seq_len())?;
         Ok(Self {
             prompts: kept.into_iter().map(|row| prompts[row].clone()).collect(),
             ids,
-            text: text_windows(&tokenizer, &work.documents()?.validation, config.n_positions),
+            text: text_windows(&tokenizer, &work.documents()?.validation, config.max_seq_len()),
             gold: Gold::new(work),
             tokenizer,
             sft,

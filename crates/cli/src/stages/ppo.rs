@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use rlhf_core::atomic;
 use rlhf_core::hash::Fingerprint;
 use rlhf_data::Tokenizer;
-use rlhf_model::{load_causal_lm, load_scalar_model, save_causal_lm, save_scalar_model};
+use rlhf_model::{StorageType, load_causal_lm, load_scalar_model, save_causal_lm, save_scalar_model};
 use rlhf_ppo::{Episode, Observer, PpoData, PpoModels, train};
 use serde_json::json;
 
@@ -23,15 +23,16 @@ pub(crate) const EMA_MODEL: &str = "ema_model";
 pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
     let tokenizer = work.tokenizer(Stage::Sft)?;
     let (sft, config) = load_causal_lm(&work.path("sft"), &work.device)?;
+    let config = config.with_storage(StorageType::F32);
     let (reward, _) = load_scalar_model(&work.path("reward"), &work.device)?;
     let prompts = work.ppo_prompts()?.train;
     let max_new_tokens = work.config.ppo.max_new_tokens;
-    let (prompts, _) = work.prompt_ids(&tokenizer, &prompts, max_new_tokens, config.n_positions)?;
+    let (prompts, _) = work.prompt_ids(&tokenizer, &prompts, max_new_tokens, config.max_seq_len())?;
     let documents = match work.config.ppo.ptx.is_on() {
         true => work.documents()?.train,
         false => Vec::new(),
     };
-    let pretraining = text_windows(&tokenizer, &documents, config.n_positions);
+    let pretraining = text_windows(&tokenizer, &documents, config.max_seq_len());
     let data = PpoData {
         prompts: &prompts,
         pretraining: &pretraining,

@@ -22,19 +22,24 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
     let base = &work.config.data.base;
     if !base.as_os_str().is_empty() {
         let (model, config) = load_causal_lm(base, &work.device)?;
-        tokenizer.check_vocab_size(config.vocab_size)?;
+        tokenizer.check_vocab_size(config.vocab_size())?;
         note(&format!(" pretrain starts from {} and trains nothing", base.display()));
         return save_model(work, &model, &config, &tokenizer);
     }
-    let config = work.config.model.model_config(
+    let architecture = work.config.model.model_config(
         tokenizer.vocab_size(),
         tokenizer.eos_token_id(),
         tokenizer.pad_token_id(),
     );
-    let model = work.config.model.init.model(&config, work.config.seed, &work.device);
+    let model = work
+        .config
+        .model
+        .init
+        .model(&architecture, work.config.seed, &work.device);
+    let config: ModelConfig = architecture.into();
     let documents = work.documents()?;
-    let train_windows = text_windows(&tokenizer, &documents.train, config.n_positions);
-    let validation = text_windows(&tokenizer, &documents.validation, config.n_positions);
+    let train_windows = text_windows(&tokenizer, &documents.train, config.max_seq_len());
+    let validation = text_windows(&tokenizer, &documents.validation, config.max_seq_len());
     note(&format!(
         " pretrain {} parameters on {} tokens of text",
         rlhf_core::count_parameters(&model),
@@ -51,7 +56,7 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
         tokenizer: &tokenizer,
         prompts,
         shown: SAMPLES,
-        max_new_tokens: 48.min(config.n_positions - SAMPLE_PROMPT_TOKENS),
+        max_new_tokens: 48.min(config.max_seq_len() - SAMPLE_PROMPT_TOKENS),
         sampling: work.config.eval.sampling.clone(),
         seed: work.config.seed,
         reward_model: None,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rlhf_core::hash::Fingerprint;
 use rlhf_data::{Comparison, Tokenizer, comparison_tokens, read_comparisons};
-use rlhf_model::{load_causal_lm, save_scalar_model};
+use rlhf_model::{StorageType, load_causal_lm, save_scalar_model};
 use rlhf_reward::{RankedPrompt, RewardData, group_comparisons, train};
 
 use super::label::{COMPARISONS, HELD_OUT, VALIDATION};
@@ -16,7 +16,8 @@ use crate::stages::Stage;
 pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
     let tokenizer = work.tokenizer(Stage::Sft)?;
     let (sft, config) = load_causal_lm(&work.path("sft"), &work.device)?;
-    let context_len = config.n_positions;
+    let config = config.with_storage(StorageType::F32);
+    let context_len = config.max_seq_len();
     let read = |file: &str| ranked_prompts(&work.path("label").join(file), &tokenizer, context_len);
     let (train_prompts, validation, held_out) = (read(COMPARISONS)?, read(VALIDATION)?, read(HELD_OUT)?);
     let demonstrations: Vec<Vec<u32>> = work

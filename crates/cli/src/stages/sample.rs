@@ -42,7 +42,7 @@ pub(crate) fn run(work: &Workspace) -> Result<()> {
         (&prompts.validation, "validation.jsonl"),
     ] {
         let settings = &work.config.sample;
-        let (ids, kept) = work.prompt_ids(&tokenizer, rows, settings.max_new_tokens, config.n_positions)?;
+        let (ids, kept) = work.prompt_ids(&tokenizer, rows, settings.max_new_tokens, config.max_seq_len())?;
         let mut answered = Vec::with_capacity(kept.len());
         for (ids, kept) in ids.chunks(PROMPTS_AT_ONCE).zip(kept.chunks(PROMPTS_AT_ONCE)) {
             work.check_stop()?;

@@ -2,7 +2,7 @@
 
 use rlhf_core::hash::Fingerprint;
 use rlhf_data::{TokenSequence, Tokenizer, shuffled_order};
-use rlhf_model::{load_causal_lm, load_scalar_model};
+use rlhf_model::{StorageType, load_causal_lm, load_scalar_model};
 use rlhf_sft::{Dataset, train};
 
 use super::dataset::{supervised, text_windows};
@@ -38,10 +38,13 @@ fn pretraining_mix(
 pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
     let tokenizer = work.tokenizer(Stage::Tokenizer)?;
     let (model, config) = load_causal_lm(&work.path("pretrain"), &work.device)?;
+    // What training adds may be less than a step of the type that the base came in.
+    let config = config.with_storage(StorageType::F32);
     let demonstrations = work.demonstrations()?;
-    let mut train_rows = supervised(&tokenizer, &demonstrations.train, config.n_positions)?;
-    train_rows.extend(pretraining_mix(work, &tokenizer, &train_rows, config.n_positions)?);
-    let validation = supervised(&tokenizer, &demonstrations.validation, config.n_positions)?;
+    let max_seq_len = config.max_seq_len();
+    let mut train_rows = supervised(&tokenizer, &demonstrations.train, max_seq_len)?;
+    train_rows.extend(pretraining_mix(work, &tokenizer, &train_rows, max_seq_len)?);
+    let validation = supervised(&tokenizer, &demonstrations.validation, max_seq_len)?;
     let max_new_tokens = work.config.sample.max_new_tokens;
     let prompts = demonstrations
         .validation
@@ -49,7 +52,7 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
         .map(|d| tokenizer.encode_prompt(d.prompt()))
         .filter(|ids| {
             ids.as_ref()
-                .map_or(true, |ids| ids.len() + max_new_tokens <= config.n_positions)
+                .map_or(true, |ids| ids.len() + max_new_tokens <= max_seq_len)
         })
         .take(work.config.sft_selection.prompts.max(SAMPLES))
         .collect::<Result<Vec<_>, _>>()?;

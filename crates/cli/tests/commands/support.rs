@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use burn::tensor::Device;
 use rlhf_data::{Tokenizer, TokenizerConfig};
-use rlhf_model::{CausalLm, ModelConfig, ScalarModel, save_causal_lm, save_scalar_model};
+use rlhf_model::{CausalLm, Gpt2Config, ModelConfig, ScalarModel, save_causal_lm, save_scalar_model};
 use serde_json::Value;
 
 /// What a run of the binary left.
@@ -145,7 +145,7 @@ fn model_folder(folder: &Path, name: &str) -> (PathBuf, ModelConfig) {
     std::fs::create_dir_all(&dir).expect("the folder exists");
     let tokenizer = tokenizer();
     tokenizer.save(&dir).expect("the folder exists");
-    let config = ModelConfig {
+    let config = Gpt2Config {
         vocab_size: tokenizer.vocab_size(),
         n_positions: CONTEXT,
         n_embd: 16,
@@ -153,8 +153,9 @@ fn model_folder(folder: &Path, name: &str) -> (PathBuf, ModelConfig) {
         n_head: 2,
         eos_token_id: Some(tokenizer.eos_token_id()),
         pad_token_id: tokenizer.pad_token_id(),
-        ..ModelConfig::default()
-    };
+        ..Gpt2Config::default()
+    }
+    .into();
     (dir, config)
 }
 

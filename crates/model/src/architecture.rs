@@ -1,0 +1,197 @@
+//! A decoder described without the words of any family: what [`crate::Decoder`] is built from.
+
+
+/// Sizes and parts of a decoder transformer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Architecture {
+    /// Words in the vocabulary.
+    pub vocab_size: usize,
+    /// Longest sequence, in tokens.
+    pub max_seq_len: usize,
+    /// Width of the hidden states.
+    pub d_model: usize,
+    /// Blocks.
+    pub n_layers: usize,
+    /// Width of the hidden layer of the MLP.
+    pub d_inner: usize,
+    /// How hidden states are normalised.
+    pub norm: Norm,
+    /// How a token knows its place.
+    pub positions: Positions,
+    /// Heads, and what surrounds them.
+    pub attention: AttentionShape,
+    /// What stands between the layers of the MLP.
+    pub activation: Activation,
+    /// Whether the layers of the MLP have a bias.
+    pub mlp_bias: bool,
+    /// What a block adds to what.
+    pub residual: Residual,
+    /// Whether the language-model head is the token embedding.
+    pub tied_head: bool,
+    /// Standard deviation of random weights.
+    pub initializer_range: f64,
+}
+
+/// Normalisation over the features of a token.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Norm {
+    /// Which one.
+    pub kind: NormKind,
+    /// Added to the variance, or to the mean square.
+    pub eps: f64,
+}
+
+/// The kinds of normalisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NormKind {
+    /// Mean 0 and variance 1, then a gain and a bias.
+    Layer,
+    /// Mean square 1, then a gain.
+    Rms,
+}
+
+/// How a token knows its place.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Positions {
+    /// A learned vector per position, added to the token's; attention then has one key head per query head and no more
+    /// parts than GPT-2's.
+    Learned,
+    /// Queries and keys turned by angles that grow with the position.
+    Rotary(Rotary),
+}
+
+/// Rotary position embeddings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rotary {
+    /// Features of a head that turn; an even number, at most `d_head`.
+    pub dims: usize,
+    /// Base of the wavelengths, which run from 2π to about `2π * theta` tokens.
+    pub theta: f64,
+    /// How the angles were changed to reach further than the model was first trained.
+    pub scaling: RopeScaling,
+}
+
+/// Changes to rotary angles; the formulas are in `rotary.rs`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RopeScaling {
+    /// None.
+    Default,
+    /// Every angle divided (Chen et al., arXiv 2306.15595).
+    Linear {
+        /// By this.
+        factor: f64,
+    },
+    /// Another base for sequences longer than `original_len`; none for shorter ones.
+    Dynamic {
+        /// How much further.
+        factor: f64,
+        /// Tokens that the unchanged angles reach.
+        original_len: usize,
+    },
+    /// Long waves divided, short ones kept, a ramp in between (Llama 3.1, arXiv 2407.21783).
+    Llama3 {
+        /// By this.
+        factor: f64,
+        /// Waves that turn fewer times than this within `original_len` are divided.
+        low_freq_factor: f64,
+        /// Waves that turn more often than this are kept.
+        high_freq_factor: f64,
+        /// Tokens that the model was first trained on.
+        original_len: usize,
+    },
+    /// The same with a ramp over the features, and sharper attention (Peng et al., arXiv 2309.00071).
+    Yarn {
+        /// By this.
+        factor: f64,
+        /// What queries and keys are both multiplied by.
+        attention_factor: f64,
+        /// Waves that turn more often than this within `original_len` are kept.
+        beta_fast: f64,
+        /// Waves that turn fewer times than this are divided.
+        beta_slow: f64,
+        /// Whether the ends of the ramp are whole numbers.
+        truncate: bool,
+        /// Tokens that the model was first trained on.
+        original_len: usize,
+    },
+}
+
+/// The heads of attention and the layers around them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttentionShape {
+    /// Query heads.
+    pub n_heads: usize,
+    /// Key and value heads; divides `n_heads`.
+    pub n_kv_heads: usize,
+    /// Width of a head.
+    pub d_head: usize,
+    /// Whether queries, keys and values have a bias.
+    pub qkv_bias: bool,
+    /// Whether the layer after the heads has a bias.
+    pub out_bias: bool,
+    /// Whether each query and key head is normalised before it turns.
+    pub qk_norm: bool,
+    /// Layers that look back a limited number of tokens.
+    pub sliding_window: Option<SlidingWindow>,
+}
+
+impl AttentionShape {
+    /// Width of queries, keys and values side by side.
+    pub fn qkv_width(&self) -> usize {
+        (self.n_heads + 2 * self.n_kv_heads) * self.d_head
+    }
+}
+
+/// A limit to how far back a token sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlidingWindow {
+    /// Tokens seen, the token itself included.
+    pub tokens: usize,
+    /// For each layer, whether it has the limit.
+    pub layers: Vec<bool>,
+}
+
+/// What stands between the two layers of an MLP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// GELU in its tanh form.
+    GeluTanh,
+    /// GELU with the error function.
+    GeluErf,
+    /// `silu(gate) * up`: the first layer is twice as wide.
+    SwiGlu,
+}
+
+/// What a block adds to its input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Residual {
+    /// Attention, then an MLP that sees the sum.
+    Sequential,
+    /// Attention and an MLP that both see the input.
+    Parallel,
+}
+
+impl Architecture {
+    /// Width of the first layer of the MLP.
+    pub fn mlp_width(&self) -> usize {
+        match self.activation {
+            Activation::SwiGlu => 2 * self.d_inner,
+            Activation::GeluTanh | Activation::GeluErf => self.d_inner,
+        }
+    }
+
+    /// Tokens that layer `layer` sees, if not all.
+    pub fn window(&self, layer: usize) -> Option<usize> {
+        let window = self.attention.sliding_window.as_ref()?;
+        window.layers[layer].then_some(window.tokens)
+    }
+
+    /// Floating-point operations of a forward pass, per token, without attention over the context: two per weight that
+    /// takes part in a matrix product.
+    pub fn flops_per_token(&self) -> f64 {
+        let (d, inner) = (self.d_model as f64, self.d_inner as f64);
+        let heads = (self.attention.n_heads * self.attention.d_head) as f64;
+        let block = d * self.attention.qkv_width() as f64 + heads * d + d * self.mlp_width() as f64 + inner * d;
+        2.0 * (self.n_layers as f64 * block + d * self.vocab_size as f64)
+    }
+}

@@ -1,0 +1,127 @@
+//! Rotary embeddings in a `config.json`: `rope_parameters` of transformers 5, or `rope_theta` and `rope_scaling` of
+//! transformers 4.
+
+use super::fields::{FieldFault, Fields};
+use crate::architecture::{RopeScaling, Rotary};
+
+/// What a family calls the fields that stand beside `rope_scaling`, and what it takes for them.
+pub(super) struct RopeNames {
+    pub(super) theta: &'static str,
+    pub(super) partial: &'static str,
+    pub(super) default_partial: f64,
+}
+
+/// Base of the wavelengths where a file names none, in every family here.
+const DEFAULT_THETA: f64 = 10_000.0;
+
+/// Reads the rotary embeddings of heads of width `d_head`.
+pub(super) fn read(fields: &Fields<'_>, names: &RopeNames, d_head: usize) -> Result<Rotary, FieldFault> {
+    let (mut new_path, mut old_path) = (String::new(), String::new());
+    let new = fields.object("rope_parameters", &mut new_path)?;
+    let old = fields.object("rope_scaling", &mut old_path)?;
+    let (theta, partial) = match &new {
+        Some(new) => (
+            new.optional_number("rope_theta")?,
+            new.optional_number("partial_rotary_factor")?,
+        ),
+        None => (None, None),
+    };
+    let theta = theta.map_or_else(|| fields.number_or(names.theta, DEFAULT_THETA), Ok)?;
+    let partial = partial.map_or_else(|| fields.number_or(names.partial, names.default_partial), Ok)?;
+    let dims = (d_head as f64 * partial) as usize;
+    if dims < 2 || dims > d_head || !dims.is_multiple_of(2) {
+        let message =
+            format!("{partial} of a head of {d_head} is {dims} features, expected an even number of at least 2");
+        return Err(fields.fault(names.partial, message));
+    }
+    if theta <= 1.0 {
+        return Err(fields.fault(names.theta, format!("{theta}, expected more than 1")));
+    }
+    let scaling = match new.or(old) {
+        Some(object) => scaling(fields, &object)?,
+        None => RopeScaling::Default,
+    };
+    Ok(Rotary { dims, theta, scaling })
+}
+
+fn scaling(fields: &Fields<'_>, object: &Fields<'_>) -> Result<RopeScaling, FieldFault> {
+    let kind = match object.optional_text("rope_type")? {
+        Some(kind) => kind,
+        None => object.text_or("type", "default")?,
+    };
+    let max_len = fields.size("max_position_embeddings")?;
+    let original_len = match object.optional_size("original_max_position_embeddings")? {
+        Some(len) => len,
+        None => fields.size_or("original_max_position_embeddings", max_len)?,
+    };
+    match kind {
+        "default" => Ok(RopeScaling::Default),
+        "linear" => Ok(RopeScaling::Linear {
+            factor: object.number("factor")?,
+        }),
+        // transformers measures the length against `max_position_embeddings`, whatever the original one is.
+        "dynamic" => Ok(RopeScaling::Dynamic {
+            factor: object.number("factor")?,
+            original_len: max_len,
+        }),
+        "llama3" => llama3(object, original_len),
+        "yarn" => yarn(object, max_len, original_len),
+        other => {
+            let message = format!("`{other}`, expected default, linear, dynamic, llama3 or yarn");
+            Err(object.fault("rope_type", message))
+        }
+    }
+}
+
+fn llama3(object: &Fields<'_>, original_len: usize) -> Result<RopeScaling, FieldFault> {
+    let (low, high) = (object.number("low_freq_factor")?, object.number("high_freq_factor")?);
+    if low >= high {
+        return Err(object.fault(
+            "high_freq_factor",
+            format!("{high}, expected more than low_freq_factor {low}"),
+        ));
+    }
+    Ok(RopeScaling::Llama3 {
+        factor: object.number("factor")?,
+        low_freq_factor: low,
+        high_freq_factor: high,
+        original_len,
+    })
+}
+
+fn yarn(object: &Fields<'_>, max_len: usize, original_len: usize) -> Result<RopeScaling, FieldFault> {
+    let factor = object.number_or("factor", max_len as f64 / original_len as f64)?;
+    // The logarithm of the stretch, as the paper fits it.
+    let length = |weight: f64| {
+        if factor <= 1.0 {
+            1.0
+        } else {
+            0.1 * weight * factor.ln() + 1.0
+        }
+    };
+    let by_weights = match (
+        object.optional_number("mscale")?,
+        object.optional_number("mscale_all_dim")?,
+    ) {
+        (Some(one), Some(all)) => length(one) / length(all),
+        _ => length(1.0),
+    };
+    let (beta_fast, beta_slow) = (
+        object.number_or("beta_fast", 32.0)?,
+        object.number_or("beta_slow", 1.0)?,
+    );
+    if beta_fast < beta_slow {
+        return Err(object.fault(
+            "beta_fast",
+            format!("{beta_fast}, expected at least beta_slow {beta_slow}"),
+        ));
+    }
+    Ok(RopeScaling::Yarn {
+        factor,
+        attention_factor: object.number_or("attention_factor", by_weights)?,
+        beta_fast,
+        beta_slow,
+        truncate: object.flag_or("truncate", true)?,
+        original_len,
+    })
+}

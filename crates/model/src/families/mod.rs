@@ -1,0 +1,88 @@
+//! The families of checkpoints: what a model's folder calls itself, and what it calls its tensors.
+
+mod names;
+
+use crate::config::FieldFault;
+use crate::config::fields::Fields;
+
+#[cfg(test)]
+pub(crate) use names::Part;
+pub(crate) use names::{Layout, StoredParameter, parameters, standard_names};
+
+/// A family of models, which `config.json` names in `model_type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Family {
+    /// GPT-2.
+    Gpt2,
+    /// GPT-NeoX: Pythia.
+    GptNeox,
+    /// Llama.
+    Llama,
+    /// Mistral: Llama with a sliding window.
+    Mistral,
+    /// Qwen2 and 2.5: Llama with biases.
+    Qwen2,
+    /// Qwen3: Llama with normalised queries and keys.
+    Qwen3,
+}
+
+/// What is read from a model's hidden states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Head {
+    /// Next-token logits.
+    Language,
+    /// One number.
+    Scalar,
+}
+
+impl Family {
+    /// Every family, in the order of the documentation.
+    pub const ALL: [Self; 6] = [
+        Self::Gpt2,
+        Self::GptNeox,
+        Self::Llama,
+        Self::Mistral,
+        Self::Qwen2,
+        Self::Qwen3,
+    ];
+
+    /// The `model_type` of its configuration.
+    pub fn model_type(self) -> &'static str {
+        match self {
+            Self::Gpt2 => "gpt2",
+            Self::GptNeox => "gpt_neox",
+            Self::Llama => "llama",
+            Self::Mistral => "mistral",
+            Self::Qwen2 => "qwen2",
+            Self::Qwen3 => "qwen3",
+        }
+    }
+
+    /// The family that a configuration names; GPT-2 where it names none.
+    pub(crate) fn of(fields: &Fields<'_>) -> Result<Self, FieldFault> {
+        let found = fields.text_or("model_type", "gpt2")?;
+        let family = Self::ALL.into_iter().find(|family| family.model_type() == found);
+        family.ok_or_else(|| {
+            let known = Self::ALL.map(Self::model_type).join(", ");
+            fields.fault("model_type", format!("`{found}`, expected one of {known}"))
+        })
+    }
+
+    /// The class of transformers that loads a model with this head.
+    pub(crate) fn class_name(self, head: Head) -> String {
+        let base = match self {
+            Self::Gpt2 => "GPT2",
+            Self::GptNeox => "GPTNeoX",
+            Self::Llama => "Llama",
+            Self::Mistral => "Mistral",
+            Self::Qwen2 => "Qwen2",
+            Self::Qwen3 => "Qwen3",
+        };
+        match (self, head) {
+            (_, Head::Scalar) => format!("{base}ForSequenceClassification"),
+            (Self::Gpt2, Head::Language) => "GPT2LMHeadModel".to_owned(),
+            (_, Head::Language) => format!("{base}ForCausalLM"),
+        }
+    }
+}
