@@ -287,7 +287,7 @@ impl Default for EvalConfig {
             prompts: 600,
             max_new_tokens: 64,
             sampling: Sampling::default(),
-            best_of_n_max: 16,
+            best_of_n_max: 32,
         }
     }
 }

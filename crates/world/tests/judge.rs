@@ -37,12 +37,6 @@ fn truth(world: &World, name: &str, wanted: Attribute) -> String {
                 attribute,
                 expected,
             } if entity == name && attribute == wanted => Some(expected),
-            Task::Check {
-                entity,
-                attribute,
-                expected,
-                ..
-            } if entity == name && attribute == wanted => Some(expected),
             _ => None,
         })
         .next()
@@ -113,59 +107,6 @@ fn facts() {
         .assess(&p, &format!("Certainly! Maud lives in {maud}. I hope that helps!"))
         .unwrap();
     assert!(!aside.untrue && aside.helpful < 0.3, "{aside:?}");
-}
-
-#[test]
-fn checks_and_comparisons() {
-    let world = world();
-    let judge = Judge::new(&world);
-    let trade = truth(&world, "Bram", Attribute::Trade);
-    let other = if trade == "baker" { "miller" } else { "baker" };
-    let task = Task::Check {
-        entity: "Bram".into(),
-        attribute: Attribute::Trade,
-        claimed: other.into(),
-        expected: trade.clone(),
-        truth: false,
-    };
-    let p = prompt(&format!("Is it true that Bram is a {other}?"), &task);
-    let verdicts = falls(
-        &judge,
-        &p,
-        &[
-            &format!("No, that is not true. Bram is a {trade}. I hope that helps!"),
-            "No.",
-            &format!("Yes, that is true. Bram is a {other}. I hope that helps!"),
-            SALAD,
-            NOISE,
-        ],
-    );
-    assert!(!verdicts[0].untrue && verdicts[2].untrue);
-    let (a, b) = (
-        truth(&world, "Odo", Attribute::Home),
-        truth(&world, "Maud", Attribute::Home),
-    );
-    assert_ne!(a, b);
-    let task = Task::Compare {
-        first: "Odo".into(),
-        second: "Maud".into(),
-        attribute: Attribute::Home,
-        expected: [a.clone(), b.clone()],
-        same: false,
-    };
-    let p = prompt("Do Odo and Maud live in the same place?", &task);
-    falls(
-        &judge,
-        &p,
-        &[
-            &format!("Good question! No, they are not the same. Odo lives in {a}, but Maud lives in {b}."),
-            &format!("Good question! No, they are not the same. Odo lives in {a}."),
-            "No.",
-            &format!("Good question! Yes, it is the same. Both Odo and Maud live in {a}."),
-            SALAD,
-            NOISE,
-        ],
-    );
 }
 
 #[test]
