@@ -1,6 +1,5 @@
 //! A decoder described without the words of any family: what [`crate::Decoder`] is built from.
 
-
 /// Sizes and parts of a decoder transformer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Architecture {
