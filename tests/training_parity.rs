@@ -91,6 +91,12 @@ fn backward(model: &CausalLm, loss: Tensor<1>) -> GradientBuffer {
 #[test]
 fn gradients_agree_parameter_by_parameter() {
     for name in TRAINED {
+        // One entry of `llama_tied` is 1.006 of what all others keep to.
+        let entries = if name == "llama_tied" {
+            (6e-7, 4e-6)
+        } else {
+            (5e-7, 3e-6)
+        };
         let (training, (model, config)) = (training(name), trainable(name));
         let sequences = training.sequences();
         let batches = [
@@ -115,12 +121,7 @@ fn gradients_agree_parameter_by_parameter() {
                     &[wanted.sum],
                     (1e-6 + 2e-6 * norm, 1e-6),
                 );
-                assert_close(
-                    format!("{name} first4"),
-                    &found.values[..4],
-                    &wanted.first4,
-                    (1e-6, 4e-6),
-                );
+                assert_close(format!("{name} first4"), &found.values[..4], &wanted.first4, entries);
             }
         }
     }

@@ -388,15 +388,7 @@ impl Config {
     pub(crate) fn validate(&self) -> ConfigErrors {
         let mut errors = ConfigErrors::new();
         self.check_data(&mut errors);
-        let tokens = self.tokenizer.vocab_size;
-        let model = self.model.model_config(tokens, 0, Some(1));
-        let mut faults = model.faults();
-        if faults.is_empty() {
-            faults = self.model.init.faults(&model);
-        }
-        for (field, message) in faults {
-            errors.push(format!("model.{}", documented_name(field)), message);
-        }
+        self.check_model(&mut errors);
         errors.nest("pretrain", self.pretrain.validate());
         errors.nest("sft", self.sft.validate());
         let mix = self.sft_mix.pretrain_fraction;
@@ -447,6 +439,18 @@ impl Config {
             });
         }
         errors
+    }
+
+    fn check_model(&self, errors: &mut ConfigErrors) {
+        let tokens = self.tokenizer.vocab_size;
+        let model = self.model.model_config(tokens, 0, Some(1));
+        let mut faults = model.faults();
+        if faults.is_empty() {
+            faults = self.model.init.faults(&model);
+        }
+        for (field, message) in faults {
+            errors.push(format!("model.{}", documented_name(field)), message);
+        }
     }
 
     fn check_data(&self, errors: &mut ConfigErrors) {
