@@ -1,10 +1,11 @@
 //! The configuration of a whole run: one section per stage, each the struct of its crate.
 
+mod faults;
+
 use std::path::PathBuf;
 
-use rlhf_core::config::ConfigErrors;
 use rlhf_core::{LrSchedule, ScheduleKind};
-use rlhf_data::{Clock, Source, TokenizerConfig};
+use rlhf_data::{Source, TokenizerConfig};
 use rlhf_inference::Sampling;
 use rlhf_model::{Gpt2Config, WeightInit};
 use rlhf_ppo::{EmaConfig, KlConfig, PpoConfig, PtxConfig};
@@ -380,124 +381,5 @@ impl Default for Config {
             },
             eval: EvalConfig::default(),
         }
-    }
-}
-
-impl Config {
-    /// Faults by dotted path.
-    pub(crate) fn validate(&self) -> ConfigErrors {
-        let mut errors = ConfigErrors::new();
-        self.check_data(&mut errors);
-        self.check_model(&mut errors);
-        errors.nest("pretrain", self.pretrain.validate());
-        errors.nest("sft", self.sft.validate());
-        let mix = self.sft_mix.pretrain_fraction;
-        errors.check((0.0..1.0).contains(&mix), "sft_mix.pretrain_fraction", || {
-            format!("{mix} is not in [0, 1)")
-        });
-        errors.nest("reward", self.reward.validate());
-        errors.nest("ppo", self.ppo.validate());
-        errors.check(self.sample.k_min >= 2, "sample.k_min", || {
-            format!(
-                "{} completions cannot be compared, expected at least 2",
-                self.sample.k_min
-            )
-        });
-        errors.check(self.sample.k_max >= self.sample.k_min, "sample.k_max", || {
-            format!("{} is below k_min {}", self.sample.k_max, self.sample.k_min)
-        });
-        errors.check(!self.sample.sampling.is_empty(), "sample.sampling", || {
-            "empty, expected at least one way of choosing tokens".into()
-        });
-        let ways = self.sample.sampling.iter().enumerate();
-        let ways = ways.map(|(way, sampling)| (format!("sample.sampling[{way}]"), sampling));
-        for (path, sampling) in ways.chain([("eval.sampling".to_owned(), &self.eval.sampling)]) {
-            for (field, message) in sampling.faults() {
-                errors.push(format!("{path}.{field}"), message);
-            }
-        }
-        let (per_prompt, labelers) = (self.label.rankings_per_prompt, self.label.simulated.training);
-        errors.check(
-            (1..=labelers.max(1)).contains(&per_prompt),
-            "label.rankings_per_prompt",
-            || format!("{per_prompt} is not in 1 ..= label.simulated.training {labelers}"),
-        );
-        if let Err(error) = self.label.simulated.validate() {
-            errors.push("label.simulated", error.to_string());
-        }
-        errors.check(self.eval.prompts > 0, "eval.prompts", || {
-            "0, expected at least 1".into()
-        });
-        let context = self.model.max_seq_len;
-        for (path, tokens) in [
-            ("sample.max_new_tokens", self.sample.max_new_tokens),
-            ("ppo.max_new_tokens", self.ppo.max_new_tokens),
-            ("eval.max_new_tokens", self.eval.max_new_tokens),
-        ] {
-            errors.check(tokens > 0 && tokens < context, path, || {
-                format!("{tokens} is not in 1 .. model.max_seq_len {context}")
-            });
-        }
-        errors
-    }
-
-    fn check_model(&self, errors: &mut ConfigErrors) {
-        let tokens = self.tokenizer.vocab_size;
-        let model = self.model.model_config(tokens, 0, Some(1));
-        let mut faults = model.faults();
-        if faults.is_empty() {
-            faults = self.model.init.faults(&model);
-        }
-        for (field, message) in faults {
-            errors.push(format!("model.{}", documented_name(field)), message);
-        }
-    }
-
-    fn check_data(&self, errors: &mut ConfigErrors) {
-        let fraction = self.data.validation_fraction;
-        errors.check(fraction > 0.0 && fraction < 1.0, "data.validation_fraction", || {
-            format!("{fraction} is not between 0 and 1")
-        });
-        if !self.data.chat_date.is_empty()
-            && let Err(rlhf_data::Error::Config { expected, found, .. }) = Clock::fixed(&self.data.chat_date, "")
-        {
-            errors.push("data.chat_date", format!("{found}, expected {expected}"));
-        }
-        if self.data.source == DataSource::Files {
-            for (path, list) in [
-                ("data.pretrain", &self.data.pretrain),
-                ("data.demonstrations", &self.data.demonstrations),
-                ("data.ppo_prompts", &self.data.ppo_prompts),
-            ] {
-                errors.check(!list.is_empty(), path, || {
-                    "empty, expected at least one file when data.source is `files`".into()
-                });
-            }
-            errors.check(self.label.labeler == LabelerKind::Files, "label.labeler", || {
-                "`simulated` needs data.source `world`, expected `files`".into()
-            });
-        }
-        if self.label.labeler == LabelerKind::Files {
-            errors.check(!self.data.comparisons.is_empty(), "data.comparisons", || {
-                "empty, expected at least one file when label.labeler is `files`".into()
-            });
-        }
-        if let Err(error) = self.world.validate() {
-            errors.push("world", error.to_string());
-        }
-        if let Err(error) = self.tokenizer.validate() {
-            errors.push("tokenizer", error.to_string());
-        }
-    }
-}
-
-/// The name a model field has in `[model]`.
-fn documented_name(field: &str) -> &str {
-    match field {
-        "n_embd" => "d_model",
-        "n_layer" => "n_layers",
-        "n_head" => "n_heads",
-        "n_positions" => "max_seq_len",
-        other => other,
     }
 }
