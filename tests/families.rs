@@ -115,6 +115,22 @@ fn packing_and_padding_on_either_side_change_nothing() {
 }
 
 #[test]
+fn completions_see_their_prompt_and_not_each_other_where_the_prompt_stands_once() {
+    // In windowed models the window lies within the prompt, across its end, and behind it.
+    let prompt = &sequences(&[7], 3)[0];
+    let group: Vec<Vec<u32>> = sequences(&[2, 9, 5], 4)
+        .into_iter()
+        .map(|end| [prompt.clone(), end].concat())
+        .collect();
+    for (name, config) in cases() {
+        let model = model(&config);
+        let batch = TokenBatch::pack_groups(&[&group], 64);
+        assert_eq!((batch.rows(), batch.row_len()), (1, 7 + 2 + 9 + 5));
+        assert_close(name, &hidden(&model, &batch, &group), &alone(&model, &group), SAME);
+    }
+}
+
+#[test]
 fn decoding_with_the_cache_gives_the_hidden_states_of_the_whole_sequence() {
     let pads = [0_usize, 5, 11];
     for (name, config) in cases() {

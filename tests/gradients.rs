@@ -8,9 +8,9 @@ use rlhf_core::{
     GradientBuffer, NamedTensor, PaddingSide, Targets, TokenBatch, float_tensor, index_tensor, last_positions,
     micro_batches, named_parameters, rng, to_host,
 };
-use rlhf_model::{CausalLm, ScalarModel};
+use rlhf_model::{CausalLm, ScalarModel, last_scores};
 
-use crate::tiny::{assert_close, causal_lm, long_lm, proptest_config, scalar_model, sequences, with_parameters};
+use crate::tiny::{assert_close, causal_lm, long_lm, proptest_config, scalar_model, sequences, shaken, with_parameters};
 
 /// Random weights, one per term of a loss.
 fn weights(count: usize, seed: u64) -> Tensor<1> {
@@ -200,6 +200,41 @@ fn long_packed_sequences_have_the_gradient_of_each_alone() {
     let norm = alone.norm();
     for (packed, alone) in packed.to_named(&model).iter().zip(alone.to_named(&model)) {
         assert_close(&packed.name, &packed.values, &alone.values, (5e-7 * norm, 2e-6));
+    }
+}
+
+#[test]
+fn a_prompt_that_stands_once_for_its_completions_changes_no_score_and_no_gradient() {
+    let beginnings = sequences(&[70, 5, 1], 34);
+    let ends = sequences(&[9, 30, 1, 64, 2, 3, 8, 4], 35);
+    let with_end = |beginning: usize, end: usize| [beginnings[beginning].clone(), ends[end].clone()].concat();
+    let groups = [
+        vec![with_end(0, 0), with_end(0, 1), with_end(0, 2), with_end(0, 3)],
+        vec![with_end(1, 4), with_end(1, 5)],
+        vec![with_end(2, 6)],
+        // Two that are the same, and one that is the beginning of the other.
+        vec![with_end(1, 7), with_end(1, 7), beginnings[1].clone()],
+    ];
+    let groups: Vec<&[Vec<u32>]> = groups.iter().map(Vec::as_slice).collect();
+    let all = groups.concat();
+    let trunk = long_lm(34, &crate::tiny::device().autodiff()).transformer;
+    let model = shaken(ScalarModel::from_decoder(trunk, 34, &crate::tiny::device().autodiff()), 34);
+    let shared = TokenBatch::pack_groups(&groups, 256);
+    let apart = TokenBatch::pack(&all, 256);
+    assert!(shared.rows() * shared.row_len() < apart.rows() * apart.row_len());
+
+    let scores = |batch: &TokenBatch| to_host(last_scores(&model, batch, &all).inner());
+    assert_close("scores", &scores(&shared), &scores(&apart), (2e-6, 2e-6));
+    let weights = weights(all.len(), 34);
+    let gradient = |batch: &TokenBatch| {
+        let mut buffer = GradientBuffer::new();
+        buffer.add(&model, score_loss(&model, batch, &all, &weights).backward());
+        buffer
+    };
+    let (shared, apart) = (gradient(&shared), gradient(&apart));
+    let norm = apart.norm();
+    for (shared, apart) in shared.to_named(&model).iter().zip(apart.to_named(&model)) {
+        assert_close(&shared.name, &shared.values, &apart.values, (5e-7 * norm, 2e-6));
     }
 }
 

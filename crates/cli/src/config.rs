@@ -311,9 +311,9 @@ impl Default for Config {
             device: "flex".into(),
             data: DataConfig::default(),
             world: WorldConfig {
-                document_bytes: 10_000_000,
+                document_bytes: 12_000_000,
                 demonstrations: 10_000,
-                reward_prompts: 4_000,
+                reward_prompts: 6_000,
                 ..WorldConfig::default()
             },
             tokenizer: TokenizerConfig {

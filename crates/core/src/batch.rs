@@ -1,23 +1,40 @@
 //! The token layout of every training and scoring pass: sequences laid end to end, no padding through the network.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// Row length that training and scoring passes pack to when their sequences are shorter.
 pub const ROW_LEN: usize = 256;
 
+/// The same where whole groups of sequences have to find room in a row.
+pub const GROUP_ROW_LEN: usize = 1024;
+
 /// Variable-length sequences in `rows` rows of `row_len` tokens, on the host.
 ///
-/// Each token carries the first position of its row that it may attend to, which expresses causal masks, packing and
-/// padding on either side with one vector (see `docs/architecture.md`).
+/// Each token carries the first position of its row that it may attend to, and a gap behind that position, often empty,
+/// that it may not: this expresses causal masks, packing, padding on either side, and a prompt that stands once for several
+/// completions (see `docs/architecture.md`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenBatch {
     rows: usize,
     row_len: usize,
     input_ids: Vec<i32>,
     position_ids: Vec<i32>,
-    visible_from: Vec<i32>,
-    starts: Vec<usize>,
-    lens: Vec<usize>,
+    visible: Vec<[i32; 3]>,
+    places: Vec<Place>,
+}
+
+/// Where a sequence lies in the flat batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    len: usize,
+    /// Tokens at the beginning that others share.
+    shared: usize,
+    /// Flat index of the first shared token.
+    shared_start: usize,
+    /// Flat index of the first token of its own.
+    own_start: usize,
 }
 
 /// A [`TokenBatch`] on a device.
@@ -27,8 +44,9 @@ pub struct BatchTensors {
     pub input_ids: Tensor<1, Int>,
     /// Position of each token in its own sequence, `[rows * row_len]`.
     pub position_ids: Tensor<1, Int>,
-    /// First position of the row that a token attends to, `[rows, row_len]`.
-    pub visible_from: Tensor<2, Int>,
+    /// What a token attends to in its row, `[rows, row_len, 3]`: everything from the first number to itself, without what
+    /// lies between the second and the third.
+    pub visible: Tensor<3, Int>,
 }
 
 /// Side on which [`TokenBatch::padded`] puts the padding.
@@ -40,12 +58,50 @@ pub enum PaddingSide {
     Right,
 }
 
+impl Place {
+    fn flat_index(&self, position: usize) -> usize {
+        match position.checked_sub(self.shared) {
+            Some(own) => self.own_start + own,
+            None => self.shared_start + position,
+        }
+    }
+}
+
+/// How many tokens all sequences begin with; the last token of a sequence counts as its own.
+fn shared_len<S: AsRef<[u32]>>(group: &[S]) -> usize {
+    let [first, others @ ..] = group else { return 0 };
+    if others.is_empty() {
+        return 0;
+    }
+    let first = first.as_ref();
+    let agreeing = |other: &S| first.iter().zip(other.as_ref()).take_while(|(a, b)| a == b).count();
+    let agreed = others.iter().map(agreeing).min().unwrap_or(0);
+    let shortest = group.iter().map(|s| s.as_ref().len()).min().unwrap_or(0);
+    agreed.min(shortest.saturating_sub(1))
+}
+
+/// Tokens that a group takes up in [`TokenBatch::pack_groups`].
+pub fn shared_tokens<S: AsRef<[u32]>>(group: &[S]) -> usize {
+    let shared = shared_len(group);
+    shared + group.iter().map(|s| s.as_ref().len() - shared).sum::<usize>()
+}
+
 impl TokenBatch {
     /// Packs `sequences` into as few rows as first-fit-decreasing finds, each of `max(row_len, longest)` tokens.
     ///
     /// Unused places at the end of a row hold id 0, attend to themselves alone and are never read.
     pub fn pack<S: AsRef<[u32]>>(sequences: &[S], row_len: usize) -> Self {
-        let lens: Vec<usize> = sequences.iter().map(|s| s.as_ref().len()).collect();
+        let groups: Vec<&[S]> = sequences.chunks(1).collect();
+        Self::pack_groups(&groups, row_len)
+    }
+
+    /// Packs groups of sequences as [`TokenBatch::pack`] packs sequences; the tokens that all sequences of a group begin with
+    /// stand in the batch once, except that each sequence keeps its last token to itself.
+    ///
+    /// Sequences are numbered through, group after group.
+    pub fn pack_groups<S: AsRef<[u32]>>(groups: &[&[S]], row_len: usize) -> Self {
+        let shared: Vec<usize> = groups.iter().map(|group| shared_len(group)).collect();
+        let lens: Vec<usize> = groups.iter().map(|group| shared_tokens(group)).collect();
         let longest = lens.iter().copied().max().unwrap_or(0);
         let capacity = longest.max(row_len.min(lens.iter().sum())).max(1);
         let mut order: Vec<usize> = (0..lens.len()).collect();
@@ -64,48 +120,69 @@ impl TokenBatch {
             places[i] = (row, used[row]);
             used[row] += lens[i];
         }
-        let rows = used.len().max(1);
         let row_len = used.iter().copied().max().unwrap_or(0).max(1);
-        Self::place(sequences, rows, row_len, &places)
+        let mut batch = Self::empty(used.len().max(1), row_len);
+        for ((group, shared), (row, offset)) in groups.iter().zip(shared).zip(places) {
+            let mut own = offset + shared;
+            for sequence in *group {
+                batch.place(sequence.as_ref(), shared, row, offset..own);
+                own += sequence.as_ref().len() - shared;
+            }
+        }
+        batch
     }
 
     /// One row per sequence, padded to the longest on the given side with id 0.
     pub fn padded<S: AsRef<[u32]>>(sequences: &[S], side: PaddingSide) -> Self {
         let longest = sequences.iter().map(|s| s.as_ref().len()).max().unwrap_or(0).max(1);
-        let places: Vec<(usize, usize)> = sequences
-            .iter()
-            .enumerate()
-            .map(|(row, s)| match side {
-                PaddingSide::Left => (row, longest - s.as_ref().len()),
-                PaddingSide::Right => (row, 0),
-            })
-            .collect();
-        Self::place(sequences, sequences.len().max(1), longest, &places)
+        let mut batch = Self::empty(sequences.len().max(1), longest);
+        for (row, sequence) in sequences.iter().enumerate() {
+            let sequence = sequence.as_ref();
+            let offset = match side {
+                PaddingSide::Left => longest - sequence.len(),
+                PaddingSide::Right => 0,
+            };
+            batch.place(sequence, 0, row, offset..offset);
+        }
+        batch
     }
 
-    fn place<S: AsRef<[u32]>>(sequences: &[S], rows: usize, row_len: usize, places: &[(usize, usize)]) -> Self {
+    fn empty(rows: usize, row_len: usize) -> Self {
         let tokens = rows * row_len;
-        let mut batch = Self {
+        Self {
             rows,
             row_len,
             input_ids: vec![0; tokens],
             position_ids: vec![0; tokens],
-            visible_from: (0..tokens).map(|i| (i % row_len) as i32).collect(),
-            starts: Vec::with_capacity(sequences.len()),
-            lens: Vec::with_capacity(sequences.len()),
-        };
-        for (sequence, &(row, offset)) in sequences.iter().zip(places) {
-            let ids = sequence.as_ref();
-            let start = row * row_len + offset;
-            for (t, &id) in ids.iter().enumerate() {
-                batch.input_ids[start + t] = id as i32;
-                batch.position_ids[start + t] = t as i32;
-                batch.visible_from[start + t] = offset as i32;
-            }
-            batch.starts.push(start);
-            batch.lens.push(ids.len());
+            visible: (0..tokens).map(|i| [(i % row_len) as i32, 0, 0]).collect(),
+            places: Vec::new(),
         }
-        batch
+    }
+
+    /// Writes a sequence into a row: its first `shared` tokens at `gap.start`, where a sequence of the same group may have
+    /// put them already, the others at `gap.end`.
+    fn place(&mut self, ids: &[u32], shared: usize, row: usize, gap: Range<usize>) {
+        let first = row * self.row_len;
+        let place = Place {
+            len: ids.len(),
+            shared,
+            shared_start: first + gap.start,
+            own_start: first + gap.end,
+        };
+        let hidden = match shared {
+            0 => [gap.end, 0, 0],
+            _ => [gap.start, gap.start + shared, gap.end],
+        };
+        for (t, &id) in ids.iter().enumerate() {
+            let flat = place.flat_index(t);
+            self.input_ids[flat] = id as i32;
+            self.position_ids[flat] = t as i32;
+            self.visible[flat] = match t < shared {
+                true => [gap.start as i32, 0, 0],
+                false => hidden.map(|position| position as i32),
+            };
+        }
+        self.places.push(place);
     }
 
     /// Number of rows.
@@ -120,7 +197,7 @@ impl TokenBatch {
 
     /// Tokens that belong to sequences.
     pub fn real_tokens(&self) -> usize {
-        self.lens.iter().sum()
+        self.places.iter().map(|place| place.len).sum()
     }
 
     /// Flat index, into `[rows * row_len]`, of token `position` of sequence `sequence`.
@@ -128,17 +205,18 @@ impl TokenBatch {
     /// # Panics
     /// If the sequence has no such token: the index would be that of a neighbour.
     pub fn flat_index(&self, sequence: usize, position: usize) -> usize {
-        let len = self.lens[sequence];
+        let place = self.places[sequence];
         assert!(
-            position < len,
-            "position {position} of sequence {sequence}, which has {len} tokens"
+            position < place.len,
+            "position {position} of sequence {sequence}, which has {} tokens",
+            place.len
         );
-        self.starts[sequence] + position
+        place.flat_index(position)
     }
 
     /// The largest position id plus one: what the model's context must hold.
     pub fn longest(&self) -> usize {
-        self.lens.iter().copied().max().unwrap_or(0)
+        self.places.iter().map(|place| place.len).max().unwrap_or(0)
     }
 
     /// Copies the batch to `device`.
@@ -149,7 +227,7 @@ impl TokenBatch {
         BatchTensors {
             input_ids: flat(&self.input_ids),
             position_ids: flat(&self.position_ids),
-            visible_from: flat(&self.visible_from).reshape([self.rows, self.row_len]),
+            visible: flat(self.visible.as_flattened()).reshape([self.rows, self.row_len, 3]),
         }
     }
 }
@@ -182,7 +260,7 @@ pub fn to_host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 /// Splits consecutive items into groups whose token counts add up to at most `max_tokens`.
 ///
 /// An item longer than that forms a group of its own; groups keep the order and none is empty.
-pub fn micro_batches(lens: &[usize], max_tokens: usize) -> Vec<std::ops::Range<usize>> {
+pub fn micro_batches(lens: &[usize], max_tokens: usize) -> Vec<Range<usize>> {
     let mut groups = Vec::new();
     let (mut start, mut tokens) = (0, 0);
     for (i, &len) in lens.iter().enumerate() {
@@ -203,13 +281,39 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn first_seen(batch: &TokenBatch) -> Vec<i32> {
+        batch.visible.iter().map(|seen| seen[0]).collect()
+    }
+
+    #[test]
+    fn a_shared_beginning_stands_once_and_the_other_completions_are_not_seen() {
+        // Two completions of the prompt 1 2: 3 4 and 5. One sequence more: 6.
+        let groups: [&[Vec<u32>]; 2] = [&[vec![1, 2, 3, 4], vec![1, 2, 5]], &[vec![6]]];
+        let batch = TokenBatch::pack_groups(&groups, 8);
+        assert_eq!((batch.rows(), batch.row_len(), batch.real_tokens()), (1, 6, 8));
+        assert_eq!(batch.input_ids, [1, 2, 3, 4, 5, 6]);
+        assert_eq!(batch.position_ids, [0, 1, 2, 3, 2, 0]);
+        // The 5 sees itself and 0..2, not 2..4.
+        let expected = [[0, 0, 0], [0, 0, 0], [0, 2, 2], [0, 2, 2], [0, 2, 4], [5, 0, 0]];
+        assert_eq!(batch.visible, expected);
+        assert_eq!((batch.flat_index(1, 1), batch.flat_index(1, 2), batch.flat_index(2, 0)), (1, 4, 5));
+    }
+
+    #[test]
+    fn the_last_token_of_a_sequence_is_its_own() {
+        let twins: &[Vec<u32>] = &[vec![1, 2, 3], vec![1, 2, 3]];
+        assert_eq!(shared_tokens(twins), 4);
+        assert_eq!(TokenBatch::pack_groups(&[twins], 8).input_ids, [1, 2, 3, 3]);
+        assert_eq!(shared_tokens::<Vec<u32>>(&[]), 0);
+    }
+
     #[test]
     fn packing_places_sequences_end_to_end() {
         let batch = TokenBatch::pack(&[vec![1, 2], vec![3, 4, 5], vec![6]], 4);
         assert_eq!((batch.rows(), batch.row_len()), (2, 4));
         assert_eq!(batch.input_ids, [3, 4, 5, 6, 1, 2, 0, 0]);
         assert_eq!(batch.position_ids, [0, 1, 2, 0, 0, 1, 0, 0]);
-        assert_eq!(batch.visible_from, [0, 0, 0, 3, 0, 0, 2, 3]);
+        assert_eq!(first_seen(&batch), [0, 0, 0, 3, 0, 0, 2, 3]);
         assert_eq!(batch.flat_index(0, 1), 5);
         assert_eq!(batch.flat_index(2, 0), 3);
     }
@@ -218,7 +322,7 @@ mod tests {
     fn left_padding_hides_the_pads() {
         let batch = TokenBatch::padded(&[vec![7], vec![8, 9]], PaddingSide::Left);
         assert_eq!(batch.input_ids, [0, 7, 8, 9]);
-        assert_eq!(batch.visible_from, [0, 1, 0, 0]);
+        assert_eq!(first_seen(&batch), [0, 1, 0, 0]);
         assert_eq!(batch.position_ids, [0, 0, 0, 1]);
     }
 
@@ -242,7 +346,7 @@ mod tests {
                     let flat = batch.flat_index(i, t);
                     prop_assert!(seen.insert(flat));
                     prop_assert_eq!(batch.input_ids[flat], id as i32);
-                    let first = flat / batch.row_len() * batch.row_len() + batch.visible_from[flat] as usize;
+                    let first = flat / batch.row_len() * batch.row_len() + batch.visible[flat][0] as usize;
                     prop_assert_eq!(first, batch.flat_index(i, 0));
                 }
             }

@@ -64,6 +64,20 @@ fn build(family: &str, index: usize) -> Option<Device> {
     }
 }
 
+/// Whether a device, tracked or not, is Flex: the CPU with kernels of our own.
+pub(crate) fn is_flex(device: &Device) -> bool {
+    #[cfg(feature = "flex")]
+    return matches!(
+        device.clone().without_autodiff().as_dispatch(),
+        burn::backend::DispatchDevice::Flex(_)
+    );
+    #[cfg(not(feature = "flex"))]
+    {
+        let _ = device;
+        false
+    }
+}
+
 #[cfg(feature = "tch")]
 #[expect(
     deprecated,

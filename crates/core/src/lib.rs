@@ -9,6 +9,7 @@ mod device;
 mod error;
 pub mod hash;
 mod interrupt;
+pub mod lanes;
 mod logprobs;
 pub mod masked;
 mod metrics;
@@ -22,7 +23,8 @@ pub mod stats;
 mod tensorboard;
 
 pub use batch::{
-    BatchTensors, PaddingSide, ROW_LEN, TokenBatch, float_tensor, index_tensor, int_tensor, micro_batches, to_host,
+    BatchTensors, GROUP_ROW_LEN, PaddingSide, ROW_LEN, TokenBatch, float_tensor, index_tensor, int_tensor, micro_batches,
+    shared_tokens, to_host,
 };
 pub use checkpoint::{Checkpoint, CheckpointStore, CheckpointWriter};
 pub use device::{available_devices, parse_device};

@@ -6,6 +6,7 @@ use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
+use rlhf_core::lanes::in_lanes;
 use rlhf_core::{index_tensor, int_tensor, rng, to_host};
 use rlhf_model::{CausalLm, KvCache};
 
@@ -83,8 +84,18 @@ impl Generator {
     ///
     /// # Errors
     /// An empty prompt, one that does not fit the context, a token outside the vocabulary, or an option out of range.
-    pub fn generate<S: AsRef<[u32]>>(&self, prompts: &[S], options: &GenerateOptions) -> Result<Vec<Completion>> {
-        self.generate_streaming(prompts, options, &mut |_, _| ControlFlow::Continue(()))
+    pub fn generate<S: AsRef<[u32]> + Sync>(
+        &self,
+        prompts: &[S],
+        options: &GenerateOptions,
+    ) -> Result<Vec<Completion>> {
+        self.check(prompts, options)?;
+        let order = by_length(prompts);
+        let batches = order.chunks(options.batch_size.max(1)).collect();
+        let rows = in_lanes(&self.model, &self.head.device(), batches, |batch| {
+            self.generate_batch(prompts, batch, options, &mut |_, _| ControlFlow::Continue(()))
+        });
+        Ok(in_order(prompts.len(), rows.into_iter().flatten()))
     }
 
     /// As [`Generator::generate`], telling `on_token` of each new token of each prompt as it appears; breaking ends
@@ -99,16 +110,11 @@ impl Generator {
         on_token: &mut dyn FnMut(usize, u32) -> ControlFlow<()>,
     ) -> Result<Vec<Completion>> {
         self.check(prompts, options)?;
-        // Neighbours of like length share a batch, so that left padding stays short.
-        let mut order: Vec<usize> = (0..prompts.len()).collect();
-        order.sort_by_key(|&i| prompts[i].as_ref().len());
-        let mut completions: Vec<Option<Completion>> = vec![None; prompts.len()];
-        for chunk in order.chunks(options.batch_size.max(1)) {
-            for row in self.generate_batch(prompts, chunk, options, on_token) {
-                completions[row.index] = Some(row.completion);
-            }
+        let mut rows = Vec::with_capacity(prompts.len());
+        for batch in by_length(prompts).chunks(options.batch_size.max(1)) {
+            rows.extend(self.generate_batch(prompts, batch, options, on_token));
         }
-        Ok(completions.into_iter().flatten().collect())
+        Ok(in_order(prompts.len(), rows))
     }
 
     fn check<S: AsRef<[u32]>>(&self, prompts: &[S], options: &GenerateOptions) -> Result<()> {
@@ -236,6 +242,22 @@ impl Generator {
                 row.completion.logprobs.push(logprob);
             });
     }
+}
+
+/// Places of the prompts, those of like length next to each other, so that left padding stays short.
+fn by_length<S: AsRef<[u32]>>(prompts: &[S]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..prompts.len()).collect();
+    order.sort_by_key(|&i| prompts[i].as_ref().len());
+    order
+}
+
+/// The completions of rows in the order of their prompts.
+fn in_order(count: usize, rows: impl IntoIterator<Item = Row>) -> Vec<Completion> {
+    let mut completions: Vec<Option<Completion>> = vec![None; count];
+    for row in rows {
+        completions[row.index] = Some(row.completion);
+    }
+    completions.into_iter().flatten().collect()
 }
 
 /// Moves rows that have ended to `done`; returns the places of those that go on.

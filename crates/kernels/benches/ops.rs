@@ -10,7 +10,7 @@ use burn::tensor::{Device, Distribution, Int, Tensor};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rlhf_kernels::{
     AdamWStep, EpsMode, KvLayer, adamw_step, causal_attention, decode_attention, gelu_tanh, layer_norm, linear,
-    token_logprobs,
+    token_logprobs, visible_from,
 };
 
 /// As in the `rlhf` binary: the system's allocator would map and clear every large buffer again.
@@ -81,7 +81,7 @@ fn attention(criterion: &mut Criterion) {
     let device = Device::flex().autodiff();
     for segment in [ROW_LEN, 32] {
         let starts = Tensor::<1, Int>::arange(0..TOKENS as i64, &device).remainder_scalar(ROW_LEN as i64);
-        let starts = (starts / segment as i64 * segment as i64).reshape([ROWS, ROW_LEN]);
+        let starts = visible_from((starts / segment as i64 * segment as i64).reshape([ROWS, ROW_LEN]));
         let name = format!("attention_16x256_segments_of_{segment}");
         forward_and_backward(criterion, &name, TOKENS, [TOKENS, 3 * D_MODEL], |qkv| {
             let qkv = qkv.reshape([ROWS, ROW_LEN, 3 * D_MODEL]);

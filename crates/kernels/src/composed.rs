@@ -72,25 +72,30 @@ pub fn layer_norm(x: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, eps: f64) ->
 }
 
 /// Causal attention over packed rows. See [`crate::causal_attention`].
-pub fn causal_attention(qkv: Tensor<3>, visible_from: Tensor<2, Int>, n_heads: usize) -> Tensor<3> {
+pub fn causal_attention(qkv: Tensor<3>, visible: Tensor<3, Int>, n_heads: usize) -> Tensor<3> {
     let [rows, row_len, _] = qkv.dims();
     let [query, key, value] = split_heads(qkv, n_heads);
-    debug_assert_eq!(visible_from.dims(), [rows, row_len]);
-    attend(query, key.swap_dims(2, 3), value, causal_mask(visible_from))
+    debug_assert_eq!(visible.dims(), [rows, row_len, 3]);
+    attend(query, key.swap_dims(2, 3), value, causal_mask(visible))
 }
 
 /// True where a token of a row may not look: `[rows, row_len, row_len]`.
-fn causal_mask(visible_from: Tensor<2, Int>) -> Tensor<3, Bool> {
-    let [rows, row_len] = visible_from.dims();
-    let device = visible_from.device();
+fn causal_mask(visible: Tensor<3, Int>) -> Tensor<3, Bool> {
+    let [rows, row_len, _] = visible.dims();
+    let device = visible.device();
     let key_index = Tensor::<1, Int>::arange(0..row_len as i64, &device).unsqueeze::<3>(); // [1, 1, row_len]
     let query_index = Tensor::<1, Int>::arange(0..row_len as i64, &device).reshape([1, row_len, 1]);
-    let visible_from = visible_from.reshape([rows, row_len, 1]);
+    let [from, gap_from, gap_to] = [0, 1, 2].map(|part| visible.clone().narrow(2, part, 1)); // [rows, row_len, 1]
+    let key_index = key_index.expand([rows, row_len, row_len]);
+    let in_gap = key_index
+        .clone()
+        .greater_equal(gap_from)
+        .bool_and(key_index.clone().lower(gap_to));
     key_index
         .clone()
-        .greater(query_index)
-        .expand([rows, row_len, row_len])
-        .bool_or(key_index.lower(visible_from)) // [rows, row_len, row_len]
+        .greater(query_index.expand([rows, row_len, row_len]))
+        .bool_or(key_index.lower(from))
+        .bool_or(in_gap)
 }
 
 /// Log-probability and entropy at chosen targets. See [`crate::token_logprobs`].

@@ -21,7 +21,7 @@ use burn::tensor::{Bytes, DType, Device, Int, Shape, Tensor};
 use burn_flex::{FlexTensor, Layout};
 
 use crate::{AdamWStep, KvLayer, TokenLogprobs};
-use attention::Forward;
+use attention::{Forward, Visible};
 use matrix::Matrix;
 
 /// Operations that Flex tensors have besides Burn's own. Shapes are those of the crate's public functions.
@@ -40,7 +40,7 @@ pub(crate) trait FusedOps: Backend {
         eps: f32,
     ) -> FloatTensor<Self>;
 
-    fn fused_attention(qkv: FloatTensor<Self>, visible_from: IntTensor<Self>, n_heads: usize) -> FloatTensor<Self>;
+    fn fused_attention(qkv: FloatTensor<Self>, visible: IntTensor<Self>, n_heads: usize) -> FloatTensor<Self>;
 
     fn fused_logprobs(
         hidden: FloatTensor<Self>,
@@ -102,9 +102,9 @@ pub(crate) fn layer_norm(x: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, eps: 
     Tensor::from_dispatch(Dispatch::fused_layer_norm(x.into_dispatch(), weight, bias, eps as f32))
 }
 
-pub(crate) fn causal_attention(qkv: Tensor<3>, visible_from: Tensor<2, Int>, n_heads: usize) -> Tensor<3> {
-    let visible_from = visible_from.into_dispatch();
-    Tensor::from_dispatch(Dispatch::fused_attention(qkv.into_dispatch(), visible_from, n_heads))
+pub(crate) fn causal_attention(qkv: Tensor<3>, visible: Tensor<3, Int>, n_heads: usize) -> Tensor<3> {
+    let visible = visible.into_dispatch();
+    Tensor::from_dispatch(Dispatch::fused_attention(qkv.into_dispatch(), visible, n_heads))
 }
 
 pub(crate) fn token_logprobs(
@@ -173,9 +173,9 @@ impl FusedOps for Flex {
         tensor(y, dims::<2>(&x))
     }
 
-    fn fused_attention(qkv: FlexTensor, visible_from: FlexTensor, n_heads: usize) -> FlexTensor {
+    fn fused_attention(qkv: FlexTensor, visible: FlexTensor, n_heads: usize) -> FlexTensor {
         let qkv = contiguous(qkv);
-        let (output, _) = attention_forward(&qkv, &indices(visible_from), n_heads);
+        let (output, _) = attention_forward(&qkv, &Visible::from_flat(&indices(visible)), n_heads);
         output
     }
 
@@ -257,9 +257,9 @@ fn attention_dims(qkv: &FlexTensor, n_heads: usize) -> attention::Dims {
 }
 
 /// Output and log-sums `[rows, n_heads, row_len]`.
-fn attention_forward(qkv: &FlexTensor, visible_from: &[usize], n_heads: usize) -> (FlexTensor, FlexTensor) {
+fn attention_forward(qkv: &FlexTensor, visible: &[Visible], n_heads: usize) -> (FlexTensor, FlexTensor) {
     let [rows, row_len, width] = dims(qkv);
-    let Forward { output, log_sums } = attention::forward(slice(qkv), visible_from, attention_dims(qkv, n_heads));
+    let Forward { output, log_sums } = attention::forward(slice(qkv), visible, attention_dims(qkv, n_heads));
     (
         tensor(output, [rows, row_len, width / 3]),
         tensor(log_sums, [rows, n_heads, row_len]),

@@ -6,8 +6,7 @@ use crate::{KvLayer, composed};
 #[cfg(feature = "flex")]
 use crate::{causal_attention, flex};
 
-/// Softmax attention in which token `t` of a row sees tokens `visible_from[t] ..= t` of that row, scaled by
-/// `1 / sqrt(d_head)`. Query head `h` reads key and value head `h / (n_heads / n_kv_heads)` (Ainslie et al.,
+/// Softmax attention over what `visible` grants, as in [`crate::causal_attention`]. Query head `h` reads key and value head `h / (n_heads / n_kv_heads)` (Ainslie et al.,
 /// arXiv 2305.13245).
 ///
 /// On Flex the keys and values are repeated, which costs `2 * d_model` numbers per token, and go through the fused
@@ -17,22 +16,22 @@ use crate::{causal_attention, flex};
 ///
 /// - `query`: `[rows, row_len, n_heads, d_head]`
 /// - `key`, `value`: `[rows, row_len, n_kv_heads, d_head]`; `n_kv_heads` divides `n_heads`
-/// - `visible_from`: `[rows, row_len]`, each value in `0 ..= t`
+/// - `visible`: `[rows, row_len, 3]`, as in [`crate::causal_attention`]
 /// - result: `[rows, row_len, n_heads * d_head]`
 pub fn grouped_attention(
     query: Tensor<4>,
     key: Tensor<4>,
     value: Tensor<4>,
-    visible_from: Tensor<2, Int>,
+    visible: Tensor<3, Int>,
 ) -> Tensor<3> {
     #[cfg(feature = "flex")]
     if flex::handles(&query) {
         let [rows, row_len, n_heads, d_head] = query.dims();
         let flat = |heads: Tensor<4>| repeat_heads(heads, n_heads).reshape([rows, row_len, n_heads * d_head]);
         let qkv = Tensor::cat(vec![flat(query), flat(key), flat(value)], 2); // [rows, row_len, 3 * n_heads * d_head]
-        return causal_attention(qkv, visible_from, n_heads);
+        return causal_attention(qkv, visible, n_heads);
     }
-    composed::grouped_attention(query, key, value, visible_from)
+    composed::grouped_attention(query, key, value, visible)
 }
 
 /// `[rows, row_len, n_kv_heads, d_head]` to `[rows, row_len, n_heads, d_head]`: each head as often as queries share it.

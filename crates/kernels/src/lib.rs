@@ -54,7 +54,7 @@ mod rotary;
 mod swiglu;
 
 pub use adamw::{AdamWStep, EpsMode, adamw_step};
-pub use attention::causal_attention;
+pub use attention::{causal_attention, visible_from};
 pub use decode::{KvLayer, decode_attention};
 pub use gelu::{gelu_erf, gelu_tanh};
 pub use grouped::{DecodeView, grouped_attention, grouped_decode_attention};

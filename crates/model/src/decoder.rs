@@ -44,26 +44,26 @@ impl Decoder {
     /// - result: `[rows * row_len, d_model]`
     pub fn hidden_states(&self, batch: &BatchTensors) -> Tensor<2> {
         let shape = &self.architecture;
-        let [rows, row_len] = batch.visible_from.dims();
+        let [rows, row_len, _] = batch.visible.dims();
         let mut x = self.embed(batch.input_ids.clone(), batch.position_ids.clone()); // [tokens, d_model]
         let rotation = self.rotation(batch.position_ids.clone());
-        let windowed = self.windowed(&batch.visible_from);
+        let windowed = self.windowed(&batch.visible);
         for (layer, block) in self.h.iter().enumerate() {
-            let visible_from = match (&windowed, shape.window(layer)) {
+            let visible = match (&windowed, shape.window(layer)) {
                 (Some(windowed), Some(_)) => windowed.clone(),
-                _ => batch.visible_from.clone(),
+                _ => batch.visible.clone(),
             };
             x = block.forward(x, shape, |attention, qkv| {
                 let out = match &rotation {
                     None => {
                         let [_, width] = qkv.dims();
                         let qkv = qkv.reshape([rows, row_len, width]);
-                        rlhf_kernels::causal_attention(qkv, visible_from, shape.attention.n_heads)
+                        rlhf_kernels::causal_attention(qkv, visible, shape.attention.n_heads)
                     }
                     Some(rotation) => {
                         let heads = attention.heads(qkv, &shape.attention, shape.norm.eps, rotation);
                         let [query, key, value] = heads.by_row(rows);
-                        rlhf_kernels::grouped_attention(query, key, value, visible_from)
+                        rlhf_kernels::grouped_attention(query, key, value, visible)
                     }
                 };
                 let [_, _, width] = out.dims();
@@ -120,16 +120,18 @@ impl Decoder {
         }
     }
 
-    /// `visible_from` of the layers with a sliding window: token `t` sees no further back than `t - window + 1`.
-    fn windowed(&self, visible_from: &Tensor<2, Int>) -> Option<Tensor<2, Int>> {
+    /// What is visible in the layers with a sliding window: no token sees further back than `window - 1` tokens of its own
+    /// sequence, those of a gap not counted.
+    fn windowed(&self, visible: &Tensor<3, Int>) -> Option<Tensor<3, Int>> {
         let window = self.architecture.attention.sliding_window.as_ref()?.tokens as i64;
-        let [rows, row_len] = visible_from.dims();
-        let first = Tensor::<1, Int>::arange(1 - window..1 - window + row_len as i64, &visible_from.device());
-        Some(
-            visible_from
-                .clone()
-                .max_pair(first.unsqueeze::<2>().expand([rows, row_len])),
-        )
+        let [rows, row_len, _] = visible.dims();
+        let [from, gap_from, gap_to] = [0, 1, 2].map(|part| visible.clone().narrow(2, part, 1)); // [rows, row_len, 1]
+        let first = Tensor::<1, Int>::arange(1 - window..1 - window + row_len as i64, &visible.device())
+            .reshape([1, row_len, 1])
+            .expand([rows, row_len, 1]);
+        let before_gap = first.clone().lower(gap_to.clone());
+        let skipped = (gap_to.clone() - gap_from.clone()).mask_fill(before_gap.bool_not(), 0);
+        Some(Tensor::cat(vec![from.max_pair(first - skipped), gap_from, gap_to], 2))
     }
 
     /// A cache for `batch` sequences of up to `capacity` tokens, of which the first `visible_from[b]` are padding.

@@ -48,7 +48,7 @@ pub use error::{Error, Result};
 pub use families::Family;
 pub use heads::{CausalLm, ScalarModel};
 pub use induction::WeightInit;
-pub use passes::{SequenceLogprobs, sequence_logprobs, sequence_scores, sequence_values};
+pub use passes::{SequenceLogprobs, group_scores, last_scores, sequence_logprobs, sequence_scores, sequence_values};
 pub use rlhf_kernels::TokenLogprobs;
 pub use save::{MAX_SHARD_BYTES, checkpoint_tensors, save_causal_lm, save_causal_lm_in_shards, save_scalar_model};
 pub use storage::StorageType;

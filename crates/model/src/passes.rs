@@ -3,7 +3,12 @@
 //! Sequences go through the network packed, in micro-batches of a bounded number of tokens; neither the packing nor the
 //! bound changes a result beyond rounding.
 
-use rlhf_core::{ROW_LEN, Targets, TokenBatch, index_tensor, last_positions, micro_batches, to_host};
+use std::ops::Range;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use rlhf_core::lanes::{in_lanes, lanes};
+use rlhf_core::{GROUP_ROW_LEN, ROW_LEN, Targets, TokenBatch, index_tensor, last_positions, shared_tokens, to_host};
 
 use crate::heads::{CausalLm, ScalarModel};
 
@@ -20,78 +25,104 @@ pub struct SequenceLogprobs {
 /// softmax(logits / temperature).
 ///
 /// `max_tokens` bounds the tokens of one micro-batch.
-pub fn sequence_logprobs<S: AsRef<[u32]>>(
+pub fn sequence_logprobs<S: AsRef<[u32]> + Sync>(
     model: &CausalLm,
     sequences: &[S],
     from: &[usize],
     temperature: f64,
     max_tokens: usize,
 ) -> SequenceLogprobs {
-    let mut out = SequenceLogprobs {
-        logprobs: Vec::new(),
-        entropy: Vec::new(),
-    };
-    for_each_batch(sequences, max_tokens, |range, batch| {
+    let device = model.transformer.device();
+    let parts = in_batches(model, &device, sequences, max_tokens, |range, batch| {
         let (sequences, from) = (&sequences[range.clone()], &from[range]);
         let targets = Targets::from_positions(batch, sequences, from);
         let device = model.transformer.device();
         let hidden = targets.select(model.hidden_states(&batch.to_device(&device)));
         let result = model.token_logprobs(hidden, targets.ids(&device), temperature);
-        let counts: Vec<usize> = sequences
-            .iter()
-            .zip(from)
-            .map(|(s, &f)| s.as_ref().len().saturating_sub(f.max(1)))
-            .collect();
-        out.logprobs.extend(split(to_host(result.logprobs), &counts));
-        out.entropy.extend(split(to_host(result.entropy), &counts));
+        let counts = entries(sequences, from);
+        (
+            split(to_host(result.logprobs), &counts),
+            split(to_host(result.entropy), &counts),
+        )
     });
-    out
+    let (logprobs, entropy): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+    SequenceLogprobs {
+        logprobs: logprobs.concat(),
+        entropy: entropy.concat(),
+    }
 }
 
 /// Value before each token `t >= max(from[i], 1)` of sequence `i`: the head at position `t - 1`.
-pub fn sequence_values<S: AsRef<[u32]>>(
+pub fn sequence_values<S: AsRef<[u32]> + Sync>(
     model: &ScalarModel,
     sequences: &[S],
     from: &[usize],
     max_tokens: usize,
 ) -> Vec<Vec<f32>> {
-    let mut out = Vec::new();
-    for_each_batch(sequences, max_tokens, |range, batch| {
+    let device = model.transformer.device();
+    let parts = in_batches(model, &device, sequences, max_tokens, |range, batch| {
         let (sequences, from) = (&sequences[range.clone()], &from[range]);
         let targets = Targets::from_positions(batch, sequences, from);
         let device = model.transformer.device();
         let hidden = targets.select(model.transformer.hidden_states(&batch.to_device(&device)));
-        let counts: Vec<usize> = sequences
-            .iter()
-            .zip(from)
-            .map(|(s, &f)| s.as_ref().len().saturating_sub(f.max(1)))
-            .collect();
-        out.extend(split(to_host(model.score(hidden)), &counts));
+        split(to_host(model.score(hidden)), &entries(sequences, from))
     });
-    out
+    parts.concat()
 }
 
 /// The head at the last token of every sequence: what a reward model says of it.
-pub fn sequence_scores<S: AsRef<[u32]>>(model: &ScalarModel, sequences: &[S], max_tokens: usize) -> Vec<f32> {
-    let mut out = Vec::with_capacity(sequences.len());
-    for_each_batch(sequences, max_tokens, |range, batch| {
-        let device = model.transformer.device();
-        let hidden = model.transformer.hidden_states(&batch.to_device(&device));
-        let last = index_tensor(&last_positions(batch, &sequences[range]), &device);
-        out.extend(to_host(model.score(hidden.select(0, last))));
+pub fn sequence_scores<S: AsRef<[u32]> + Sync>(model: &ScalarModel, sequences: &[S], max_tokens: usize) -> Vec<f32> {
+    let device = model.transformer.device();
+    let parts = in_batches(model, &device, sequences, max_tokens, |range, batch| {
+        to_host(last_scores(model, batch, &sequences[range]))
     });
-    out
+    parts.concat()
 }
 
-fn for_each_batch<S: AsRef<[u32]>>(
+/// [`sequence_scores`] of groups of sequences, in which what a group has in common at the beginning, such as the prompt of
+/// several completions, goes through the network once.
+pub fn group_scores<S: AsRef<[u32]> + Sync>(model: &ScalarModel, groups: &[&[S]], max_tokens: usize) -> Vec<Vec<f32>> {
+    let lens: Vec<usize> = groups.iter().map(|group| shared_tokens(group)).collect();
+    let device = model.transformer.device();
+    let parts = in_lanes(model, &device, lanes(&lens, max_tokens), |range| {
+        let groups = &groups[range];
+        let batch = TokenBatch::pack_groups(groups, GROUP_ROW_LEN);
+        let sequences: Vec<&S> = groups.iter().copied().flatten().collect();
+        let counts: Vec<usize> = groups.iter().map(|group| group.len()).collect();
+        split(to_host(last_scores(model, &batch, &sequences)), &counts)
+    });
+    parts.concat()
+}
+
+/// The head at the last token of every sequence of a batch: `[sequences]`.
+///
+/// # Panics
+/// If a sequence is empty: it has no last token.
+pub fn last_scores<S: AsRef<[u32]>>(model: &ScalarModel, batch: &TokenBatch, sequences: &[S]) -> Tensor<1> {
+    let device = model.transformer.device();
+    let hidden = model.transformer.hidden_states(&batch.to_device(&device));
+    let last = index_tensor(&last_positions(batch, sequences), &device);
+    model.score(hidden.select(0, last))
+}
+
+/// `run` on batches of sequences, each with the range of its sequences.
+fn in_batches<M: Module, S: AsRef<[u32]> + Sync, R: Send>(
+    model: &M,
+    device: &Device,
     sequences: &[S],
     max_tokens: usize,
-    mut run: impl FnMut(std::ops::Range<usize>, &TokenBatch),
-) {
+    run: impl Fn(Range<usize>, &TokenBatch) -> R + Sync,
+) -> Vec<R> {
     let lens: Vec<usize> = sequences.iter().map(|s| s.as_ref().len()).collect();
-    for range in micro_batches(&lens, max_tokens) {
-        run(range.clone(), &TokenBatch::pack(&sequences[range], ROW_LEN));
-    }
+    in_lanes(model, device, lanes(&lens, max_tokens), |range| {
+        run(range.clone(), &TokenBatch::pack(&sequences[range], ROW_LEN))
+    })
+}
+
+/// How many tokens `t >= max(from[i], 1)` each sequence has.
+fn entries<S: AsRef<[u32]>>(sequences: &[S], from: &[usize]) -> Vec<usize> {
+    let tokens = |(s, &from): (&S, &usize)| s.as_ref().len().saturating_sub(from.max(1));
+    sequences.iter().zip(from).map(tokens).collect()
 }
 
 fn split(values: Vec<f32>, counts: &[usize]) -> Vec<Vec<f32>> {

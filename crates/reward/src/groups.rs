@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rlhf_core::shared_tokens;
 use rlhf_data::TokenizedComparison;
 
 /// All that is known of the completions of one prompt.
@@ -29,9 +30,9 @@ pub struct Annotation {
 }
 
 impl RankedPrompt {
-    /// Tokens of all sequences.
+    /// Tokens of all sequences, those of the prompt counted once.
     pub fn tokens(&self) -> usize {
-        self.sequences.iter().map(Vec::len).sum()
+        shared_tokens(&self.sequences)
     }
 }
 

@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use burn::module::Module;
+use burn::tensor::Tensor;
 use rand::Rng;
 use rlhf_core::stage::{StageContext, load_module, load_trained, save_module, save_trained};
-use rlhf_core::{AdamW, GradientBuffer, ROW_LEN, TokenBatch, float_tensor, index_tensor, last_positions};
-use rlhf_core::{micro_batches, rng, to_host};
+use rlhf_core::{AdamW, GROUP_ROW_LEN, GradientBuffer, TokenBatch, float_tensor, micro_batches, rng, to_host};
 use rlhf_data::shuffled_order;
-use rlhf_model::{Decoder, ScalarModel, sequence_scores};
+use rlhf_model::{Decoder, ScalarModel, group_scores, last_scores, sequence_scores};
 use serde::{Deserialize, Serialize};
 
 use crate::config::RewardConfig;
@@ -238,16 +238,10 @@ fn fresh_model(trunk: &Decoder, context: &StageContext<'_>, seed_index: u64) -> 
 
 /// Scores of the completions of every prompt.
 pub(crate) fn score_prompts(model: &ScalarModel, prompts: &[RankedPrompt], microbatch_tokens: usize) -> Vec<Vec<f64>> {
-    let sequences: Vec<&[u32]> = prompts
-        .iter()
-        .flat_map(|p| p.sequences.iter().map(Vec::as_slice))
-        .collect();
-    let mut scores = sequence_scores(model, &sequences, microbatch_tokens)
+    let groups: Vec<&[Vec<u32>]> = prompts.iter().map(|p| p.sequences.as_slice()).collect();
+    group_scores(model, &groups, microbatch_tokens)
         .into_iter()
-        .map(f64::from);
-    prompts
-        .iter()
-        .map(|p| scores.by_ref().take(p.sequences.len()).collect())
+        .map(|scores| scores.into_iter().map(f64::from).collect())
         .collect()
 }
 
@@ -275,73 +269,96 @@ struct BatchLoss {
 }
 
 /// Gradient of the mean loss of `prompts`. Each completion goes through the network once, all completions of a prompt in
-/// the same step; a prompt whose completions do not fit together is scored first and back-propagated in chunks, which is
+/// the same step and the prompt with them once; a prompt whose completions do not fit together is scored first and back-propagated in chunks, which is
 /// exact because the loss depends on the network through the scores alone.
 fn batch_gradients(
     model: &ScalarModel,
     prompts: &[&RankedPrompt],
     config: &RewardConfig,
 ) -> (GradientBuffer, BatchLoss) {
-    let mut gradients = GradientBuffer::new();
-    let (mut loss, mut correct, mut pairs) = (0.0, 0.0, 0);
     let lens: Vec<usize> = prompts.iter().map(|p| p.tokens()).collect();
+    let mut gradients = GradientBuffer::new();
+    let mut total = PartLoss::default();
     for range in micro_batches(&lens, config.microbatch_tokens) {
         let part = &prompts[range];
-        let sequences: Vec<&[u32]> = part
-            .iter()
-            .flat_map(|p| p.sequences.iter().map(Vec::as_slice))
-            .collect();
-        let mut take_losses = |scores: &[f32]| -> Vec<f32> {
-            let mut rest = scores;
-            let mut derivatives = Vec::with_capacity(scores.len());
-            for prompt in part {
-                let (own, tail) = rest.split_at(prompt.sequences.len());
-                rest = tail;
-                let scores: Vec<f64> = own.iter().map(|&s| f64::from(s)).collect();
-                let found = prompt_loss(prompt, &scores, config);
-                loss += found.loss / prompts.len() as f64;
-                derivatives.extend(found.grad.iter().map(|g| (g / prompts.len() as f64) as f32));
-                for &(better, worse) in prompt.annotations.iter().flat_map(|a| &a.pairs) {
-                    correct += match scores[better].total_cmp(&scores[worse]) {
-                        std::cmp::Ordering::Greater => 1.0,
-                        std::cmp::Ordering::Equal => 0.5,
-                        std::cmp::Ordering::Less => 0.0,
-                    };
-                    pairs += 1;
-                }
-            }
-            derivatives
-        };
-        let total: usize = sequences.iter().map(|s| s.len()).sum();
-        if total <= config.microbatch_tokens {
-            add_gradients(model, &sequences, &mut gradients, take_losses);
-        } else {
-            let scores = sequence_scores(&model.valid(), &sequences, config.microbatch_tokens);
-            let derivatives = take_losses(&scores);
-            let lens: Vec<usize> = sequences.iter().map(|s| s.len()).collect();
-            for chunk in micro_batches(&lens, config.microbatch_tokens) {
-                let own = derivatives[chunk.clone()].to_vec();
-                add_gradients(model, &sequences[chunk], &mut gradients, |_| own);
-            }
+        let groups: Vec<&[Vec<u32>]> = part.iter().map(|p| p.sequences.as_slice()).collect();
+        if part.iter().map(|p| p.tokens()).sum::<usize>() <= config.microbatch_tokens {
+            let scores = batch_scores(model, &groups);
+            let loss = part_loss(part, &to_host(scores.clone().inner()), prompts.len(), config);
+            gradients.add(model, surrogate(scores, &loss.derivatives).backward());
+            total.add(&loss);
+            continue;
         }
+        // A prompt whose completions do not fit together: they share nothing when they are scored apart.
+        let sequences = groups.concat();
+        let scores = sequence_scores(&model.valid(), &sequences, config.microbatch_tokens);
+        let loss = part_loss(part, &scores, prompts.len(), config);
+        let lens: Vec<usize> = sequences.iter().map(Vec::len).collect();
+        for chunk in micro_batches(&lens, config.microbatch_tokens) {
+            let scores = batch_scores(model, &[&sequences[chunk.clone()]]);
+            gradients.add(model, surrogate(scores, &loss.derivatives[chunk]).backward());
+        }
+        total.add(&loss);
     }
-    let accuracy = correct / f64::from(pairs.max(1) as u32);
-    (gradients, BatchLoss { loss, accuracy, pairs })
+    let accuracy = total.correct / f64::from(total.pairs.max(1) as u32);
+    let batch = BatchLoss {
+        loss: total.loss,
+        accuracy,
+        pairs: total.pairs,
+    };
+    (gradients, batch)
 }
 
-/// Adds the gradient of `sum_i dL/dr_i · r_i`, where `derivative` turns the scores into `dL/dr`.
-fn add_gradients(
-    model: &ScalarModel,
-    sequences: &[&[u32]],
-    gradients: &mut GradientBuffer,
-    derivative: impl FnOnce(&[f32]) -> Vec<f32>,
-) {
-    let device = model.transformer.device();
-    let batch = TokenBatch::pack(sequences, ROW_LEN);
-    let hidden = model.transformer.hidden_states(&batch.to_device(&device));
-    let last = index_tensor(&last_positions(&batch, sequences), &device);
-    let scores = model.score(hidden.select(0, last)); // [completions]
-    let derivative = derivative(&to_host(scores.clone().inner()));
-    let surrogate = (scores * float_tensor(&derivative, &device)).sum();
-    gradients.add(model, surrogate.backward());
+/// What some prompts of a batch contribute to its loss.
+#[derive(Debug, Default)]
+struct PartLoss {
+    loss: f64,
+    correct: f64,
+    pairs: usize,
+    /// `dL/dr` of each completion.
+    derivatives: Vec<f32>,
+}
+
+impl PartLoss {
+    fn add(&mut self, other: &Self) {
+        self.loss += other.loss;
+        self.correct += other.correct;
+        self.pairs += other.pairs;
+    }
+}
+
+/// The share of `part` in the mean loss of `n_prompts` prompts, from the scores of all its completions.
+fn part_loss(part: &[&RankedPrompt], scores: &[f32], n_prompts: usize, config: &RewardConfig) -> PartLoss {
+    let mut out = PartLoss::default();
+    let mut rest = scores;
+    for prompt in part {
+        let (own, tail) = rest.split_at(prompt.sequences.len());
+        rest = tail;
+        let scores: Vec<f64> = own.iter().map(|&s| f64::from(s)).collect();
+        let found = prompt_loss(prompt, &scores, config);
+        out.loss += found.loss / n_prompts as f64;
+        let derivatives = found.grad.iter().map(|g| (g / n_prompts as f64) as f32);
+        out.derivatives.extend(derivatives);
+        for &(better, worse) in prompt.annotations.iter().flat_map(|a| &a.pairs) {
+            out.correct += match scores[better].total_cmp(&scores[worse]) {
+                std::cmp::Ordering::Greater => 1.0,
+                std::cmp::Ordering::Equal => 0.5,
+                std::cmp::Ordering::Less => 0.0,
+            };
+            out.pairs += 1;
+        }
+    }
+    out
+}
+
+/// Scores of all completions of some groups, `[completions]`.
+fn batch_scores(model: &ScalarModel, groups: &[&[Vec<u32>]]) -> Tensor<1> {
+    let sequences: Vec<&Vec<u32>> = groups.iter().copied().flatten().collect();
+    last_scores(model, &TokenBatch::pack_groups(groups, GROUP_ROW_LEN), &sequences)
+}
+
+/// `sum_i dL/dr_i · r_i`, whose gradient is that of the loss.
+fn surrogate(scores: Tensor<1>, derivatives: &[f32]) -> Tensor<1> {
+    let derivatives = float_tensor(derivatives, &scores.device());
+    (scores * derivatives).sum()
 }

@@ -1,6 +1,7 @@
 //! Loss on held-out sequences.
 
-use rlhf_core::{ROW_LEN, Targets, TokenBatch, micro_batches, to_host};
+use rlhf_core::lanes::{in_lanes, lanes};
+use rlhf_core::{ROW_LEN, Targets, TokenBatch, to_host};
 use rlhf_data::TokenSequence;
 use rlhf_model::CausalLm;
 use serde::{Deserialize, Serialize};
@@ -25,18 +26,19 @@ impl Evaluation {
 pub fn evaluate(model: &CausalLm, sequences: &[TokenSequence], microbatch_tokens: usize) -> Evaluation {
     let device = model.transformer.device();
     let lens: Vec<usize> = sequences.iter().map(|s| s.input_ids.len()).collect();
-    let (mut total, mut tokens) = (0.0, 0);
-    for range in micro_batches(&lens, microbatch_tokens) {
+    let parts = in_lanes(model, &device, lanes(&lens, microbatch_tokens), |range| {
         let (ids, masks) = ids_and_masks(&sequences[range]);
         let batch = TokenBatch::pack(&ids, ROW_LEN);
         let targets = Targets::from_masks(&batch, &ids, &masks);
+        let device = model.transformer.device();
         let hidden = targets.select(model.hidden_states(&batch.to_device(&device)));
         let logprobs = to_host(model.token_logprobs(hidden, targets.ids(&device), 1.0).logprobs);
-        total -= logprobs.iter().map(|&p| f64::from(p)).sum::<f64>();
-        tokens += targets.len();
-    }
+        (logprobs.iter().map(|&p| -f64::from(p)).sum::<f64>(), targets.len())
+    });
+    let (losses, tokens): (Vec<f64>, Vec<usize>) = parts.into_iter().unzip();
+    let tokens = tokens.into_iter().sum();
     Evaluation {
-        loss: total / tokens.max(1) as f64,
+        loss: losses.into_iter().sum::<f64>() / usize::max(tokens, 1) as f64,
         tokens,
     }
 }

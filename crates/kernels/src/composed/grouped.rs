@@ -11,10 +11,10 @@ pub fn grouped_attention(
     query: Tensor<4>,
     key: Tensor<4>,
     value: Tensor<4>,
-    visible_from: Tensor<2, Int>,
+    visible: Tensor<3, Int>,
 ) -> Tensor<3> {
     let key_t = key.swap_dims(1, 2).swap_dims(2, 3); // [rows, n_kv_heads, d_head, row_len]
-    attend(query, key_t, value.swap_dims(1, 2), causal_mask(visible_from))
+    attend(query, key_t, value.swap_dims(1, 2), causal_mask(visible))
 }
 
 /// Attention of new tokens over a cache. See [`crate::grouped_decode_attention`].

@@ -1,7 +1,7 @@
 //! Causal attention over packed rows, one task per row and head.
 //!
 //! A task walks over its row in blocks of [`BLOCK`] queries. All that the queries of a block see lies between the
-//! smallest `visible_from` among them and the last of them; keys outside are never touched, so a row of many short
+//! first key that one of them sees and the last of them; keys outside are never touched, so a row of many short
 //! sequences costs little. Only the output and one number per query and head (the logarithm of the softmax
 //! denominator) are kept; the backward pass computes the scores again.
 
@@ -18,6 +18,38 @@ use super::{
 
 /// Queries whose scores are computed together.
 const BLOCK: usize = 64;
+
+/// The keys that a query sees besides itself: those from `from` on, without those of the gap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Visible {
+    from: usize,
+    gap: Range<usize>,
+}
+
+impl Visible {
+    /// Everything from `from` on.
+    pub(super) fn contiguous(from: usize) -> Self {
+        Self { from, gap: 0..0 }
+    }
+
+    /// One for each three numbers: `from`, beginning and end of the gap.
+    pub(super) fn from_flat(flat: &[usize]) -> Vec<Self> {
+        let (triples, _) = flat.as_chunks::<3>();
+        let visible = |&[from, start, end]: &[usize; 3]| Self {
+            from,
+            gap: start.max(from)..end.max(from).max(start),
+        };
+        triples.iter().map(visible).collect()
+    }
+
+    /// The gap, counted from key `first_key`.
+    fn gap_from(&self, first_key: usize) -> Range<usize> {
+        match self.gap.is_empty() {
+            true => 0..0,
+            false => self.gap.start - first_key..self.gap.end - first_key,
+        }
+    }
+}
 
 /// Sizes of one attention.
 #[derive(Debug, Clone, Copy)]
@@ -125,7 +157,7 @@ fn for_each_head<'a, S: Send>(
     });
 }
 
-pub(super) fn forward(qkv: &[f32], visible_from: &[usize], dims: Dims) -> Forward<Vec<f32>> {
+pub(super) fn forward(qkv: &[f32], visible: &[Visible], dims: Dims) -> Forward<Vec<f32>> {
     let row_len = dims.row_len;
     let mut output = unwritten(dims.rows * row_len * dims.d_model());
     let mut log_sums = unwritten(dims.rows * dims.n_heads * row_len);
@@ -136,11 +168,11 @@ pub(super) fn forward(qkv: &[f32], visible_from: &[usize], dims: Dims) -> Forwar
             1,
             log_sums.chunks_exact_mut(row_len),
             |row, head, mut out, log_sums, workspace| {
-                let visible_from = &visible_from[row * row_len..][..row_len];
+                let visible = &visible[row * row_len..][..row_len];
                 let row = &qkv[row * row_len * 3 * dims.d_model()..][..row_len * 3 * dims.d_model()];
                 forward_head(
                     &Head { row, dims, head },
-                    visible_from,
+                    visible,
                     &mut out[0],
                     log_sums,
                     workspace,
@@ -153,7 +185,7 @@ pub(super) fn forward(qkv: &[f32], visible_from: &[usize], dims: Dims) -> Forwar
 
 fn forward_head(
     head: &Head<'_>,
-    visible_from: &[usize],
+    visible: &[Visible],
     output: &mut MatrixMut<'_>,
     log_sums: &mut [f32],
     workspace: &mut Workspace,
@@ -161,7 +193,7 @@ fn forward_head(
     let Dims { row_len, d_head, .. } = head.dims;
     transpose(head.key(0..row_len), &mut workspace.keys_t);
     for queries in head.dims.blocks() {
-        let visible = &visible_from[queries.clone()];
+        let visible = &visible[queries.clone()];
         let seen = seen_keys(visible, &queries);
         let weights = resized(&mut workspace.weights, queries.len() * seen.len());
 
@@ -186,7 +218,7 @@ fn forward_head(
 /// Gradient of `qkv`.
 pub(super) fn backward(
     qkv: &[f32],
-    visible_from: &[usize],
+    visible: &[Visible],
     forward: Forward<&[f32]>,
     grad: &[f32],
     dims: Dims,
@@ -203,7 +235,7 @@ pub(super) fn backward(
         3,
         log_sums,
         |row, head, mut dqkv, log_sums, workspace| {
-            let visible_from = &visible_from[row * row_len..][..row_len];
+            let visible = &visible[row * row_len..][..row_len];
             let outputs = row * row_len * d_model..(row + 1) * row_len * d_model;
             let context = BackwardHead {
                 head: Head {
@@ -211,7 +243,7 @@ pub(super) fn backward(
                     dims,
                     head,
                 },
-                visible_from,
+                visible,
                 output: &forward.output[outputs.clone()],
                 grad: &grad[outputs],
                 log_sums,
@@ -225,7 +257,7 @@ pub(super) fn backward(
 /// One task of the backward pass.
 struct BackwardHead<'a> {
     head: Head<'a>,
-    visible_from: &'a [usize],
+    visible: &'a [Visible],
     output: &'a [f32],
     grad: &'a [f32],
     log_sums: &'a [f32],
@@ -251,7 +283,7 @@ impl BackwardHead<'_> {
         dvalue.fill(0.0);
 
         for queries in self.head.dims.blocks() {
-            let seen = seen_keys(&self.visible_from[queries.clone()], &queries);
+            let seen = seen_keys(&self.visible[queries.clone()], &queries);
             let (n, m) = (queries.len(), seen.len());
             let weights = resized(&mut workspace.weights, n * m);
             let slopes = resized(&mut workspace.slopes, n * m);
@@ -280,17 +312,21 @@ impl BackwardHead<'_> {
         let rows = weights.chunks_exact_mut(width).zip(slopes.chunks_exact_mut(width));
         for (query, (weights, slopes)) in queries.clone().zip(rows) {
             let features = query * d_model + column..query * d_model + column + d_head;
-            let visible = self.visible_from[query] - first_key..query + 1 - first_key;
+            let visible = &self.visible[query];
+            let seen = visible.from - first_key..query + 1 - first_key;
+            let gap = visible.gap_from(first_key);
             let mean_slope = dot(&self.output[features.clone()], &self.grad[features]);
             let scale = self.head.dims.scale();
-            softmax_backward_row(weights, slopes, visible, self.log_sums[query], mean_slope, scale);
+            softmax_backward_row(weights, slopes, seen, self.log_sums[query], mean_slope, scale);
+            weights[gap.clone()].fill(0.0);
+            slopes[gap].fill(0.0);
         }
     }
 }
 
 /// Keys that some query of a block sees.
-fn seen_keys(visible_from: &[usize], queries: &Range<usize>) -> Range<usize> {
-    visible_from.iter().copied().min().unwrap_or(queries.start)..queries.end
+fn seen_keys(visible: &[Visible], queries: &Range<usize>) -> Range<usize> {
+    visible.iter().map(|v| v.from).min().unwrap_or(queries.start)..queries.end
 }
 
 /// Columns `seen` of transposed keys `[d_head, row_len]`.
@@ -312,16 +348,18 @@ fn resized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
 pub(super) fn softmax_rows(
     scores: &mut [f32],
     first_key: usize,
-    visible_from: &[usize],
+    visible: &[Visible],
     first_query: usize,
     log_sums: &mut [f32],
 ) {
-    let width = scores.len() / visible_from.len();
-    let rows = scores.chunks_exact_mut(width).zip(visible_from).zip(log_sums);
-    for (r, ((scores, &from), log_sum)) in rows.enumerate() {
-        let (from, end) = (from - first_key, first_query + r + 1 - first_key);
+    let width = scores.len() / visible.len();
+    let rows = scores.chunks_exact_mut(width).zip(visible).zip(log_sums);
+    for (r, ((scores, visible), log_sum)) in rows.enumerate() {
+        let (from, end) = (visible.from - first_key, first_query + r + 1 - first_key);
         scores[..from].fill(0.0);
         scores[end..].fill(0.0);
+        // The exponential of minus infinity is exactly 0.
+        scores[visible.gap_from(first_key)].fill(f32::NEG_INFINITY);
         *log_sum = softmax(&mut scores[from..end]);
     }
 }
@@ -333,16 +371,16 @@ pub(super) fn softmax_rows(
 fn softmax_backward_row(
     weights: &mut [f32],
     slopes: &mut [f32],
-    visible: Range<usize>,
+    seen: Range<usize>,
     log_sum: f32,
     mean_slope: f32,
     scale: f32,
 ) {
     for row in [&mut *weights, &mut *slopes] {
-        row[..visible.start].fill(0.0);
-        row[visible.end..].fill(0.0);
+        row[..seen.start].fill(0.0);
+        row[seen.end..].fill(0.0);
     }
-    for (weight, slope) in weights[visible.clone()].iter_mut().zip(&mut slopes[visible]) {
+    for (weight, slope) in weights[seen.clone()].iter_mut().zip(&mut slopes[seen]) {
         *weight = exp(*weight - log_sum);
         *slope = *weight * (*slope - mean_slope) * scale;
     }

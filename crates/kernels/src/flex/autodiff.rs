@@ -14,6 +14,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Flex};
 use burn_flex::FlexTensor;
 
+use super::attention::Visible;
 use super::{
     FusedOps, attention, attention_dims, attention_forward, contiguous, dims, gelu, indices, layer_norm, linear,
     linear_forward, logprobs, logprobs_head, logprobs_outputs, matrix, slice, slice_mut, strided, tensor,
@@ -114,7 +115,7 @@ struct AttentionStep;
 #[derive(Debug, Clone)]
 struct AttentionState {
     qkv: FlexTensor,
-    visible_from: Vec<usize>,
+    visible: Vec<Visible>,
     n_heads: usize,
     output: FlexTensor,
     log_sums: FlexTensor,
@@ -127,7 +128,7 @@ impl Backward<Flex, 1> for AttentionStep {
         let grad = contiguous(grads.consume::<Flex>(&ops.node));
         let AttentionState {
             qkv,
-            visible_from,
+            visible,
             n_heads,
             output,
             log_sums,
@@ -139,7 +140,7 @@ impl Backward<Flex, 1> for AttentionStep {
         let [parent] = ops.parents.map(|parent| parent.map(|node| node.id));
         register(grads, parent, || {
             let sizes = attention_dims(&qkv, n_heads);
-            let dqkv = attention::backward(slice(&qkv), &visible_from, forward, slice(&grad), sizes);
+            let dqkv = attention::backward(slice(&qkv), &visible, forward, slice(&grad), sizes);
             tensor(dqkv, dims::<3>(&qkv))
         });
     }
@@ -232,15 +233,15 @@ impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
         }
     }
 
-    fn fused_attention(qkv: FloatTensor<Self>, visible_from: FlexTensor, n_heads: usize) -> FloatTensor<Self> {
+    fn fused_attention(qkv: FloatTensor<Self>, visible: FlexTensor, n_heads: usize) -> FloatTensor<Self> {
         let (qkv, node) = qkv.into_parts();
-        let (qkv, visible_from) = (contiguous(qkv), indices(visible_from));
-        let (output, log_sums) = attention_forward(&qkv, &visible_from, n_heads);
+        let (qkv, visible) = (contiguous(qkv), Visible::from_flat(&indices(visible)));
+        let (output, log_sums) = attention_forward(&qkv, &visible, n_heads);
         match AttentionStep.prepare::<C>([node]).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
                 let state = AttentionState {
                     qkv,
-                    visible_from,
+                    visible,
                     n_heads,
                     output: output.clone(),
                     log_sums,

@@ -4,7 +4,7 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::{
-    attention::softmax_rows,
+    attention::{Visible, softmax_rows},
     matrix::{Matrix, MatrixMut, product, unwritten},
     simd::{LANES, softmax},
 };
@@ -164,8 +164,10 @@ impl NewTokens<'_> {
         product(query, Matrix::strided(keys, d_head, total, capacity, 1))
             .scaled(self.scale())
             .store(&mut MatrixMut::new(scores, new_tokens, total));
-        let visible_from: Vec<usize> = (0..new_tokens).map(|token| self.sees_from(token)).collect();
-        softmax_rows(scores, 0, &visible_from, filled, &mut vec![0.0; new_tokens]);
+        let visible: Vec<Visible> = (0..new_tokens)
+            .map(|token| Visible::contiguous(self.sees_from(token)))
+            .collect();
+        softmax_rows(scores, 0, &visible, filled, &mut vec![0.0; new_tokens]);
         product(
             Matrix::new(scores, new_tokens, total),
             Matrix::new(values, total, d_head),

@@ -6,20 +6,20 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use super::{Host, assert_close, check, ints, rng, values};
-use crate::{causal_attention, composed};
+use crate::{causal_attention, composed, visible_from};
 
-/// `visible_from` of rows filled with sequences of random length: each token sees back to its sequence's start.
-fn random_segments(rng: &mut ChaCha8Rng, rows: usize, row_len: usize, longest: usize) -> Vec<usize> {
-    let mut visible_from = Vec::new();
+/// Rows filled with sequences of random length: each token sees back to its sequence's start.
+fn random_segments(rng: &mut ChaCha8Rng, rows: usize, row_len: usize, longest: usize) -> Vec<[usize; 3]> {
+    let mut visible = Vec::new();
     for _ in 0..rows {
         let mut start = 0;
         while start < row_len {
             let end = (start + rng.random_range(1..=longest)).min(row_len);
-            visible_from.extend(std::iter::repeat_n(start, end - start));
+            visible.extend(std::iter::repeat_n([start, 0, 0], end - start));
             start = end;
         }
     }
-    visible_from
+    visible
 }
 
 struct Case {
@@ -27,7 +27,7 @@ struct Case {
     row_len: usize,
     n_heads: usize,
     d_head: usize,
-    visible_from: Vec<usize>,
+    visible: Vec<[usize; 3]>,
 }
 
 impl Case {
@@ -39,10 +39,10 @@ impl Case {
         Host::random(rng, [self.rows * self.row_len, 3 * self.d_model()], 1.5)
     }
 
-    fn attend(&self, qkv: &Tensor<2>, attention: fn(Tensor<3>, Tensor<2, Int>, usize) -> Tensor<3>) -> Tensor<2> {
-        let visible_from = ints(&self.visible_from, &qkv.device()).reshape([self.rows, self.row_len]);
+    fn attend(&self, qkv: &Tensor<2>, attention: fn(Tensor<3>, Tensor<3, Int>, usize) -> Tensor<3>) -> Tensor<2> {
+        let visible = ints(self.visible.as_flattened(), &qkv.device()).reshape([self.rows, self.row_len, 3]);
         let qkv = qkv.clone().reshape([self.rows, self.row_len, 3 * self.d_model()]);
-        attention(qkv, visible_from, self.n_heads).reshape([self.rows * self.row_len, self.d_model()])
+        attention(qkv, visible, self.n_heads).reshape([self.rows * self.row_len, self.d_model()])
     }
 
     fn check(&self, rng: &mut ChaCha8Rng) {
@@ -69,15 +69,19 @@ proptest! {
         seed: u64,
     ) {
         let rng = &mut rng(seed);
-        let visible_from = random_segments(rng, rows, row_len, longest);
-        Case { rows, row_len, n_heads, d_head, visible_from }.check(rng);
+        let visible = random_segments(rng, rows, row_len, longest);
+        Case { rows, row_len, n_heads, d_head, visible }.check(rng);
     }
 
     #[test]
-    fn any_visible_from_matches_composed(row_len in 1..150_usize, seed: u64) {
+    fn anything_visible_matches_composed(row_len in 1..150_usize, seed: u64) {
         let rng = &mut rng(seed);
-        let visible_from = (0..2 * row_len).map(|i| rng.random_range(0..=i % row_len)).collect();
-        Case { rows: 2, row_len, n_heads: 2, d_head: 8, visible_from }.check(rng);
+        let visible = (0..2 * row_len).map(|i| {
+            let t = i % row_len;
+            let gap_from = rng.random_range(0..=t);
+            [rng.random_range(0..=t), gap_from, rng.random_range(gap_from..=t)]
+        }).collect();
+        Case { rows: 2, row_len, n_heads: 2, d_head: 8, visible }.check(rng);
     }
 
     #[test]
@@ -94,8 +98,9 @@ proptest! {
             row.values.extend(Host::random(rng, [after, width], 9.0).values);
             let row_len = before + len + after;
             row.dims = [row_len, width];
-            let visible_from = (0..row_len).map(|t| if (before..before + len).contains(&t) { before } else { t }).collect();
-            let case = Case { rows: 1, row_len, n_heads, d_head, visible_from };
+            let first = |t| if (before..before + len).contains(&t) { before } else { t };
+            let visible = (0..row_len).map(|t| [first(t), 0, 0]).collect();
+            let case = Case { rows: 1, row_len, n_heads, d_head, visible };
             let output = values(case.attend(&row.on(&Device::flex()), causal_attention));
             output[before * n_heads * d_head..(before + len) * n_heads * d_head].to_vec()
         };
@@ -105,9 +110,9 @@ proptest! {
         };
         let mut starts = Vec::new();
         for &len in &lengths {
-            starts.extend(std::iter::repeat_n(starts.len(), len));
+            starts.extend(std::iter::repeat_n([starts.len(), 0, 0], len));
         }
-        let case = Case { rows: 1, row_len: starts.len(), n_heads, d_head, visible_from: starts };
+        let case = Case { rows: 1, row_len: starts.len(), n_heads, d_head, visible: starts };
         let packed = values(case.attend(&packed.on(&Device::flex()), causal_attention));
 
         let mut position = 0;
@@ -126,7 +131,7 @@ proptest! {
 fn one_token_returns_its_value() {
     // A softmax over one score is 1, so the output is the value: the last third.
     let qkv = Tensor::<3>::from_floats([[[9.0, -3.0, 4.0, 5.0, 0.25, -7.0]]], &Device::flex());
-    let output = causal_attention(qkv, Tensor::zeros([1, 1], &Device::flex()), 2);
+    let output = causal_attention(qkv, visible_from(Tensor::zeros([1, 1], &Device::flex())), 2);
     assert_eq!(values(output), [0.25, -7.0]);
 }
 
@@ -136,7 +141,7 @@ fn large_scores_pick_one_value() {
     let rows = [[0.0_f32, 0.0, 1.0], [1e4, 1e4, 2.0]];
     let device = Device::flex().autodiff();
     let qkv = Tensor::<3>::from_floats([rows], &device).require_grad();
-    let output = causal_attention(qkv.clone(), Tensor::zeros([1, 2], &device), 1);
+    let output = causal_attention(qkv.clone(), visible_from(Tensor::zeros([1, 2], &device)), 1);
     let slopes = values(qkv.grad(&output.clone().sum().backward()).unwrap());
     assert_eq!(values(output), [1.0, 2.0]);
     assert_eq!(slopes, [0.0, 0.0, 1.0, 0.0, 0.0, 1.0]);

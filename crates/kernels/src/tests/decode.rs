@@ -30,7 +30,7 @@ proptest! {
         let visible_from: Vec<usize> =
             padding.iter().flat_map(|&p| (0..row_len).map(move |t| p.min(t))).collect();
         let expected =
-            causal_attention(qkv.clone(), ints(&visible_from, &device).reshape([batch, row_len]), n_heads);
+            causal_attention(qkv.clone(), crate::visible_from(ints(&visible_from, &device).reshape([batch, row_len])), n_heads);
 
         for decode in [decode_attention, composed::decode_attention] {
             let mut cache = KvLayer::new([batch, n_heads, row_len + spare, d_head], &device);

@@ -9,7 +9,7 @@ use crate::{
     DecodeView, KvLayer, composed, gelu_erf, grouped_attention, grouped_decode_attention, rms_norm, rotary, swiglu,
 };
 
-type Attention = fn(Tensor<4>, Tensor<4>, Tensor<4>, Tensor<2, Int>) -> Tensor<3>;
+type Attention = fn(Tensor<4>, Tensor<4>, Tensor<4>, Tensor<3, Int>) -> Tensor<3>;
 
 /// A batch of rows with `group` query heads to each key head.
 #[derive(Debug, Clone, Copy)]
@@ -43,9 +43,9 @@ impl Shape {
     }
 
     fn attend(self, inputs: &[Tensor<2>], visible_from: &[usize], attention: Attention) -> Tensor<2> {
-        let visible_from = ints(visible_from, &inputs[0].device()).reshape([self.rows, self.row_len]);
+        let visible = crate::visible_from(ints(visible_from, &inputs[0].device()).reshape([self.rows, self.row_len]));
         let [query, key, value] = [0, 1, 2].map(|i| self.heads(&inputs[i]));
-        attention(query, key, value, visible_from).reshape([self.tokens(), self.n_heads() * self.d_head])
+        attention(query, key, value, visible).reshape([self.tokens(), self.n_heads() * self.d_head])
     }
 }
 

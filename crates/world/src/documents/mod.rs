@@ -3,7 +3,6 @@
 mod echoes;
 mod entries;
 mod letters;
-pub(crate) mod marks;
 mod pages;
 mod talks;
 
@@ -26,12 +25,12 @@ enum Sort {
     Event,
     Talk,
     Lesson,
-    Mark,
     Tale,
     Letter,
     Page,
     Scene,
     Echo,
+    Sums,
 }
 
 const WEIGHTS: [(Sort, u32); 12] = [
@@ -40,13 +39,13 @@ const WEIGHTS: [(Sort, u32); 12] = [
     (Sort::Thing, 7),
     (Sort::Event, 6),
     (Sort::Talk, 14),
-    (Sort::Lesson, 24),
-    (Sort::Mark, 10),
+    (Sort::Lesson, 30),
     (Sort::Tale, 8),
     (Sort::Letter, 6),
     (Sort::Page, 5),
     (Sort::Scene, 10),
     (Sort::Echo, 14),
+    (Sort::Sums, 4),
 ];
 
 fn document(rng: &mut ChaCha8Rng, facts: &Facts, may_ask: &dyn Fn(&str) -> bool) -> String {
@@ -58,7 +57,6 @@ fn document(rng: &mut ChaCha8Rng, facts: &Facts, may_ask: &dyn Fn(&str) -> bool)
         Sort::Event => entries::entry(rng, facts, Domain::Event),
         Sort::Talk => talks::talk(rng, facts, may_ask),
         Sort::Lesson => talks::lesson(rng, facts, may_ask),
-        Sort::Mark => marks::mark(rng, facts, may_ask),
         Sort::Tale => {
             let cast = tales::cast(rng);
             let opening = entries::aside(rng, facts, cast.first);
@@ -68,6 +66,7 @@ fn document(rng: &mut ChaCha8Rng, facts: &Facts, may_ask: &dyn Fn(&str) -> bool)
         Sort::Page => pages::page(rng, facts),
         Sort::Scene => talks::reading(rng, may_ask),
         Sort::Echo => echoes::echo(rng),
+        Sort::Sums => pages::sums(rng),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::entities::{Attribute, Domain, Item, name, size};
 use crate::facts::Facts;
 use crate::sentences::{Form, tell};
 use crate::tasks::{any_category, members, plural};
-use crate::text::{expand, list, number_word, pick};
+use crate::text::{capitalised, expand, list, number_word, pick};
 
 fn all(domain: Domain) -> Vec<Item> {
     (0..size(domain)).map(|i| Item::new(domain, i)).collect()
@@ -123,6 +123,29 @@ fn listing(rng: &mut ChaCha8Rng, facts: &Facts) -> String {
             ],
         );
         parts.push(expand(rng, template, &[("n", n), ("c", &c), ("items", &joined)]));
+    }
+    parts.join(" ")
+}
+
+/// A page of a school book: sums, by heart.
+pub(super) fn sums(rng: &mut ChaCha8Rng) -> String {
+    let mut parts = Vec::new();
+    for _ in 0..rng.random_range(5..=8) {
+        let (n, m) = (rng.random_range(2..=6), rng.random_range(2..=6));
+        let [of, and, all, twice] = [n, m, n + m, 2 * n].map(number_word);
+        let slots = [("n", of), ("m", and), ("r", all), ("t", twice)];
+        let template = pick(
+            rng,
+            &[
+                "{n} and {m} make {r}.",
+                "{n} and {m} are {r}.",
+                "{r} less {m} is {n}.",
+                "{r} less {m} is {n}.",
+                "take {m} from {r}, and {n} is left.",
+                "twice {n} is {t}.",
+            ],
+        );
+        parts.push(capitalised(&expand(rng, template, &slots)));
     }
     parts.join(" ")
 }

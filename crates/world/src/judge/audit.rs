@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::config::WorldConfig;
-use crate::documents::marks::{BETTER, PRAISE, UNTRUE};
 use crate::entities::{Attribute, Domain, name};
 use crate::seed::stream;
 use crate::sentences::{Form, state, tell};
@@ -67,48 +66,12 @@ fn every_false_fact_is_found_out() {
     );
 }
 
-/// A document without the news that somebody wants in other words, or the answer that a teacher marks: neither speaks for
-/// the world.
+/// A document, unless it holds news that somebody wants in other words, which do not speak for the world.
 fn without_hearsay(text: &str) -> &str {
     if text.contains("here is no more") {
         return "";
     }
-    if text.contains(" The teacher said: ") {
-        return text.split_once(BETTER).map_or("", |(_, better)| better);
-    }
     text
-}
-
-#[test]
-fn teachers_praise_what_is_true_and_name_what_is_not() {
-    let config = WorldConfig {
-        document_bytes: 1_500_000,
-        ..WorldConfig::tiny()
-    };
-    let world = World::generate(1, &config);
-    let lexicon = Lexicon::new();
-    let holds = |answer: &str| {
-        claims(world.facts(), &Reading::new(&lexicon, answer, None))
-            .iter()
-            .all(|claim| claim.holds)
-    };
-    let (mut praised, mut blamed, mut exposed) = (0, 0, 0);
-    for text in world.documents() {
-        let marked = text
-            .split_once(" tried: ")
-            .and_then(|(_, rest)| rest.split_once(" The teacher said: "));
-        let Some((answer, remark)) = marked else { continue };
-        if PRAISE.iter().any(|praise| remark.starts_with(praise)) {
-            praised += 1;
-            assert!(holds(answer), "{text}");
-        } else if UNTRUE.iter().any(|blame| remark.starts_with(blame)) {
-            blamed += 1;
-            exposed += usize::from(!holds(answer));
-        }
-    }
-    assert!(praised > 200 && blamed > 50, "{praised} {blamed}");
-    // Wrong sums, wrong lists and wrong summaries are no statements about the world.
-    assert!(exposed * 4 > blamed, "{exposed} of {blamed}");
 }
 
 #[test]
