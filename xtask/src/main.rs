@@ -2,6 +2,7 @@
 //!
 //! It runs other programs and links no tensor crate, so that it builds in seconds.
 
+mod bench;
 mod checks;
 mod device;
 mod libtorch;
@@ -30,6 +31,8 @@ enum Command {
     Test(checks::TestArgs),
     /// What CI checks besides the tests, cheapest first: formatting, clippy, documentation
     Check,
+    /// Measure how fast this machine trains and samples, as a table
+    Bench(bench::Args),
     /// Set up .libtorch/, which the `tch` backend builds and runs with
     ///
     /// Downloads about 0.9 GB from PyPI, keeps about 0.5 GB.
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Command::Pipeline(args) => pipeline::run(&args),
         Command::Test(args) => checks::test(&args),
         Command::Check => checks::check(),
+        Command::Bench(args) => bench::run(&args),
         Command::Libtorch(args) => libtorch::run(&args),
     };
     match result {

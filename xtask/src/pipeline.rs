@@ -168,7 +168,7 @@ fn device_of(args: &Args, config: &str) -> String {
 }
 
 /// Builds `rlhf` with the backend of `device` and returns where it lies.
-fn build(device: &str) -> Result<PathBuf> {
+pub(crate) fn build(device: &str) -> Result<PathBuf> {
     let mut command = cargo();
     command.args([
         "build",

@@ -92,14 +92,14 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn cannot_start(command: &Command, error: &std::io::Error) -> Failure {
+pub(crate) fn cannot_start(command: &Command, error: &std::io::Error) -> Failure {
     Failure::new(format!(
         "cannot run `{}`: {error}",
         command.get_program().to_string_lossy()
     ))
 }
 
-fn check(status: ExitStatus) -> Result<()> {
+pub(crate) fn check(status: ExitStatus) -> Result<()> {
     match status.success() {
         true => check_stop(),
         false => Err(Failure {
@@ -120,7 +120,7 @@ fn exit_code(status: ExitStatus) -> u8 {
 }
 
 /// The command as one could type it.
-fn line(command: &Command) -> String {
+pub(crate) fn line(command: &Command) -> String {
     let quoted = |word: &OsStr| {
         let word = word.to_string_lossy();
         match word.is_empty() || word.contains(|c: char| c.is_whitespace() || "'\"$\\".contains(c)) {

@@ -4,6 +4,7 @@
 pub mod atomic;
 mod batch;
 mod checkpoint;
+mod clock;
 pub mod config;
 mod device;
 mod error;
@@ -27,6 +28,7 @@ pub use batch::{
     shared_tokens, to_host,
 };
 pub use checkpoint::{Checkpoint, CheckpointStore, CheckpointWriter};
+pub use clock::{PartTimes, timed};
 pub use device::{available_devices, parse_device};
 pub use error::{Error, Result};
 pub use interrupt::StopFlag;

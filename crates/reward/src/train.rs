@@ -6,7 +6,8 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use rand::Rng;
 use rlhf_core::stage::{StageContext, load_module, load_trained, save_module, save_trained};
-use rlhf_core::{AdamW, GROUP_ROW_LEN, GradientBuffer, TokenBatch, float_tensor, micro_batches, rng, to_host};
+use rlhf_core::{AdamW, GROUP_ROW_LEN, GradientBuffer, PartTimes, TokenBatch};
+use rlhf_core::{float_tensor, micro_batches, rng, timed, to_host};
 use rlhf_data::shuffled_order;
 use rlhf_model::{Decoder, ScalarModel, group_scores, last_scores, sequence_scores};
 use serde::{Deserialize, Serialize};
@@ -126,8 +127,9 @@ impl<'a> Run<'a> {
         let (seed_index, step) = (self.step / self.seed_steps, self.step % self.seed_steps);
         let rows = self.batch_rows(seed_index, step);
         let prompts: Vec<&RankedPrompt> = rows.iter().map(|&row| &self.data.train[row]).collect();
-        let (mut gradients, batch) = batch_gradients(&self.model, &prompts, self.config);
-        let grad_norm = gradients.clip_norm(self.config.max_grad_norm);
+        let mut times = PartTimes::default();
+        let (mut gradients, batch) = batch_gradients(&self.model, &prompts, self.config, &mut times);
+        let grad_norm = timed(&mut times.backward, || gradients.clip_norm(self.config.max_grad_norm));
         if !batch.loss.is_finite() || !grad_norm.is_finite() {
             return Err(Error::NonFinite {
                 step: self.step,
@@ -137,7 +139,9 @@ impl<'a> Run<'a> {
             });
         }
         let lr = self.config.lr.lr_at(step, self.seed_steps);
-        self.model = self.optimizer.step(self.model.clone(), gradients, lr);
+        self.model = timed(&mut times.optimizer, || {
+            self.optimizer.step(self.model.clone(), gradients, lr)
+        });
         self.step += 1;
         let seconds = started.elapsed().as_secs_f64();
         let tokens: usize = prompts.iter().map(|p| p.tokens()).sum();
@@ -149,7 +153,7 @@ impl<'a> Run<'a> {
             ("time/tokens_per_s", tokens as f64 / seconds),
             ("time/pairs_per_s", batch.pairs as f64 / seconds),
         ];
-        self.context.log(self.step, &values)?;
+        self.context.log(self.step, &[&values[..], &times.metrics()].concat())?;
         let message = format!("loss {:.3}  accuracy {:.2}", batch.loss, batch.accuracy);
         self.context.progress.report(self.step, self.total_steps, &message);
 
@@ -275,6 +279,7 @@ fn batch_gradients(
     model: &ScalarModel,
     prompts: &[&RankedPrompt],
     config: &RewardConfig,
+    times: &mut PartTimes,
 ) -> (GradientBuffer, BatchLoss) {
     let lens: Vec<usize> = prompts.iter().map(|p| p.tokens()).collect();
     let mut gradients = GradientBuffer::new();
@@ -283,9 +288,10 @@ fn batch_gradients(
         let part = &prompts[range];
         let groups: Vec<&[Vec<u32>]> = part.iter().map(|p| p.sequences.as_slice()).collect();
         if part.iter().map(|p| p.tokens()).sum::<usize>() <= config.microbatch_tokens {
-            let scores = batch_scores(model, &groups);
+            let scores = timed(&mut times.forward, || batch_scores(model, &groups));
             let loss = part_loss(part, &to_host(scores.clone().inner()), prompts.len(), config);
-            gradients.add(model, surrogate(scores, &loss.derivatives).backward());
+            let surrogate = surrogate(scores, &loss.derivatives);
+            timed(&mut times.backward, || gradients.add(model, surrogate.backward()));
             total.add(&loss);
             continue;
         }
@@ -295,8 +301,9 @@ fn batch_gradients(
         let loss = part_loss(part, &scores, prompts.len(), config);
         let lens: Vec<usize> = sequences.iter().map(Vec::len).collect();
         for chunk in micro_batches(&lens, config.microbatch_tokens) {
-            let scores = batch_scores(model, &[&sequences[chunk.clone()]]);
-            gradients.add(model, surrogate(scores, &loss.derivatives[chunk]).backward());
+            let scores = timed(&mut times.forward, || batch_scores(model, &[&sequences[chunk.clone()]]));
+            let surrogate = surrogate(scores, &loss.derivatives[chunk]);
+            timed(&mut times.backward, || gradients.add(model, surrogate.backward()));
         }
         total.add(&loss);
     }

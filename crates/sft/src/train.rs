@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 use rlhf_core::stage::{StageContext, load_module, load_trained, save_module, save_trained};
-use rlhf_core::{AdamW, GradientBuffer, ROW_LEN, Targets, TokenBatch, micro_batches, to_host};
+use rlhf_core::{AdamW, GradientBuffer, PartTimes, ROW_LEN, Targets, TokenBatch, micro_batches, timed, to_host};
 use rlhf_data::{TokenSequence, shuffled_order};
 use rlhf_model::CausalLm;
 use serde::{Deserialize, Serialize};
@@ -169,9 +169,10 @@ impl<'a> Run<'a> {
         let started = std::time::Instant::now();
         let rows = self.batch_rows();
         let sequences: Vec<TokenSequence> = rows.iter().map(|&row| self.data.train[row].clone()).collect();
-        let (gradients, loss, tokens) = batch_gradients(&self.model, &sequences, self.config.microbatch_tokens);
-        let mut gradients = gradients;
-        let grad_norm = gradients.clip_norm(self.config.max_grad_norm);
+        let mut times = PartTimes::default();
+        let (mut gradients, loss) =
+            batch_gradients(&self.model, &sequences, self.config.microbatch_tokens, &mut times);
+        let grad_norm = timed(&mut times.backward, || gradients.clip_norm(self.config.max_grad_norm));
         if !loss.is_finite() || !grad_norm.is_finite() {
             return Err(Error::NonFinite {
                 step: self.step,
@@ -181,8 +182,11 @@ impl<'a> Run<'a> {
             });
         }
         let lr = self.config.lr.lr_at(self.step, self.total_steps);
-        self.model = self.optimizer.step(self.model.clone(), gradients, lr);
+        self.model = timed(&mut times.optimizer, || {
+            self.optimizer.step(self.model.clone(), gradients, lr)
+        });
         self.step += 1;
+        let tokens: usize = sequences.iter().map(TokenSequence::len).sum();
         self.position.tokens += tokens as u64;
         let speed = tokens as f64 / started.elapsed().as_secs_f64();
         let values = [
@@ -191,7 +195,7 @@ impl<'a> Run<'a> {
             ("grad_norm", grad_norm),
             ("time/tokens_per_s", speed),
         ];
-        self.context.log(self.step, &values)?;
+        self.context.log(self.step, &[&values[..], &times.metrics()].concat())?;
         let message = format!("loss {loss:.3}  {speed:.0} tokens/s");
         self.context.progress.report(self.step, self.total_steps, &message);
         Ok(())
@@ -285,13 +289,14 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Gradient of the mean negative log-probability of all supervised tokens of `sequences`, with that mean and the number
-/// of tokens; how they are split into micro-batches does not matter.
+/// Gradient of the mean negative log-probability of all supervised tokens of `sequences`, with that mean; how they are
+/// split into micro-batches does not matter. Adds what it took to `times`.
 pub(crate) fn batch_gradients(
     model: &CausalLm,
     sequences: &[TokenSequence],
     microbatch_tokens: usize,
-) -> (GradientBuffer, f64, usize) {
+    times: &mut PartTimes,
+) -> (GradientBuffer, f64) {
     let device = model.transformer.device();
     let supervised = |s: &TokenSequence| s.loss_mask.iter().skip(1).filter(|&&m| m).count();
     let n_targets = sequences.iter().map(supervised).sum::<usize>().max(1);
@@ -305,15 +310,17 @@ pub(crate) fn batch_gradients(
         if targets.is_empty() {
             continue;
         }
-        let hidden = targets.select(model.hidden_states(&batch.to_device(&device)));
-        let logprobs = model.token_logprobs(hidden, targets.ids(&device), 1.0).logprobs;
-        let loss = logprobs.sum() * (-1.0 / n_targets as f64);
+        let loss = timed(&mut times.forward, || {
+            let hidden = targets.select(model.hidden_states(&batch.to_device(&device)));
+            let logprobs = model.token_logprobs(hidden, targets.ids(&device), 1.0).logprobs;
+            logprobs.sum() * (-1.0 / n_targets as f64)
+        });
         losses.push(loss.clone().inner());
-        gradients.add(model, loss.backward());
+        timed(&mut times.backward, || gradients.add(model, loss.backward()));
     }
     let loss = match losses.is_empty() {
         true => 0.0,
         false => to_host(Tensor::cat(losses, 0)).into_iter().map(f64::from).sum(),
     };
-    (gradients, loss, lens.iter().sum())
+    (gradients, loss)
 }

@@ -1,5 +1,6 @@
 //! Commands beside the stages: look at a configuration or a file, and use a model.
 
+mod bench;
 mod chat;
 mod config;
 mod data;
@@ -49,6 +50,8 @@ pub(crate) enum Command {
     Template(template::Args),
     /// Print the configuration that holds, with the source of each value
     Config(config::Args),
+    /// Measure how fast this machine trains and samples: one JSON line a measurement
+    Bench(bench::Args),
     /// Look at data files
     #[command(subcommand)]
     Data(data::Command),
@@ -62,6 +65,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Chat(args) => chat::run(&args),
         Command::Template(args) => template::run(&args),
         Command::Config(args) => config::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Data(command) => data::run(&command),
     };
     match result {

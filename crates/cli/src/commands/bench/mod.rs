@@ -1,0 +1,251 @@
+//! How fast this machine trains and samples.
+//!
+//! Random weights, random tokens, the loops of the stages themselves. A measurement is a JSON line; the names of its fields
+//! are those that peers in other languages print, so that the lines go into one table.
+
+mod ppo;
+mod reward;
+mod sampling;
+mod shape;
+mod sft;
+
+use std::path::Path;
+use std::time::Instant;
+
+use burn::tensor::{Device, Distribution, Tensor};
+use clap::ValueEnum;
+use rlhf_core::hash::fingerprint;
+use rlhf_core::stage::{Quiet, StageContext};
+use rlhf_core::{CheckpointStore, METRICS_FILE, parse_device, read_metrics, to_host};
+use serde::Serialize;
+
+use super::output::Output;
+use crate::error::{Error, Result};
+use shape::{Shape, ShapeName};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// What to measure
+    #[arg(long)]
+    only: Bench,
+    /// Size of the model
+    #[arg(long, default_value = "tiny")]
+    config: ShapeName,
+    /// Measured steps, iterations or repetitions
+    #[arg(long, default_value_t = 10)]
+    steps: usize,
+    /// Steps before the first that counts
+    #[arg(long, default_value_t = 2)]
+    warmup: usize,
+    /// Device: flex, tch, tch:cuda:N, cuda:N or wgpu, as far as this build has them
+    #[arg(long, default_value = "flex")]
+    device: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Bench {
+    /// An SFT step on full sequences, in tokens per second
+    Sft,
+    /// A reward-model step on pairs of full sequences, in pairs per second
+    Rm,
+    /// A PPO iteration: rollout, scores and update, in episodes per second
+    Ppo,
+    /// Sampling with batches of 1, 16 and 64, in new tokens per second
+    Generate,
+}
+
+/// One measurement; fields that a bench does not have are left out of its line.
+#[derive(Debug, Default, Serialize)]
+struct Line {
+    bench: &'static str,
+    #[serde(rename = "impl")]
+    implementation: &'static str,
+    config: &'static str,
+    device: String,
+    params: usize,
+    batch: usize,
+    threads: usize,
+    steps: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tokens_per_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pairs_per_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    episodes_per_s: Option<f64>,
+    /// Median of a step, in milliseconds.
+    step_ms_median: f64,
+    /// Share of the step in each part.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "as_map")]
+    parts: Vec<(&'static str, f64)>,
+    /// Arithmetic of the model over the time of the step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gflops: Option<f64>,
+    /// A product of matrices of 4096 x 256 and 256 x 1024 in the same process.
+    ceiling_gflops: f64,
+    peak_rss_mb: f64,
+}
+
+fn as_map<S: serde::Serializer>(parts: &[(&'static str, f64)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(parts.iter().copied())
+}
+
+/// What every bench needs to know.
+struct Setting {
+    shape: Shape,
+    device: Device,
+    device_name: String,
+    steps: usize,
+    warmup: usize,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let setting = Setting {
+        shape: args.config.shape(),
+        device: parse_device(&args.device)?,
+        device_name: args.device.clone(),
+        steps: args.steps.max(1),
+        warmup: args.warmup,
+    };
+    let ceiling = ceiling_gflops(&setting.device);
+    let lines = match args.only {
+        Bench::Sft => vec![sft::measure(&setting)?],
+        Bench::Rm => vec![reward::measure(&setting)?],
+        Bench::Ppo => vec![ppo::measure(&setting)?],
+        Bench::Generate => sampling::measure(&setting)?,
+    };
+    let mut output = Output::open();
+    for mut line in lines {
+        line.ceiling_gflops = ceiling;
+        output.row(&line)?;
+    }
+    output.flush()
+}
+
+impl Setting {
+    fn line(&self, bench: &'static str, batch: usize) -> Line {
+        Line {
+            bench,
+            implementation: "rlhf",
+            config: self.shape.name,
+            device: self.device_name.clone(),
+            params: self.shape.parameters(),
+            batch,
+            threads: rayon::current_num_threads(),
+            steps: self.steps,
+            peak_rss_mb: peak_rss_mb(),
+            ..Line::default()
+        }
+    }
+
+    /// Runs a stage's loop in a folder that is gone afterwards, and gives what it wrote of each step that counts: the
+    /// metrics of these names.
+    fn steps_of<R>(
+        &self,
+        names: &[&'static str],
+        stage: impl FnOnce(&StageContext<'_>) -> Result<R>,
+    ) -> Result<Vec<Vec<f64>>> {
+        let dir = tempfile::tempdir().map_err(|source| Error::Io {
+            path: std::env::temp_dir(),
+            source,
+        })?;
+        let checkpoints = CheckpointStore::open(dir.path().join("checkpoints"), 1)?;
+        let nobody = fingerprint(&self.shape.name)?;
+        let context = StageContext::new(self.device.clone(), 1, dir.path(), checkpoints, nobody, &Quiet);
+        stage(&context)?;
+        metrics(dir.path(), names, self.warmup)
+    }
+}
+
+/// Columns `names` of the rows that have them all, without the first `warmup`.
+fn metrics(dir: &Path, names: &[&'static str], warmup: usize) -> Result<Vec<Vec<f64>>> {
+    let rows = read_metrics(dir.join(METRICS_FILE))?;
+    let whole = rows.iter().filter_map(|row| {
+        let value = |name: &&str| row.values.get(*name).copied().flatten();
+        names.iter().map(value).collect::<Option<Vec<f64>>>()
+    });
+    Ok(whole.skip(warmup).collect())
+}
+
+/// Median of one column.
+fn median(rows: &[Vec<f64>], column: usize) -> f64 {
+    let mut values: Vec<f64> = rows.iter().map(|row| row[column]).collect();
+    values.sort_by(f64::total_cmp);
+    match values.len() {
+        0 => f64::NAN,
+        n => f64::midpoint(values[(n - 1) / 2], values[n / 2]),
+    }
+}
+
+/// Rate of a large product of matrices, the best of some: what no step can exceed.
+fn ceiling_gflops(device: &Device) -> f64 {
+    const DIMS: [usize; 3] = [4096, 256, 1024];
+    let [rows, inner, columns] = DIMS;
+    let random = |dims: [usize; 2]| Tensor::<2>::random(dims, Distribution::Default, device);
+    let (a, b) = (random([rows, inner]), random([inner, columns]));
+    let mut best = f64::INFINITY;
+    for _ in 0..12 {
+        let started = Instant::now();
+        let product = rlhf_kernels::linear(a.clone(), b.clone(), None);
+        // Reading one number waits for all of them.
+        let _ = to_host(product.slice([0..1, 0..1]));
+        best = best.min(started.elapsed().as_secs_f64());
+    }
+    2.0 * (rows * inner * columns) as f64 / best / 1e9
+}
+
+/// Most memory the process has held so far, in MB; 0 where the system does not say.
+fn peak_rss_mb() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = peak.and_then(|rest| rest.trim().strip_suffix("kB"));
+    kilobytes.and_then(|n| n.trim().parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn setting() -> Setting {
+        Setting {
+            shape: Shape {
+                name: "test",
+                n_layer: 1,
+                n_embd: 16,
+                n_head: 2,
+                context: 160,
+                vocab: 64,
+                batch: 2,
+            },
+            device: Device::flex(),
+            device_name: "flex".to_owned(),
+            steps: 2,
+            warmup: 1,
+        }
+    }
+
+    #[test]
+    fn every_bench_measures_something_and_its_parts_add_up_to_no_more_than_the_whole() {
+        let setting = setting();
+        let mut lines = sampling::measure(&setting).unwrap();
+        assert_eq!(lines.iter().map(|line| line.batch).collect::<Vec<_>>(), [1, 16, 64]);
+        lines.push(sft::measure(&setting).unwrap());
+        lines.push(reward::measure(&setting).unwrap());
+        lines.push(ppo::measure(&setting).unwrap());
+        for line in lines {
+            let rates = [line.tokens_per_s, line.pairs_per_s, line.episodes_per_s];
+            assert!(rates.iter().flatten().all(|rate| *rate > 0.0), "{line:?}");
+            assert!(rates.iter().any(Option::is_some), "{line:?}");
+            let shares: f64 = line.parts.iter().map(|part| part.1).sum();
+            assert!(shares <= 1.01, "{line:?}");
+            let json = serde_json::to_value(&line).unwrap();
+            assert_eq!(json["impl"], "rlhf");
+        }
+    }
+
+    #[test]
+    fn the_median_is_the_middle() {
+        let rows: Vec<Vec<f64>> = [3.0, 1.0, 2.0, 10.0].map(|x| vec![x]).to_vec();
+        assert_eq!(median(&rows, 0), 2.5);
+        assert_eq!(median(&rows[..3], 0), 2.0);
+    }
+}

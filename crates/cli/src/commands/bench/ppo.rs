@@ -1,0 +1,89 @@
+//! Iterations of PPO: 64 episodes of 32 + 64 tokens, four passes in minibatches of 16, four networks of one size.
+
+use rlhf_core::{AdamWConfig, LrSchedule, ScheduleKind};
+use rlhf_ppo::{
+    EmaConfig, EmaPer, Episode, KlConfig, Observer, PpoConfig, PpoData, PpoModels, PtxConfig, ValueClip, train,
+};
+
+use super::{Line, Setting, median};
+use crate::error::Result;
+
+const EPISODES: usize = 64;
+const PROMPT: usize = 32;
+const RESPONSE: usize = 64;
+
+struct Nobody;
+
+impl Observer for Nobody {
+    fn sampled(&mut self, _: u64, _: &[Episode]) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+fn config(iterations: usize) -> PpoConfig {
+    let constant = LrSchedule {
+        peak_lr: 1e-5,
+        kind: ScheduleKind::Constant,
+        ..LrSchedule::default()
+    };
+    PpoConfig {
+        episodes: iterations * EPISODES,
+        batch_size: EPISODES,
+        n_minibatches: 4,
+        ppo_epochs: 4,
+        max_new_tokens: RESPONSE,
+        lr: constant.clone(),
+        value_lr: constant,
+        adam: AdamWConfig {
+            eps: 1e-8,
+            ..AdamWConfig::default()
+        },
+        kl: KlConfig {
+            coef: 0.05,
+            ..KlConfig::default()
+        },
+        cliprange: 0.2,
+        cliprange_value: ValueClip::Range(0.2),
+        ptx: PtxConfig {
+            coef: 0.0,
+            ..PtxConfig::default()
+        },
+        ema: EmaConfig {
+            per: EmaPer::Off,
+            ..EmaConfig::default()
+        },
+        checkpoint_every: 0,
+        ..PpoConfig::default()
+    }
+}
+
+pub(super) fn measure(setting: &Setting) -> Result<Line> {
+    let shape = &setting.shape;
+    let prompts = shape.sequences(1, EPISODES, PROMPT);
+    let config = config(setting.warmup + setting.steps);
+    let names = ["time/rollout_s", "time/update_s"];
+    let measured = setting.steps_of(&names, |context| {
+        let models = PpoModels {
+            sft: shape.language_model(1, &setting.device),
+            reward: shape.scalar_model(2, &setting.device),
+        };
+        let data = PpoData {
+            prompts: &prompts,
+            pretraining: &[],
+            // No token of the vocabulary: every response is as long as it may be.
+            eos_token_id: shape.vocab as u32,
+        };
+        Ok(train(models, data, &config, context, &mut Nobody)?)
+    })?;
+    let whole: Vec<Vec<f64>> = measured.iter().map(|row| vec![row.iter().sum()]).collect();
+    let seconds = median(&whole, 0);
+    Ok(Line {
+        episodes_per_s: Some(EPISODES as f64 / seconds),
+        step_ms_median: 1e3 * seconds,
+        parts: vec![
+            ("rollout", median(&measured, 0) / seconds),
+            ("update", median(&measured, 1) / seconds),
+        ],
+        ..setting.line("ppo", EPISODES)
+    })
+}

@@ -1,0 +1,67 @@
+//! Steps of SFT.
+
+use rlhf_core::LrSchedule;
+use rlhf_data::TokenSequence;
+use rlhf_model::CausalLm;
+use rlhf_sft::{Dataset, Evaluation, LmTrainConfig, Observer, Selection, train};
+
+use super::{Line, Setting, median};
+use crate::error::Result;
+
+struct Nobody;
+
+impl Observer for Nobody {
+    fn evaluated(&mut self, _: u64, _: &CausalLm, _: &Evaluation) -> Result<Option<f64>, String> {
+        Ok(None)
+    }
+}
+
+pub(super) fn measure(setting: &Setting) -> Result<Line> {
+    let shape = &setting.shape;
+    let steps = setting.warmup + setting.steps;
+    let supervised = |ids: Vec<u32>| TokenSequence {
+        loss_mask: (0..ids.len()).map(|t| t > 0).collect(),
+        input_ids: ids,
+    };
+    let sequences = |seed, count, len| -> Vec<TokenSequence> {
+        shape.sequences(seed, count, len).into_iter().map(supervised).collect()
+    };
+    let (rows, watched) = (sequences(1, steps * shape.batch, shape.context), sequences(2, 1, 8));
+    let config = LmTrainConfig {
+        epochs: 1,
+        batch_size: shape.batch,
+        lr: LrSchedule {
+            peak_lr: 3e-4,
+            ..LrSchedule::default()
+        },
+        eval_every: u64::MAX,
+        select: Selection::Last,
+        checkpoint_every: u64::MAX,
+        ..LmTrainConfig::default()
+    };
+    let names = [
+        "time/tokens_per_s",
+        "time/forward_s",
+        "time/backward_s",
+        "time/optimizer_s",
+    ];
+    let measured = setting.steps_of(&names, |context| {
+        let data = Dataset {
+            train: &rows,
+            validation: &watched,
+        };
+        let model = shape.language_model(1, &setting.device);
+        Ok(train(model, data, &config, context, &mut Nobody)?)
+    })?;
+    let tokens = (shape.batch * shape.context) as f64;
+    let rate = median(&measured, 0);
+    let seconds = tokens / rate;
+    let share = |column| median(&measured, column) / seconds;
+    Ok(Line {
+        tokens_per_s: Some(rate),
+        step_ms_median: 1e3 * seconds,
+        parts: vec![("forward", share(1)), ("backward", share(2)), ("optimizer", share(3))],
+        gflops: Some(3.0 * shape.forward_flops(shape.context, true) * rate / 1e9),
+        ..setting.line("sft", shape.batch)
+    })
+}
