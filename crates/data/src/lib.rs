@@ -5,7 +5,8 @@
 //! [`load_demonstrations`] and its siblings do so for several weighted [`Source`]s. [`split_rows`] holds prompts out
 //! by their hash. [`Tokenizer`] is byte-level BPE with tokens for pad, eos and the three roles, and
 //! [`demonstration_sequence`], [`comparison_tokens`], [`prompt_tokens`] and [`pack_documents`] give what each stage
-//! trains on. A model that brings a [`ChatTemplate`] has its conversations written by that. [`shuffled_order`] and [`length_bucketed_batches`] order an epoch.
+//! trains on. A model that brings a [`ChatTemplate`] has its conversations written by that. [`shuffled_order`] and
+//! [`length_bucketed_batches`] order an epoch.
 //!
 //! ```
 //! use rlhf_data::{Message, Tokenizer, TokenizerConfig};
@@ -22,6 +23,7 @@
 //! ```
 
 mod chat;
+mod columns;
 mod dialogue;
 mod error;
 mod inspect;
@@ -38,12 +40,16 @@ mod tokenizer;
 mod types;
 
 pub use chat::{Chat, ChatTemplate, Clock, Rendered};
+pub use columns::Columns;
 pub use error::{Error, Result};
 pub use inspect::{DataKind, Inspection, Lengths, inspect};
 pub use order::{length_bucketed_batches, shuffled_order};
-pub use read::{FileReport, LoadReport, Loaded, read_comparisons, read_demonstrations, read_prompts, read_text};
+pub use read::{
+    FileReport, LoadReport, Loaded, read_comparisons, read_comparisons_from, read_demonstrations,
+    read_demonstrations_from, read_prompts, read_prompts_from, read_text, read_text_from,
+};
 pub use sequence::{
-    LossOn, TokenSequence, TokenizedComparison, comparison_tokens, demonstration_sequence, pack_documents,
+    LossOn, TokenSequence, TokenizedComparison, all_comparison_tokens, comparison_tokens, demonstration_sequence, pack_documents,
     prompt_tokens,
 };
 pub use source::{Source, load_comparisons, load_demonstrations, load_prompts, load_text};

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::columns::Columns;
 use crate::error::{Error, Result};
-use crate::lines::{self, Format};
+use crate::lines::{self, Format, kind_of};
 use crate::rows::{Parsed, Row, Skip};
 use crate::types::{Comparison, Demonstration, Prompt};
 
@@ -92,7 +93,15 @@ const TEXT: &str = "text";
 /// # Errors
 /// If the file is missing, empty or of unknown format, or a row is malformed.
 pub fn read_demonstrations(path: impl AsRef<Path>) -> Result<Loaded<Demonstration>> {
-    read_json(path.as_ref(), DEMONSTRATIONS, Row::into_demonstration)
+    read_demonstrations_from(path, &Columns::default())
+}
+
+/// [`read_demonstrations`] of a file whose columns have other names.
+///
+/// # Errors
+/// As [`read_demonstrations`]; also if columns to be joined are no text.
+pub fn read_demonstrations_from(path: impl AsRef<Path>, columns: &Columns) -> Result<Loaded<Demonstration>> {
+    read_json(path.as_ref(), DEMONSTRATIONS, columns, Row::into_demonstration)
 }
 
 /// Reads comparisons: rows of `{"prompt","chosen","rejected"}`, of `{"prompt","completions","ranking"}`, or of two
@@ -105,7 +114,15 @@ pub fn read_demonstrations(path: impl AsRef<Path>) -> Result<Loaded<Demonstratio
 /// As [`read_demonstrations`]; also if a ranking has another length than the completions, if there are fewer than two
 /// completions, or if every row is all ties.
 pub fn read_comparisons(path: impl AsRef<Path>) -> Result<Loaded<Comparison>> {
-    read_json(path.as_ref(), COMPARISONS, Row::into_comparison)
+    read_comparisons_from(path, &Columns::default())
+}
+
+/// [`read_comparisons`] of a file whose columns have other names.
+///
+/// # Errors
+/// As [`read_comparisons`]; also if columns to be joined are no text.
+pub fn read_comparisons_from(path: impl AsRef<Path>, columns: &Columns) -> Result<Loaded<Comparison>> {
+    read_json(path.as_ref(), COMPARISONS, columns, Row::into_comparison)
 }
 
 /// Reads prompts: rows of `{"prompt"}` or `{"messages"}`. Other fields are ignored and answers at the end of
@@ -114,7 +131,15 @@ pub fn read_comparisons(path: impl AsRef<Path>) -> Result<Loaded<Comparison>> {
 /// # Errors
 /// As [`read_demonstrations`].
 pub fn read_prompts(path: impl AsRef<Path>) -> Result<Loaded<Prompt>> {
-    read_json(path.as_ref(), PROMPTS, Row::into_prompt)
+    read_prompts_from(path, &Columns::default())
+}
+
+/// [`read_prompts`] of a file whose columns have other names.
+///
+/// # Errors
+/// As [`read_prompts`]; also if columns to be joined are no text.
+pub fn read_prompts_from(path: impl AsRef<Path>, columns: &Columns) -> Result<Loaded<Prompt>> {
+    read_json(path.as_ref(), PROMPTS, columns, Row::into_prompt)
 }
 
 /// Reads documents: a text file, cut as `documents` says, or rows of `{"text"}`.
@@ -122,9 +147,21 @@ pub fn read_prompts(path: impl AsRef<Path>) -> Result<Loaded<Prompt>> {
 /// # Errors
 /// As [`read_demonstrations`].
 pub fn read_text(path: impl AsRef<Path>, documents: crate::Documents) -> Result<Loaded<String>> {
+    read_text_from(path, documents, &Columns::default())
+}
+
+/// [`read_text`] of a file whose columns have other names.
+///
+/// # Errors
+/// As [`read_text`]; also if columns to be joined are no text.
+pub fn read_text_from(
+    path: impl AsRef<Path>,
+    documents: crate::Documents,
+    columns: &Columns,
+) -> Result<Loaded<String>> {
     let path = path.as_ref();
     if path.exists() && lines::format_of(path)? == Format::Json {
-        return read_json(path, TEXT, Row::into_text);
+        return read_json(path, TEXT, columns, Row::into_text);
     }
     let text = lines::read_to_string(path, TEXT)?;
     let rows: Vec<String> = documents.cut(&text).map(str::to_owned).collect();
@@ -148,7 +185,12 @@ pub fn read_text(path: impl AsRef<Path>, documents: crate::Documents) -> Result<
     })
 }
 
-fn read_json<'a, T>(path: &'a Path, expected: &'static str, parse: impl Fn(Row<'a>) -> Parsed<T>) -> Result<Loaded<T>> {
+fn read_json<'a, T>(
+    path: &'a Path,
+    expected: &'static str,
+    columns: &Columns,
+    parse: impl Fn(Row<'a>) -> Parsed<T>,
+) -> Result<Loaded<T>> {
     let source = lines::open_rows(path, expected)?;
     if lines::format_of(path)? != Format::Json {
         return Err(Error::UnknownFormat {
@@ -163,6 +205,13 @@ fn read_json<'a, T>(path: &'a Path, expected: &'static str, parse: impl Fn(Row<'
     };
     for item in source {
         let (line, fields) = item?;
+        let fields = columns.rename(fields).map_err(|(field, found)| Error::WrongField {
+            path: path.to_owned(),
+            line,
+            field,
+            expected: "a string, to be joined with others".to_owned(),
+            found: kind_of(&found),
+        })?;
         match parse(Row { path, line, fields })? {
             Ok(row) => rows.push(row),
             Err(Skip::Empty) => file.skipped_empty += 1,

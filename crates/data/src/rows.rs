@@ -296,7 +296,16 @@ impl Row<'_> {
         let text = |(index, item): (usize, &Value)| match item {
             Value::String(text) if is_text => Ok(text.trim().to_owned()),
             Value::String(text) => Ok(text.clone()),
-            other => Err(self.wrong(format!("completions[{index}]"), "a string", Some(other))),
+            Value::Array(turns) if turns.len() == 1 => {
+                let field = format!("completions[{index}][0]");
+                let turn = self.message(&field, &turns[0])?;
+                self.ends_with(&field, std::slice::from_ref(&turn), Role::Assistant)?;
+                Ok(turn.content)
+            }
+            other => {
+                let expected = "a string or an array with one message of the assistant";
+                Err(self.wrong(format!("completions[{index}]"), expected, Some(other)))
+            }
         };
         items.iter().enumerate().map(text).collect()
     }

@@ -187,6 +187,30 @@ pub struct TokenizedComparison {
     pub dropped: usize,
 }
 
+/// [`comparison_tokens`] of many rows; neighbours that rank the same completions are encoded once.
+///
+/// # Errors
+/// As [`comparison_tokens`].
+pub fn all_comparison_tokens(
+    tokenizer: &Tokenizer,
+    comparisons: &[Comparison],
+    max_len: usize,
+) -> Result<Vec<Option<TokenizedComparison>>> {
+    let mut last: Option<(&Comparison, Encoded)> = None;
+    let mut out = Vec::with_capacity(comparisons.len());
+    for row in comparisons {
+        let encoded = match last.take() {
+            Some((before, encoded)) if before.messages == row.messages && before.completions == row.completions => {
+                encoded
+            }
+            _ => Encoded::new(tokenizer, row, max_len)?,
+        };
+        out.push(encoded.ranked_as(row));
+        last = Some((row, encoded));
+    }
+    Ok(out)
+}
+
 /// Tokens of a comparison, or nothing if no pair is left.
 ///
 /// A completion that does not fit into `max_len` tokens with its prompt and eos is left out with its pairs, rather
@@ -199,33 +223,53 @@ pub fn comparison_tokens(
     comparison: &Comparison,
     max_len: usize,
 ) -> Result<Option<TokenizedComparison>> {
-    let of_row = |error| of_row(&comparison.id, error);
-    let prompt = tokenizer.encode_prompt(&comparison.messages).map_err(of_row)?;
-    let mut completions = Vec::new();
-    let mut place = vec![None; comparison.completions.len()];
-    for (index, completion) in comparison.completions.iter().enumerate() {
-        let ids = tokenizer
-            .encode_completion(&comparison.messages, completion)
-            .map_err(of_row)?;
-        if prompt.len() + ids.len() <= max_len {
-            place[index] = Some(completions.len());
-            completions.push(ids);
+    Ok(Encoded::new(tokenizer, comparison, max_len)?.ranked_as(comparison))
+}
+
+/// Prompt and completions of a comparison, whoever ranked them.
+struct Encoded {
+    prompt: Vec<u32>,
+    completions: Vec<Vec<u32>>,
+    /// For each completion of the row its place among those that fit.
+    place: Vec<Option<usize>>,
+}
+
+impl Encoded {
+    fn new(tokenizer: &Tokenizer, comparison: &Comparison, max_len: usize) -> Result<Self> {
+        let of_row = |error| of_row(&comparison.id, error);
+        let prompt = tokenizer.encode_prompt(&comparison.messages).map_err(of_row)?;
+        let mut completions = Vec::new();
+        let mut place = vec![None; comparison.completions.len()];
+        for (index, completion) in comparison.completions.iter().enumerate() {
+            let ids = tokenizer
+                .encode_completion(&comparison.messages, completion)
+                .map_err(of_row)?;
+            if prompt.len() + ids.len() <= max_len {
+                place[index] = Some(completions.len());
+                completions.push(ids);
+            }
         }
+        Ok(Self {
+            prompt,
+            completions,
+            place,
+        })
     }
-    let placed = |(winner, loser): (usize, usize)| Some((place[winner]?, place[loser]?));
-    let pairs: Vec<(usize, usize)> = comparison.pairs().into_iter().filter_map(placed).collect();
-    let dropped = comparison.completions.len() - completions.len();
-    let (labeler, confidence, margin) = (comparison.labeler.clone(), comparison.confidence, comparison.margin);
-    let tokens = TokenizedComparison {
-        prompt,
-        completions,
-        pairs,
-        labeler,
-        confidence,
-        margin,
-        dropped,
-    };
-    Ok(Some(tokens).filter(|tokens| !tokens.pairs.is_empty()))
+
+    fn ranked_as(&self, comparison: &Comparison) -> Option<TokenizedComparison> {
+        let placed = |(winner, loser): (usize, usize)| Some((self.place[winner]?, self.place[loser]?));
+        let pairs: Vec<(usize, usize)> = comparison.pairs().into_iter().filter_map(placed).collect();
+        let tokens = TokenizedComparison {
+            prompt: self.prompt.clone(),
+            completions: self.completions.clone(),
+            pairs,
+            labeler: comparison.labeler.clone(),
+            confidence: comparison.confidence,
+            margin: comparison.margin,
+            dropped: self.place.len() - self.completions.len(),
+        };
+        Some(tokens).filter(|tokens| !tokens.pairs.is_empty())
+    }
 }
 
 /// Tokens of a prompt that leaves room for an answer of `max_new_tokens` in a context of `context` tokens.

@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::columns::Columns;
 use crate::error::{Error, Result};
 use crate::order::seeded_order;
-use crate::read::{LoadReport, Loaded, read_comparisons, read_demonstrations, read_prompts, read_text};
+use crate::read::{
+    LoadReport, Loaded, read_comparisons_from, read_demonstrations_from, read_prompts_from, read_text_from,
+};
 use crate::text::Documents;
 use crate::types::{Comparison, Demonstration, Prompt};
 
@@ -24,6 +27,10 @@ pub struct Source {
     /// Where a plain text file is cut into documents.
     #[serde(default)]
     pub documents: Documents,
+    /// Columns of the file that go by another name, such as `{ prompt = ["instruction", "input"], completion = "output" }`;
+    /// several are joined by an empty line.
+    #[serde(default)]
+    pub columns: Columns,
 }
 
 fn one() -> f64 {
@@ -37,6 +44,7 @@ impl Source {
             path: path.into(),
             weight: one(),
             documents: Documents::default(),
+            columns: Columns::default(),
         }
     }
 
@@ -50,39 +58,39 @@ impl Source {
 /// weights.
 ///
 /// # Errors
-/// As [`read_demonstrations`]; also if there is no source or a weight is negative or not finite.
+/// As [`crate::read_demonstrations`]; also if there is no source or a weight is negative or not finite.
 pub fn load_demonstrations(sources: &[Source], root: &Path, seed: u64) -> Result<Loaded<Demonstration>> {
-    load(sources, root, seed, |path, _| read_demonstrations(path))
+    load(sources, root, seed, |path, source| read_demonstrations_from(path, &source.columns))
 }
 
 /// Loads comparisons from several files; see [`load_demonstrations`].
 ///
 /// # Errors
-/// As [`read_comparisons`]; also if there is no source or a weight is negative or not finite.
+/// As [`crate::read_comparisons`]; also if there is no source or a weight is negative or not finite.
 pub fn load_comparisons(sources: &[Source], root: &Path, seed: u64) -> Result<Loaded<Comparison>> {
-    load(sources, root, seed, |path, _| read_comparisons(path))
+    load(sources, root, seed, |path, source| read_comparisons_from(path, &source.columns))
 }
 
 /// Loads prompts from several files; see [`load_demonstrations`].
 ///
 /// # Errors
-/// As [`read_prompts`]; also if there is no source or a weight is negative or not finite.
+/// As [`crate::read_prompts`]; also if there is no source or a weight is negative or not finite.
 pub fn load_prompts(sources: &[Source], root: &Path, seed: u64) -> Result<Loaded<Prompt>> {
-    load(sources, root, seed, |path, _| read_prompts(path))
+    load(sources, root, seed, |path, source| read_prompts_from(path, &source.columns))
 }
 
 /// Loads documents from several files; see [`load_demonstrations`].
 ///
 /// # Errors
-/// As [`read_text`]; also if there is no source or a weight is negative or not finite.
+/// As [`crate::read_text`]; also if there is no source or a weight is negative or not finite.
 pub fn load_text(sources: &[Source], root: &Path, seed: u64) -> Result<Loaded<String>> {
-    load(sources, root, seed, |path, source| read_folder(path, source.documents))
+    load(sources, root, seed, read_folder)
 }
 
 /// A text file, or the text files of a folder as if they were one.
-fn read_folder(path: &Path, documents: Documents) -> Result<Loaded<String>> {
+fn read_folder(path: &Path, source: &Source) -> Result<Loaded<String>> {
     if !path.is_dir() {
-        return read_text(path, documents);
+        return read_text_from(path, source.documents, &source.columns);
     }
     let read_error = |source| Error::Read {
         path: path.to_owned(),
@@ -109,7 +117,7 @@ fn read_folder(path: &Path, documents: Documents) -> Result<Loaded<String>> {
         report: LoadReport::default(),
     };
     for file in files {
-        let loaded = read_text(file, documents)?;
+        let loaded = read_text_from(file, source.documents, &source.columns)?;
         all.rows.extend(loaded.rows);
         all.report.files.extend(loaded.report.files);
     }

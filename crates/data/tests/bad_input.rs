@@ -207,7 +207,7 @@ fn missing_field() {
 fn wrong_field() {
     check_comparison(
         r#"{"prompt":"a","completions":["b",3],"ranking":[0,1]}"#,
-        ":3: field `completions[1]`: expected a string, found the number 3",
+        ":3: field `completions[1]`: expected a string or an array with one message of the assistant, found the number 3",
     );
     check_comparison(
         r#"{"prompt":"a","completions":["b","c"],"ranking":[0,-1]}"#,

@@ -56,6 +56,33 @@ fn every_container_gives_the_same_rows() {
     }
 }
 
+#[test]
+fn columns_with_other_names_are_found_by_their_source() {
+    let folder = Folder::new();
+    folder.write(
+        "alpaca.jsonl",
+        "{\"instruction\":\"Translate.\",\"input\":\"un chat\",\"output\":\"a cat\"}\n\
+         {\"instruction\":\"Say hello.\",\"input\":\"\",\"output\":\"Hello.\"}",
+    );
+    let source = |columns: &str| -> Source {
+        serde_json::from_str(&format!(r#"{{"path":"alpaca.jsonl","columns":{columns}}}"#)).unwrap()
+    };
+    let load = |columns: &str| load_demonstrations(&[source(columns)], folder.0.path(), 1);
+    let rows = load(r#"{"prompt":["instruction","input"],"completion":"output"}"#).unwrap().rows;
+    assert_eq!(rows[0].messages, [Message::user("Translate.\n\nun chat"), Message::assistant("a cat")]);
+    assert_eq!(rows[1].messages, [Message::user("Say hello."), Message::assistant("Hello.")]);
+    // A column that is not there is a field that is not there.
+    let error = load(r#"{"prompt":"question","completion":"output"}"#).unwrap_err().to_string();
+    assert!(error.contains("alpaca.jsonl:1") && error.contains("prompt"), "{error}");
+}
+
+#[test]
+fn completions_may_be_conversations_of_one_message() {
+    let row = r#"{"prompt":[{"role":"user","content":"Hi"}],"completions":[[{"role":"assistant","content":"Hello."}],"Go."],"ranking":[0,1]}"#;
+    let rows = read_comparisons(Folder::new().write("a.jsonl", row)).unwrap().rows;
+    assert_eq!(rows[0].completions, ["Hello.", "Go."]);
+}
+
 fn demonstration(row: &str) -> Demonstration {
     read_demonstrations(Folder::new().write("a.jsonl", row))
         .unwrap()

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use rlhf_data::{
-    Comparison, Demonstration, LossOn, Message, Role, Tokenizer, TokenizerConfig, comparison_tokens,
+    Comparison, Demonstration, LossOn, Message, Role, Tokenizer, TokenizerConfig, all_comparison_tokens, comparison_tokens,
     demonstration_sequence, pack_documents,
 };
 
@@ -234,6 +234,21 @@ fn comparisons_are_a_prompt_and_whole_completions() {
         (tokens.labeler.as_deref(), tokens.margin, tokens.dropped),
         (Some("anna"), Some(0.5), 0)
     );
+}
+
+#[test]
+fn rows_that_rank_the_same_completions_are_what_each_is_alone() {
+    let mut other = comparison(&["x", "yy", "z"], &[0, 1, 1]);
+    other.messages = vec![Message::user("another")];
+    let rows = [
+        comparison(&["x", "yy", "z"], &[0, 1, 1]),
+        comparison(&["x", "yy", "z"], &[2, 1, 0]),
+        comparison(&["x", "yy", "z"], &[0, 0, 0]),
+        comparison(&["x", "long long"], &[0, 1]),
+        other,
+    ];
+    let alone = rows.each_ref().map(|row| comparison_tokens(&TOKENIZER, row, 6).unwrap());
+    assert_eq!(all_comparison_tokens(&TOKENIZER, &rows, 6).unwrap(), alone);
 }
 
 #[test]

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use rlhf_core::rng;
 use rlhf_data::{Comparison, Prompt};
-use rlhf_world::{Agreement, Ballot, Judge, Labeler, LabelerPool, Ranking, SimulatedLabeler, World, agreement};
+use rlhf_world::{
+    Agreement, Ballot, Judge, Labeler, LabelerPool, Ranking, SimulatedLabeler, Verdict, World, agreement,
+};
 use serde::{Deserialize, Serialize};
 
 use super::sample::Answered;
@@ -82,9 +84,11 @@ fn simulated(work: &Workspace) -> Result<LabelReport> {
         let mut out = Vec::new();
         for (row, answered) in answered.iter().enumerate() {
             work.check_stop()?;
+            // Judged once for all labelers.
+            let verdicts = verdicts(&judge, &answered.prompt, &answered.completions)?;
             for labeler in labelers(row) {
                 let labeler: &SimulatedLabeler = &of[labeler];
-                let ranking = labeler.rank(&answered.prompt, &answered.completions)?;
+                let ranking = labeler.rank_judged(&answered.prompt, &answered.completions, &verdicts)?;
                 out.push(comparison(answered, labeler.id(), ranking));
             }
             done += 1;
@@ -164,22 +168,29 @@ fn ballots(rankings: &[Comparison]) -> Vec<Ballot> {
     by_prompt.into_values().collect()
 }
 
+/// The judge's verdict on each completion.
+fn verdicts(judge: &Judge, prompt: &Prompt, completions: &[String]) -> Result<Vec<Verdict>> {
+    let verdicts = completions.iter().map(|completion| judge.assess(prompt, completion));
+    Ok(verdicts.collect::<std::result::Result<_, _>>()?)
+}
+
 /// How often the noise-free judge orders a labeler's pair alike.
 fn gold_accuracy(judge: &Judge, rankings: &[Comparison]) -> Result<rlhf_core::stats::Interval> {
     let (mut correct, mut pairs) = (0.0, 0);
+    let mut judged: (&str, Vec<Verdict>) = ("", Vec::new());
     for row in rankings {
         let prompt = Prompt {
             id: row.id.clone(),
             messages: row.messages.clone(),
             task: row.task.clone(),
         };
-        let gold: Vec<f64> = row
-            .completions
-            .iter()
-            .map(|c| Ok(judge.assess(&prompt, c)?.gold))
-            .collect::<Result<_>>()?;
+        // The rankings of a prompt stand together.
+        if judged.0 != row.id {
+            judged = (row.id.as_str(), verdicts(judge, &prompt, &row.completions)?);
+        }
+        let gold = &judged.1;
         for (better, worse) in row.pairs() {
-            correct += match gold[better].total_cmp(&gold[worse]) {
+            correct += match gold[better].gold.total_cmp(&gold[worse].gold) {
                 std::cmp::Ordering::Greater => 1.0,
                 std::cmp::Ordering::Equal => 0.5,
                 std::cmp::Ordering::Less => 0.0,

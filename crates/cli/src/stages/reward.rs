@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rlhf_core::hash::Fingerprint;
-use rlhf_data::{Comparison, Tokenizer, comparison_tokens, read_comparisons};
+use rlhf_data::{Comparison, Tokenizer, all_comparison_tokens, read_comparisons};
 use rlhf_model::{StorageType, load_causal_lm, save_scalar_model};
 use rlhf_reward::{RankedPrompt, RewardData, group_comparisons, train};
 
@@ -58,10 +58,10 @@ fn ranked_prompts(path: &Path, tokenizer: &Tokenizer, context: usize) -> Result<
         return Ok(Vec::new());
     }
     let rows: Vec<Comparison> = read_comparisons(path)?.rows;
-    let tokens = rows
-        .iter()
-        .filter_map(|row| comparison_tokens(tokenizer, row, context).transpose())
-        .collect::<Result<Vec<_>, _>>()?;
+    let tokens: Vec<_> = all_comparison_tokens(tokenizer, &rows, context)?
+        .into_iter()
+        .flatten()
+        .collect();
     if tokens.len() < rows.len() {
         note(&format!(
             "          {} of {} comparisons are too long and left out",
