@@ -348,7 +348,7 @@ impl Default for Config {
                 epochs: 2,
                 batch_prompts: 4,
                 lr: cosine(6e-4, 60),
-                eval_every: 400,
+                eval_every: 1000,
                 checkpoint_every: 200,
                 ..RewardConfig::default()
             },
