@@ -10,7 +10,9 @@ use rlhf_core::{
 };
 use rlhf_model::{CausalLm, ScalarModel, last_scores};
 
-use crate::tiny::{assert_close, causal_lm, long_lm, proptest_config, scalar_model, sequences, shaken, with_parameters};
+use crate::tiny::{
+    assert_close, causal_lm, long_lm, proptest_config, scalar_model, sequences, shaken, with_parameters,
+};
 
 /// Random weights, one per term of a loss.
 fn weights(count: usize, seed: u64) -> Tensor<1> {
@@ -218,7 +220,10 @@ fn a_prompt_that_stands_once_for_its_completions_changes_no_score_and_no_gradien
     let groups: Vec<&[Vec<u32>]> = groups.iter().map(Vec::as_slice).collect();
     let all = groups.concat();
     let trunk = long_lm(34, &crate::tiny::device().autodiff()).transformer;
-    let model = shaken(ScalarModel::from_decoder(trunk, 34, &crate::tiny::device().autodiff()), 34);
+    let model = shaken(
+        ScalarModel::from_decoder(trunk, 34, &crate::tiny::device().autodiff()),
+        34,
+    );
     let shared = TokenBatch::pack_groups(&groups, 256);
     let apart = TokenBatch::pack(&all, 256);
     assert!(shared.rows() * shared.row_len() < apart.rows() * apart.row_len());

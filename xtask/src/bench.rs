@@ -113,8 +113,11 @@ fn measured(command: &mut Command) -> Result<String> {
 const HEADER: [&str; 7] = ["bench", "config", "batch", "rate", "GFLOP/s", "parts", "peak MB"];
 
 fn row(line: &str) -> Result<[String; 7]> {
-    let value: Value = serde_json::from_str(line)
-        .map_err(|error| Failure::new(format!("`rlhf bench` printed `{line}`: {error}; expected a JSON object")))?;
+    let value: Value = serde_json::from_str(line).map_err(|error| {
+        Failure::new(format!(
+            "`rlhf bench` printed `{line}`: {error}; expected a JSON object"
+        ))
+    })?;
     let text = |name: &str| value[name].as_str().unwrap_or("-").to_owned();
     let number = |name: &str| value[name].as_f64();
     let units = [
@@ -146,7 +149,11 @@ fn table(rows: &[[String; 7]]) -> String {
         std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
     let mut out = String::new();
     for (i, row) in rows.iter().enumerate() {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells: Vec<String> = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
         out.push_str(&format!("| {} |\n", cells.join(" | ")));
         if i == 0 {
             let rules: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
@@ -165,10 +172,26 @@ mod tests {
         let line = r#"{"bench":"sft","config":"tiny","batch":16,"tokens_per_s":4000.04,"gflops":90.0,
             "ceiling_gflops":120.0,"parts":{"forward":0.31},"peak_rss_mb":431.6}"#;
         let row = row(line).unwrap();
-        assert_eq!(row, ["sft", "tiny", "16", "4000.0 tokens/s", "90 of 120 (75 %)", "forward 31 %", "432"]);
+        assert_eq!(
+            row,
+            [
+                "sft",
+                "tiny",
+                "16",
+                "4000.0 tokens/s",
+                "90 of 120 (75 %)",
+                "forward 31 %",
+                "432"
+            ]
+        );
         let table = table(&[HEADER.map(str::to_owned), row]);
         assert_eq!(table.lines().count(), 3);
-        assert!(table.lines().all(|line| line.len() == table.lines().next().unwrap().len()), "{table}");
+        assert!(
+            table
+                .lines()
+                .all(|line| line.len() == table.lines().next().unwrap().len()),
+            "{table}"
+        );
     }
 
     #[test]

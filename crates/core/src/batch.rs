@@ -296,7 +296,10 @@ mod tests {
         // The 5 sees itself and 0..2, not 2..4.
         let expected = [[0, 0, 0], [0, 0, 0], [0, 2, 2], [0, 2, 2], [0, 2, 4], [5, 0, 0]];
         assert_eq!(batch.visible, expected);
-        assert_eq!((batch.flat_index(1, 1), batch.flat_index(1, 2), batch.flat_index(2, 0)), (1, 4, 5));
+        assert_eq!(
+            (batch.flat_index(1, 1), batch.flat_index(1, 2), batch.flat_index(2, 0)),
+            (1, 4, 5)
+        );
     }
 
     #[test]

@@ -97,21 +97,30 @@ mod pools {
         let waiting = Mutex::new(parts.into_iter().enumerate());
         let done: Mutex<Vec<Option<R>>> = Mutex::new((0..count).map(|_| None).collect());
         std::thread::scope(|scope| {
-            for pool in &pools[..count.min(pools.len())] {
-                scope.spawn(|| {
-                    pool.install(|| {
-                        loop {
-                            let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
-                            let Some((i, part)) = next else { break };
-                            let result = task(part);
-                            done.lock().unwrap_or_else(PoisonError::into_inner)[i] = Some(result);
-                        }
-                    });
-                });
+            let lanes: Vec<_> = pools[..count.min(pools.len())]
+                .iter()
+                .map(|pool| {
+                    scope.spawn(|| {
+                        pool.install(|| {
+                            loop {
+                                let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+                                let Some((i, part)) = next else { break };
+                                let result = task(part);
+                                done.lock().unwrap_or_else(PoisonError::into_inner)[i] = Some(result);
+                            }
+                        });
+                    })
+                })
+                .collect();
+            // A panic goes on as what it was.
+            for lane in lanes {
+                lane.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             }
         });
         let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-        done.into_iter().map(|r| r.expect("every part was taken by a lane")).collect()
+        done.into_iter()
+            .map(|r| r.expect("every part was taken by a lane"))
+            .collect()
     }
 }
 

@@ -24,8 +24,8 @@ pub mod stats;
 mod tensorboard;
 
 pub use batch::{
-    BatchTensors, GROUP_ROW_LEN, PaddingSide, ROW_LEN, TokenBatch, float_tensor, index_tensor, int_tensor, micro_batches,
-    shared_tokens, to_host,
+    BatchTensors, GROUP_ROW_LEN, PaddingSide, ROW_LEN, TokenBatch, float_tensor, index_tensor, int_tensor,
+    micro_batches, shared_tokens, to_host,
 };
 pub use checkpoint::{Checkpoint, CheckpointStore, CheckpointWriter};
 pub use clock::{PartTimes, timed};

@@ -83,7 +83,10 @@ mod tests {
 
     #[test]
     fn columns_take_the_place_of_fields_even_where_they_swap_names() {
-        let row = renamed(json!({"prompt": "question", "question": "prompt"}), json!({"prompt": "a", "question": "b", "id": 7}));
+        let row = renamed(
+            json!({"prompt": "question", "question": "prompt"}),
+            json!({"prompt": "a", "question": "b", "id": 7}),
+        );
         assert_eq!(row, Ok(json!({"prompt": "b", "question": "a", "id": 7})));
         // A column that is not there: nothing is left under the field's name to be taken for it.
         let row = renamed(json!({"prompt": "question"}), json!({"prompt": "a"}));

@@ -49,8 +49,8 @@ pub use read::{
     read_demonstrations_from, read_prompts, read_prompts_from, read_text, read_text_from,
 };
 pub use sequence::{
-    LossOn, TokenSequence, TokenizedComparison, all_comparison_tokens, comparison_tokens, demonstration_sequence, pack_documents,
-    prompt_tokens,
+    LossOn, TokenSequence, TokenizedComparison, all_comparison_tokens, comparison_tokens, demonstration_sequence,
+    pack_documents, prompt_tokens,
 };
 pub use source::{Source, load_comparisons, load_demonstrations, load_prompts, load_text};
 pub use split::{Split, split_by_hash, split_documents, split_rows};

@@ -60,7 +60,9 @@ impl Source {
 /// # Errors
 /// As [`crate::read_demonstrations`]; also if there is no source or a weight is negative or not finite.
 pub fn load_demonstrations(sources: &[Source], root: &Path, seed: u64) -> Result<Loaded<Demonstration>> {
-    load(sources, root, seed, |path, source| read_demonstrations_from(path, &source.columns))
+    load(sources, root, seed, |path, source| {
+        read_demonstrations_from(path, &source.columns)
+    })
 }
 
 /// Loads comparisons from several files; see [`load_demonstrations`].
@@ -68,7 +70,9 @@ pub fn load_demonstrations(sources: &[Source], root: &Path, seed: u64) -> Result
 /// # Errors
 /// As [`crate::read_comparisons`]; also if there is no source or a weight is negative or not finite.
 pub fn load_comparisons(sources: &[Source], root: &Path, seed: u64) -> Result<Loaded<Comparison>> {
-    load(sources, root, seed, |path, source| read_comparisons_from(path, &source.columns))
+    load(sources, root, seed, |path, source| {
+        read_comparisons_from(path, &source.columns)
+    })
 }
 
 /// Loads prompts from several files; see [`load_demonstrations`].
@@ -76,7 +80,9 @@ pub fn load_comparisons(sources: &[Source], root: &Path, seed: u64) -> Result<Lo
 /// # Errors
 /// As [`crate::read_prompts`]; also if there is no source or a weight is negative or not finite.
 pub fn load_prompts(sources: &[Source], root: &Path, seed: u64) -> Result<Loaded<Prompt>> {
-    load(sources, root, seed, |path, source| read_prompts_from(path, &source.columns))
+    load(sources, root, seed, |path, source| {
+        read_prompts_from(path, &source.columns)
+    })
 }
 
 /// Loads documents from several files; see [`load_demonstrations`].

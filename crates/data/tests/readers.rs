@@ -68,11 +68,21 @@ fn columns_with_other_names_are_found_by_their_source() {
         serde_json::from_str(&format!(r#"{{"path":"alpaca.jsonl","columns":{columns}}}"#)).unwrap()
     };
     let load = |columns: &str| load_demonstrations(&[source(columns)], folder.0.path(), 1);
-    let rows = load(r#"{"prompt":["instruction","input"],"completion":"output"}"#).unwrap().rows;
-    assert_eq!(rows[0].messages, [Message::user("Translate.\n\nun chat"), Message::assistant("a cat")]);
-    assert_eq!(rows[1].messages, [Message::user("Say hello."), Message::assistant("Hello.")]);
+    let rows = load(r#"{"prompt":["instruction","input"],"completion":"output"}"#)
+        .unwrap()
+        .rows;
+    assert_eq!(
+        rows[0].messages,
+        [Message::user("Translate.\n\nun chat"), Message::assistant("a cat")]
+    );
+    assert_eq!(
+        rows[1].messages,
+        [Message::user("Say hello."), Message::assistant("Hello.")]
+    );
     // A column that is not there is a field that is not there.
-    let error = load(r#"{"prompt":"question","completion":"output"}"#).unwrap_err().to_string();
+    let error = load(r#"{"prompt":"question","completion":"output"}"#)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("alpaca.jsonl:1") && error.contains("prompt"), "{error}");
 }
 

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use rlhf_data::{
-    Comparison, Demonstration, LossOn, Message, Role, Tokenizer, TokenizerConfig, all_comparison_tokens, comparison_tokens,
-    demonstration_sequence, pack_documents,
+    Comparison, Demonstration, LossOn, Message, Role, Tokenizer, TokenizerConfig, all_comparison_tokens,
+    comparison_tokens, demonstration_sequence, pack_documents,
 };
 
 const TEXTS: [&str; 4] = [
@@ -247,7 +247,9 @@ fn rows_that_rank_the_same_completions_are_what_each_is_alone() {
         comparison(&["x", "long long"], &[0, 1]),
         other,
     ];
-    let alone = rows.each_ref().map(|row| comparison_tokens(&TOKENIZER, row, 6).unwrap());
+    let alone = rows
+        .each_ref()
+        .map(|row| comparison_tokens(&TOKENIZER, row, 6).unwrap());
     assert_eq!(all_comparison_tokens(&TOKENIZER, &rows, 6).unwrap(), alone);
 }
 

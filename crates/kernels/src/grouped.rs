@@ -18,12 +18,7 @@ use crate::{causal_attention, flex};
 /// - `key`, `value`: `[rows, row_len, n_kv_heads, d_head]`; `n_kv_heads` divides `n_heads`
 /// - `visible`: `[rows, row_len, 3]`, as in [`crate::causal_attention`]
 /// - result: `[rows, row_len, n_heads * d_head]`
-pub fn grouped_attention(
-    query: Tensor<4>,
-    key: Tensor<4>,
-    value: Tensor<4>,
-    visible: Tensor<3, Int>,
-) -> Tensor<3> {
+pub fn grouped_attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, visible: Tensor<3, Int>) -> Tensor<3> {
     #[cfg(feature = "flex")]
     if flex::handles(&query) {
         let [rows, row_len, n_heads, d_head] = query.dims();

@@ -170,8 +170,7 @@ impl<'a> Run<'a> {
         let rows = self.batch_rows();
         let sequences: Vec<TokenSequence> = rows.iter().map(|&row| self.data.train[row].clone()).collect();
         let mut times = PartTimes::default();
-        let (mut gradients, loss) =
-            batch_gradients(&self.model, &sequences, self.config.microbatch_tokens, &mut times);
+        let (mut gradients, loss) = batch_gradients(&self.model, &sequences, self.config.microbatch_tokens, &mut times);
         let grad_norm = timed(&mut times.backward, || gradients.clip_norm(self.config.max_grad_norm));
         if !loss.is_finite() || !grad_norm.is_finite() {
             return Err(Error::NonFinite {

@@ -290,7 +290,7 @@ impl LabelerPool {
     }
 
     /// Sets the noise so that two labelers agree in the wanted share of pairs that neither calls a tie, on these
-    /// completions; gives the agreement reached.
+    /// completions; gives the agreement reached. Where that share is out of reach the noise is left as near as it gets.
     pub fn calibrate(&mut self, samples: &[(Prompt, Vec<String>)], target_agreement: f64) -> Result<f64> {
         let Some(judge) = self.all().next().map(|labeler| Arc::clone(&labeler.judge)) else {
             return Err(Error::Unreachable {
@@ -322,6 +322,7 @@ impl LabelerPool {
         let (mut low, mut high) = (0.0, 4.0);
         let (quiet, loud) = (measure(self, low)?, measure(self, high)?);
         if !(loud..=quiet).contains(&target_agreement) {
+            self.set_noise(if target_agreement > quiet { low } else { high });
             return Err(Error::Unreachable {
                 target: target_agreement,
                 quiet,

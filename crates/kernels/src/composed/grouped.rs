@@ -7,12 +7,7 @@ use super::{MASKED_SCORE, causal_mask, decode_mask};
 use crate::{DecodeView, KvLayer};
 
 /// Causal attention over packed rows. See [`crate::grouped_attention`].
-pub fn grouped_attention(
-    query: Tensor<4>,
-    key: Tensor<4>,
-    value: Tensor<4>,
-    visible: Tensor<3, Int>,
-) -> Tensor<3> {
+pub fn grouped_attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, visible: Tensor<3, Int>) -> Tensor<3> {
     let key_t = key.swap_dims(1, 2).swap_dims(2, 3); // [rows, n_kv_heads, d_head, row_len]
     attend(query, key_t, value.swap_dims(1, 2), causal_mask(visible))
 }

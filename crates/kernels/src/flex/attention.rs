@@ -170,13 +170,7 @@ pub(super) fn forward(qkv: &[f32], visible: &[Visible], dims: Dims) -> Forward<V
             |row, head, mut out, log_sums, workspace| {
                 let visible = &visible[row * row_len..][..row_len];
                 let row = &qkv[row * row_len * 3 * dims.d_model()..][..row_len * 3 * dims.d_model()];
-                forward_head(
-                    &Head { row, dims, head },
-                    visible,
-                    &mut out[0],
-                    log_sums,
-                    workspace,
-                );
+                forward_head(&Head { row, dims, head }, visible, &mut out[0], log_sums, workspace);
             },
         );
     }

@@ -6,8 +6,8 @@
 mod ppo;
 mod reward;
 mod sampling;
-mod shape;
 mod sft;
+mod shape;
 
 use std::path::Path;
 use std::time::Instant;
@@ -175,6 +175,23 @@ fn median(rows: &[Vec<f64>], column: usize) -> f64 {
         n => f64::midpoint(values[(n - 1) / 2], values[n / 2]),
     }
 }
+
+/// What the time of all steps went into: each of the `parts` names a column of seconds; `whole` is what a step took.
+fn shares(
+    rows: &[Vec<f64>],
+    whole: impl Fn(&[f64]) -> f64,
+    parts: &[(&'static str, usize)],
+) -> Vec<(&'static str, f64)> {
+    let seconds: f64 = rows.iter().map(|row| whole(row)).sum();
+    let share = |&(name, column): &(&'static str, usize)| {
+        let part: f64 = rows.iter().map(|row| row[column]).sum();
+        (name, part / seconds)
+    };
+    parts.iter().map(share).collect()
+}
+
+/// The parts of an optimiser step as the stages log them, behind a column with a rate.
+const STEP_PARTS: [(&str, usize); 3] = [("forward", 1), ("backward", 2), ("optimizer", 3)];
 
 /// Rate of a large product of matrices, the best of some: what no step can exceed.
 fn ceiling_gflops(device: &Device) -> f64 {

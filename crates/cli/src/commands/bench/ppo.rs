@@ -5,7 +5,7 @@ use rlhf_ppo::{
     EmaConfig, EmaPer, Episode, KlConfig, Observer, PpoConfig, PpoData, PpoModels, PtxConfig, ValueClip, train,
 };
 
-use super::{Line, Setting, median};
+use super::{Line, Setting, median, shares};
 use crate::error::Result;
 
 const EPISODES: usize = 64;
@@ -80,10 +80,7 @@ pub(super) fn measure(setting: &Setting) -> Result<Line> {
     Ok(Line {
         episodes_per_s: Some(EPISODES as f64 / seconds),
         step_ms_median: 1e3 * seconds,
-        parts: vec![
-            ("rollout", median(&measured, 0) / seconds),
-            ("update", median(&measured, 1) / seconds),
-        ],
+        parts: shares(&measured, |row| row.iter().sum(), &[("rollout", 0), ("update", 1)]),
         ..setting.line("ppo", EPISODES)
     })
 }

@@ -3,7 +3,7 @@
 use rlhf_core::LrSchedule;
 use rlhf_reward::{Annotation, RankedPrompt, RewardConfig, RewardData, train};
 
-use super::{Line, Setting, median};
+use super::{Line, STEP_PARTS, Setting, median, shares};
 use crate::error::Result;
 
 /// Pairs of full sequences that have nothing in common, the first of each the better.
@@ -26,10 +26,7 @@ pub(super) fn measure(setting: &Setting) -> Result<Line> {
     let shape = &setting.shape;
     let batch = (shape.batch / 2).max(1);
     let steps = setting.warmup + setting.steps;
-    let (rows, watched) = (
-        pairs(setting, 1, steps * batch, shape.context),
-        pairs(setting, 2, 1, 8),
-    );
+    let (rows, watched) = (pairs(setting, 1, steps * batch, shape.context), pairs(setting, 2, 1, 8));
     let config = RewardConfig {
         batch_prompts: batch,
         lr: LrSchedule {
@@ -58,13 +55,12 @@ pub(super) fn measure(setting: &Setting) -> Result<Line> {
     })?;
     let rate = median(&measured, 0);
     let seconds = batch as f64 / rate;
-    let share = |column| median(&measured, column) / seconds;
     let tokens_per_s = 2.0 * shape.context as f64 * rate;
     Ok(Line {
         pairs_per_s: Some(rate),
         tokens_per_s: Some(tokens_per_s),
         step_ms_median: 1e3 * seconds,
-        parts: vec![("forward", share(1)), ("backward", share(2)), ("optimizer", share(3))],
+        parts: shares(&measured, |row| batch as f64 / row[0], &STEP_PARTS),
         gflops: Some(3.0 * shape.forward_flops(shape.context, false) * tokens_per_s / 1e9),
         ..setting.line("reward_model", batch)
     })

@@ -30,7 +30,10 @@ fn of_batch(setting: &Setting, batch: usize) -> Result<Line> {
         let started = Instant::now();
         let answers = generator.generate(&prompts, &options)?;
         let seconds = started.elapsed().as_secs_f64();
-        assert!(answers.iter().all(|answer| answer.tokens.len() == NEW), "no token ends an answer");
+        assert!(
+            answers.iter().all(|answer| answer.tokens.len() == NEW),
+            "no token ends an answer"
+        );
         if round >= setting.warmup {
             measured.push(vec![seconds]);
         }

@@ -5,7 +5,7 @@ use rlhf_data::TokenSequence;
 use rlhf_model::CausalLm;
 use rlhf_sft::{Dataset, Evaluation, LmTrainConfig, Observer, Selection, train};
 
-use super::{Line, Setting, median};
+use super::{Line, STEP_PARTS, Setting, median, shares};
 use crate::error::Result;
 
 struct Nobody;
@@ -56,11 +56,10 @@ pub(super) fn measure(setting: &Setting) -> Result<Line> {
     let tokens = (shape.batch * shape.context) as f64;
     let rate = median(&measured, 0);
     let seconds = tokens / rate;
-    let share = |column| median(&measured, column) / seconds;
     Ok(Line {
         tokens_per_s: Some(rate),
         step_ms_median: 1e3 * seconds,
-        parts: vec![("forward", share(1)), ("backward", share(2)), ("optimizer", share(3))],
+        parts: shares(&measured, |row| tokens / row[0], &STEP_PARTS),
         gflops: Some(3.0 * shape.forward_flops(shape.context, true) * rate / 1e9),
         ..setting.line("sft", shape.batch)
     })
