@@ -29,7 +29,7 @@ pub fn lanes(lens: &[usize], max_tokens: usize) -> Vec<Range<usize>> {
     let (mut before, mut lane) = (0, 0);
     for (i, len) in lens.iter().enumerate() {
         // The lane that the middle of the item falls into.
-        let own = (2 * before + len) * count / (2 * total.max(1));
+        let own = ((2 * before + len) * count / (2 * total.max(1))).min(count - 1);
         if own > lane && i > 0 {
             ends.push(i);
             lane = own;
@@ -132,7 +132,8 @@ mod tests {
     #[test]
     fn a_batch_is_divided_evenly_and_by_its_own_size_alone() {
         assert_eq!(lanes(&[256, 256], 4096), [0..1, 1..2]);
-        assert_eq!(lanes(&[60, 60], 4096), [0..2]);
+        assert_eq!(lanes(&[60, 60], 4096), vec![0..2; 1]);
+        assert_eq!(lanes(&[60, 0], 4096), vec![0..2; 1]);
         // 620 tokens are worth four lanes of 155; the middle of the third item, 387, falls into the third.
         assert_eq!(lanes(&[155, 155, 155, 155], 4096), [0..1, 1..2, 2..3, 3..4]);
         assert_eq!(lanes(&[400, 100, 100, 20], 4096), [0..1, 1..2, 2..4]);
@@ -142,7 +143,7 @@ mod tests {
     proptest! {
         #[test]
         fn parts_follow_each_other_and_hold_every_item(
-            lens in prop::collection::vec(1usize..300, 0..40), max_tokens in 1usize..900
+            lens in prop::collection::vec(0usize..300, 0..40), max_tokens in 1usize..900
         ) {
             let parts = lanes(&lens, max_tokens);
             let mut next = 0;
