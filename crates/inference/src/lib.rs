@@ -1,6 +1,6 @@
 //! Sampling and batched generation with a key/value cache.
 //!
-//! [`generate`] completes a list of prompts: left-padded, decoded together, finished rows leave the batch. Each prompt
+//! [`Generator::generate`] completes a list of prompts: left-padded, decoded together, finished rows leave the batch. Each prompt
 //! draws from a random stream of its own, so a completion does not depend on what it was batched with.
 //!
 //! ```
