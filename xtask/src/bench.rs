@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: the measurements of `rlhf bench`, each in a process of its own, as a table.
 
-use std::fs;
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -87,8 +88,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     show(&table(&rows));
     if let Some(file) = &args.json {
-        let before = fs::read_to_string(file).unwrap_or_default();
-        fs::write(file, before + &lines).map_err(|error| Failure::new(format!("{}: {error}", file.display())))?;
+        let mut options = OpenOptions::new();
+        let opened = options.create(true).append(true).open(file);
+        opened
+            .and_then(|mut file| file.write_all(lines.as_bytes()))
+            .map_err(|error| Failure::new(format!("{}: {error}", file.display())))?;
     }
     Ok(())
 }
