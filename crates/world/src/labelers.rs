@@ -95,10 +95,12 @@ struct Leanings {
     liveliness: f64,
 }
 
-/// A labeler with weights, leanings and noise of its own.
+/// A labeler with weights, leanings and mistakes of its own.
 ///
-/// The noise of an answer depends on nothing but the seed, the labeler, the prompt and the answer, so a labeler
-/// asked twice says the same.
+/// Labelers err about what an answer is worth, not about whether two answers say the same: answers to a prompt that
+/// deserve the same grade for being helpful and honest are misjudged together, so that equals are told apart by how
+/// they are written, or not at all, and become ties. A mistake depends on nothing but the seed, the labeler, the prompt
+/// and the grade, so a labeler asked twice says the same.
 #[derive(Clone, Debug)]
 pub struct SimulatedLabeler {
     id: String,
@@ -107,16 +109,22 @@ pub struct SimulatedLabeler {
     /// Weights of helpful, honest, harmless and style.
     weights: [f64; 4],
     leanings: Leanings,
-    /// How noisy this labeler is among the others; mean 1.
+    /// How far this labeler errs among the others; mean 1.
     unrest: f64,
-    /// Standard deviation of the noise of a labeler of unrest 1, in gold.
+    /// Standard deviation of the mistakes of a labeler of unrest 1, in gold.
     noise: f64,
-    /// Answers closer than this are ties.
+    /// Answers closer than this, about half a grade, are ties.
     tie: f64,
 }
 
-/// Noise before calibration; near what calibration finds.
-const NOISE: f64 = 0.15;
+/// Standard deviation of mistakes before calibration; near what calibration finds.
+const NOISE: f64 = 0.4;
+/// Standard deviation of a labeler's mood, which differs from answer to answer, in gold.
+const MOOD: f64 = 0.02;
+/// Grades that labelers give (InstructGPT, section 3.4: overall quality from 1 to 7).
+const GRADES: f64 = 7.0;
+/// From one grade to the next, in gold.
+const GRADE: f64 = 1.0 / (GRADES - 1.0);
 
 impl SimulatedLabeler {
     fn new(rng: &mut ChaCha8Rng, id: String, seed: u64, judge: Arc<Judge>, spread: f64) -> Self {
@@ -128,7 +136,7 @@ impl SimulatedLabeler {
             liveliness: 0.06 * rng.random_range(-spread..=spread),
         };
         let unrest = rng.random_range(0.7..1.3);
-        let tie = rng.random_range(0.005..0.03);
+        let tie = rng.random_range(0.3..0.7) * GRADE;
         Self {
             id,
             seed,
@@ -157,7 +165,18 @@ impl SimulatedLabeler {
             + self.leanings.liveliness * f64::from(u8::from(lively))
     }
 
-    /// The labeler's noise on this answer, with standard deviation 1.
+    /// How far the labeler misjudges what this answer says, with standard deviation 1.
+    fn mistake(&self, prompt: &Prompt, verdict: &Verdict) -> f64 {
+        normal(&[
+            &self.seed.to_string(),
+            &self.id,
+            &prompt.id,
+            "grade",
+            &grade(verdict).to_string(),
+        ])
+    }
+
+    /// The labeler's mood on reading this answer, with standard deviation 1.
     fn mood(&self, prompt: &Prompt, completion: &str) -> f64 {
         let answer = hash(&[completion]).to_string();
         normal(&[&self.seed.to_string(), &self.id, &prompt.id, &answer])
@@ -182,7 +201,11 @@ impl SimulatedLabeler {
         let worth: Vec<f64> = completions
             .iter()
             .zip(verdicts)
-            .map(|(text, verdict)| self.opinion(verdict, text) + self.noise * self.unrest * self.mood(prompt, text))
+            .map(|(text, verdict)| {
+                self.opinion(verdict, text)
+                    + self.noise * self.unrest * self.mistake(prompt, verdict)
+                    + MOOD * self.mood(prompt, text)
+            })
             .collect();
         Ok(Ranking {
             ranks: ranks(&worth, self.tie),
@@ -203,6 +226,13 @@ impl Labeler for SimulatedLabeler {
             .collect::<Result<_>>()?;
         self.rank_judged(prompt, completions, &verdicts)
     }
+}
+
+/// The grade that an answer deserves for being helpful and honest: 1 to [`GRADES`].
+fn grade(verdict: &Verdict) -> u32 {
+    let content = weights::HELPFUL * verdict.helpful + weights::HONEST * verdict.honest;
+    let share = content / (weights::HELPFUL + weights::HONEST);
+    1 + (share.clamp(0.0, 1.0) / GRADE).round() as u32
 }
 
 /// Ranks from best to worst; an answer within `tie` of the best of its group shares the group's rank.

@@ -205,6 +205,45 @@ fn labelers_are_calibrated_to_the_agreement_of_people() {
 }
 
 #[test]
+fn labelers_tie_equals_and_err_about_what_differs() {
+    let world = World::generate(
+        1,
+        &WorldConfig {
+            reward_prompts: 300,
+            ..WorldConfig::tiny()
+        },
+    );
+    let samples = samples(&world, 300);
+    let judge = Judge::new(&world);
+    let mut labelers = pool(&world, 1);
+    labelers.calibrate(&samples, 0.73).unwrap();
+    let [mut equals, mut ties, mut far, mut wrong] = [0; 4];
+    for (prompt, texts) in &samples {
+        let gold: Vec<f64> = texts.iter().map(|t| judge.assess(prompt, t).unwrap().gold).collect();
+        for labeler in labelers.all() {
+            let ranks = labeler.rank(prompt, texts).unwrap().ranks;
+            for a in 0..texts.len() {
+                for b in 0..a {
+                    let gap = gold[a] - gold[b];
+                    if gap.abs() < 0.01 && texts[a] != texts[b] {
+                        equals += 1;
+                        ties += usize::from(ranks[a] == ranks[b]);
+                    } else if gap.abs() > 0.3 {
+                        far += 1;
+                        wrong += usize::from((ranks[a] > ranks[b]) == (gap > 0.0));
+                    }
+                }
+            }
+        }
+    }
+    assert!(equals > 1000 && far > 1000, "{equals} and {far}");
+    assert!(2 * ties > equals, "{ties} of {equals} equals are ties");
+    // Two labelers who are right in 84 % of cases agree in 0.84² + 0.16² = 73 %.
+    let share = f64::from(wrong as u32) / f64::from(far as u32);
+    assert!((0.05..0.3).contains(&share), "{wrong} of {far} wrong");
+}
+
+#[test]
 fn labelers_do_not_care_in_which_order_answers_come() {
     let world = World::generate(1, &WorldConfig::tiny());
     let labelers = pool(&world, 2);
