@@ -1,4 +1,5 @@
-//! The tokenizer: byte-level BPE with tokens of its own for padding, end of sequence and the three roles.
+//! The tokenizer: byte-level BPE with tokens of its own for padding, end of sequence and the three roles, or the one that a
+//! model brings.
 //!
 //! A conversation is, for each message, the token of its role and then its content; after the content of the
 //! assistant comes eos. A prompt ends with the token of the assistant. Special tokens enter by id alone: text never
@@ -8,6 +9,7 @@
 
 mod bpe;
 mod files;
+mod sentencepiece;
 mod stream;
 mod turns;
 mod vocab;
@@ -29,6 +31,9 @@ use crate::types::Role;
 pub use stream::DecodeStream;
 pub use turns::EncodedChat;
 use turns::Turns;
+
+/// A text that joins with no other into one token; it stands before a text that is to be encoded as in the middle of another.
+const ANCHOR: &str = "\n";
 
 const PAD_TOKEN: &str = "<|pad|>";
 const EOS_TOKEN: &str = "<|eos|>";
@@ -90,6 +95,9 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     /// The same, but recognising special tokens; made when first asked for.
     recognising: OnceLock<Box<tokenizers::Tokenizer>>,
+    /// The tokens of [`ANCHOR`], if the beginning of a text is written in another way than what follows it, as
+    /// SentencePiece does with its space.
+    anchor: Option<Vec<u32>>,
     eos: (String, u32),
     /// Nothing if the model has none, or has eos for it: no mask here is read off a token.
     pad: Option<(String, u32)>,
@@ -186,6 +194,7 @@ impl Tokenizer {
             None => known(&inner, "pad", PAD_TOKEN, path).ok(),
         };
         let pad = pad.filter(|pad| pad.1 != eos.1);
+        let anchor = anchor(&inner);
         let roles = [SYSTEM_TOKEN, USER_TOKEN, ASSISTANT_TOKEN].map(|role| inner.token_to_id(role));
         let turns = match (named.template, roles) {
             // By id, what our own template says cannot be broken out of.
@@ -202,6 +211,7 @@ impl Tokenizer {
         Ok(Self {
             inner,
             recognising: OnceLock::new(),
+            anchor,
             eos,
             pad,
             special_names: named.names,
@@ -280,7 +290,7 @@ impl Tokenizer {
     pub fn encode(&self, text: &str) -> Vec<u32> {
         let encoding = self.inner.encode_fast(text, false);
         encoding
-            .expect("byte-level BPE has tokens for any text")
+            .expect("a tokenizer that gives every text back has tokens for it")
             .get_ids()
             .to_vec()
     }
@@ -288,7 +298,7 @@ impl Tokenizer {
     /// The ids of many texts, on all cores.
     pub fn encode_batch(&self, texts: &[&str]) -> Vec<Vec<u32>> {
         let encodings = self.inner.encode_batch_fast(texts.to_vec(), false);
-        let encodings = encodings.expect("byte-level BPE has tokens for any text");
+        let encodings = encodings.expect("a tokenizer that gives every text back has tokens for it");
         encodings.iter().map(|encoding| encoding.get_ids().to_vec()).collect()
     }
 
@@ -297,9 +307,35 @@ impl Tokenizer {
     pub fn encode_with_special_tokens(&self, text: &str) -> Vec<u32> {
         let encoding = self.recognising().encode_fast(text, false);
         encoding
-            .expect("byte-level BPE has tokens for any text")
+            .expect("a tokenizer that gives every text back has tokens for it")
             .get_ids()
             .to_vec()
+    }
+
+    /// The ids of a text that follows another one, special tokens meant: without the space that some tokenizers put before
+    /// a text.
+    fn encode_continuation(&self, text: &str) -> Vec<u32> {
+        let Some(anchor) = &self.anchor else {
+            return self.encode_with_special_tokens(text);
+        };
+        let mut ids = self.encode_with_special_tokens(&format!("{ANCHOR}{text}"));
+        // A text that begins with spaces may leave the anchor other tokens; then it is written as one of its own.
+        match ids.starts_with(anchor) {
+            true => ids.split_off(anchor.len()),
+            false => self.encode_with_special_tokens(text),
+        }
+    }
+
+    /// The text of `ids` that follow others: with the space that would be taken for the one before a text.
+    fn decode_continuation(&self, ids: &[u32], skip_special_tokens: bool) -> String {
+        let Some(anchor) = &self.anchor else {
+            return self.decode(ids, skip_special_tokens);
+        };
+        let text = self.decode(&[anchor, ids].concat(), skip_special_tokens);
+        match text.strip_prefix(ANCHOR) {
+            Some(text) => text.to_owned(),
+            None => text,
+        }
     }
 
     fn recognising(&self) -> &tokenizers::Tokenizer {
@@ -314,7 +350,7 @@ impl Tokenizer {
     pub fn decode(&self, ids: &[u32], skip_special_tokens: bool) -> String {
         self.inner
             .decode(ids, skip_special_tokens)
-            .expect("byte-level decoding accepts any ids")
+            .expect("decoding accepts any ids")
     }
 
     /// Decodes token by token.
@@ -325,6 +361,17 @@ impl Tokenizer {
     fn to_json(&self) -> String {
         self.inner.to_string(true).expect("a tokenizer is plain data")
     }
+}
+
+/// The tokens of [`ANCHOR`] if a text alone is written in another way than after it.
+fn anchor(inner: &tokenizers::Tokenizer) -> Option<Vec<u32>> {
+    let ids = |text: &str| {
+        let encoding = inner.encode_fast(text, false);
+        encoding.map(|encoding| encoding.get_ids().to_vec()).unwrap_or_default()
+    };
+    let (anchor, alone, after) = (ids(ANCHOR), ids("a"), ids(&format!("{ANCHOR}a")));
+    let differs = after.strip_prefix(&*anchor) != Some(&alone);
+    differs.then_some(anchor)
 }
 
 /// The token that ends an answer: the one that is named, ours, or the first that the model's own configuration gives.
@@ -362,8 +409,16 @@ fn why_lossy(inner: &tokenizers::Tokenizer) -> Option<String> {
             .map_err(|error| error.to_string());
         match back {
             Ok(back) if back == text => {}
-            Ok(back) => return Some(format!("expected byte-level BPE, but it turns {text:?} into {back:?}")),
-            Err(error) => return Some(format!("expected byte-level BPE, but it fails on {text:?}: {error}")),
+            Ok(back) => {
+                return Some(format!(
+                    "expected a tokenizer that gives every text back, but it turns {text:?} into {back:?}"
+                ));
+            }
+            Err(error) => {
+                return Some(format!(
+                    "expected a tokenizer that gives every text back, but it fails on {text:?}: {error}"
+                ));
+            }
         }
     }
     None

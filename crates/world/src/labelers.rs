@@ -113,7 +113,7 @@ pub struct SimulatedLabeler {
     unrest: f64,
     /// Standard deviation of the mistakes of a labeler of unrest 1, in gold.
     noise: f64,
-    /// Answers closer than this, about half a grade, are ties.
+    /// Answers closer than this, half a grade to a grade, are ties.
     tie: f64,
 }
 
@@ -136,7 +136,7 @@ impl SimulatedLabeler {
             liveliness: 0.06 * rng.random_range(-spread..=spread),
         };
         let unrest = rng.random_range(0.7..1.3);
-        let tie = rng.random_range(0.3..0.7) * GRADE;
+        let tie = rng.random_range(0.5..1.0) * GRADE;
         Self {
             id,
             seed,

@@ -199,9 +199,9 @@ fn labelers_are_calibrated_to_the_agreement_of_people() {
         .map(|(p, texts)| (0..2).map(|_| first.rank(p, texts).unwrap().ranks).collect())
         .collect();
     assert_eq!(agreement(&twice, 1).value, 1.0);
-    // More than can be had is refused.
-    let message = labelers.calibrate(&samples, 0.999).unwrap_err().to_string();
-    assert!(message.starts_with("agreement 0.999 cannot be reached"), "{message}");
+    // Less than by chance is refused.
+    let message = labelers.calibrate(&samples, 0.2).unwrap_err().to_string();
+    assert!(message.starts_with("agreement 0.2 cannot be reached"), "{message}");
 }
 
 #[test]

@@ -46,10 +46,7 @@ impl ModelFolder {
             return Err(Error::Data(rlhf_data::Error::MissingFile { path, expected }));
         }
         let config = load_config(&dir)?;
-        let tokenizer = match dir.join(TOKENIZER_FILE).exists() {
-            true => Some(Tokenizer::load(&dir)?),
-            false => None,
-        };
+        let tokenizer = Tokenizer::load_optional(&dir)?;
         if let Some(tokenizer) = &tokenizer {
             tokenizer
                 .check_vocab_size(config.vocab_size())

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::turns::Turns;
-use super::{ASSISTANT_TOKEN, Named, SYSTEM_TOKEN, Tokenizer, USER_TOKEN, vocab};
+use super::{ASSISTANT_TOKEN, Named, SYSTEM_TOKEN, Tokenizer, USER_TOKEN, sentencepiece, vocab};
 use crate::chat::{ChatTemplate, TEMPLATE, TOOL_USE};
 use crate::error::{Error, Result};
 use crate::special::SpecialTokens;
@@ -28,28 +28,47 @@ pub(super) fn own_template(eos: &str) -> String {
 }
 
 impl Tokenizer {
-    /// Loads the tokenizer of a model folder: `tokenizer.json`, or GPT-2's `vocab.json` and `merges.txt`; the names of eos
-    /// and pad from `tokenizer_config.json` or `special_tokens_map.json` (`<|eos|>` and `<|pad|>` where they name none, or
+    /// Loads the tokenizer of a model folder: `tokenizer.json`, or GPT-2's `vocab.json` and `merges.txt`, or SentencePiece's
+    /// `tokenizer.model`; the names of eos and pad from `tokenizer_config.json` or `special_tokens_map.json` (`<|eos|>` and `<|pad|>` where they name none, or
     /// the eos of `generation_config.json` or `config.json`); and the chat template, if there is one, as
     /// [`ChatTemplate::load`] finds it.
     ///
     /// # Errors
-    /// If the tokenizer is missing or malformed, is not byte-level (does not give every text back), lacks eos or the pad
+    /// If the tokenizer is missing or malformed, does not give every text back, lacks eos or the pad
     /// that is named, or if the chat template is none. A folder that says nothing about conversations is an error when
     /// one is to be written.
     pub fn load(dir: impl AsRef<Path>) -> Result<Self> {
+        let path = dir.as_ref().join(TOKENIZER);
+        Self::load_optional(dir)?.ok_or(Error::MissingFile {
+            path,
+            expected: "a BPE tokenizer in the format of Hugging Face tokenizers",
+        })
+    }
+
+    /// The tokenizer of a model folder as [`Self::load`] reads it; nothing if the folder has none.
+    ///
+    /// # Errors
+    /// As [`Self::load`], but for a tokenizer that is missing.
+    pub fn load_optional(dir: impl AsRef<Path>) -> Result<Option<Self>> {
         let dir = dir.as_ref();
         let path = dir.join(TOKENIZER);
         let special = SpecialTokens::load(dir)?;
-        let inner = match read(&path)? {
-            Some(bytes) => tokenizers::Tokenizer::from_bytes(&bytes).map_err(|error| Error::MalformedTokenizer {
-                path: path.clone(),
-                reason: error.to_string(),
-            })?,
-            None => vocab::load(dir, &special)?.ok_or_else(|| Error::MissingFile {
-                path: path.clone(),
-                expected: "a byte-level BPE tokenizer in the format of Hugging Face tokenizers",
-            })?,
+        let found = match read(&path)? {
+            Some(bytes) => {
+                Some(
+                    tokenizers::Tokenizer::from_bytes(&bytes).map_err(|error| Error::MalformedTokenizer {
+                        path: path.clone(),
+                        reason: error.to_string(),
+                    })?,
+                )
+            }
+            None => match vocab::load(dir, &special)? {
+                Some(found) => Some(found),
+                None => sentencepiece::load(dir)?,
+            },
+        };
+        let Some(inner) = found else {
+            return Ok(None);
         };
         let config_path = dir.join(CONFIG);
         let named = Named {
@@ -60,7 +79,7 @@ impl Tokenizer {
             template: ChatTemplate::load(dir)?,
             dir: dir.to_owned(),
         };
-        Self::new(inner, named)
+        Self::new(inner, named).map(Some)
     }
 
     /// Writes `tokenizer.json` and `tokenizer_config.json` into a folder, which is made if need be, and the chat template

@@ -20,8 +20,10 @@ use super::Tokenizer;
 #[derive(Clone, Debug)]
 pub struct DecodeStream<'a> {
     tokenizer: &'a Tokenizer,
-    /// Tokens since the last whole character that was given out.
+    /// Tokens since the last text that was given out.
     pending: Vec<u32>,
+    /// Whether there was any.
+    started: bool,
 }
 
 impl<'a> DecodeStream<'a> {
@@ -29,25 +31,35 @@ impl<'a> DecodeStream<'a> {
         Self {
             tokenizer,
             pending: Vec::new(),
+            started: false,
         }
     }
 
     /// Takes a token; gives the text that is now certain, if there is any.
     pub fn push(&mut self, id: u32) -> Option<String> {
         self.pending.push(id);
-        let text = self.tokenizer.decode(&self.pending, true);
-        // An unfinished character decodes to U+FFFD at the end.
-        if text.ends_with(char::REPLACEMENT_CHARACTER) {
+        let text = self.text();
+        // An unfinished character decodes to U+FFFD at the end; nothing may be the space before a text.
+        if text.is_empty() || text.ends_with(char::REPLACEMENT_CHARACTER) {
             return None;
         }
         self.pending.clear();
-        Some(text).filter(|text| !text.is_empty())
+        self.started = true;
+        Some(text)
     }
 
     /// Gives what is left at the end; an unfinished character becomes U+FFFD.
     pub fn finish(&mut self) -> Option<String> {
-        let text = self.tokenizer.decode(&self.pending, true);
+        let text = self.text();
         self.pending.clear();
         Some(text).filter(|text| !text.is_empty())
+    }
+
+    /// What is pending, with a space at its beginning unless it is the one before the whole text.
+    fn text(&self) -> String {
+        match self.started {
+            true => self.tokenizer.decode_continuation(&self.pending, true),
+            false => self.tokenizer.decode(&self.pending, true),
+        }
     }
 }

@@ -115,7 +115,7 @@ impl Tokenizer {
                 reason: "the text up to it does not begin with the text up to its generation prompt".to_owned(),
             });
         };
-        let input_ids = self.encode_with_special_tokens(answer);
+        let input_ids = self.encode_answer(&before, &whole, answer);
         let assistant_mask = vec![true; input_ids.len()];
         let mut answer = EncodedChat {
             input_ids,
@@ -123,6 +123,18 @@ impl Tokenizer {
         };
         self.end_with_eos(&mut answer, 0);
         Ok(answer.input_ids)
+    }
+
+    /// The tokens of `answer`, by which `whole` is longer than `before`. Tokenizers that write the beginning of a text in a
+    /// way of its own may count the end of `before` as such, after a special token; what they do with the whole decides.
+    fn encode_answer(&self, before: &str, whole: &str, answer: &str) -> Vec<u32> {
+        if self.anchor.is_some() {
+            let [before, whole] = [before, whole].map(|text| self.encode_with_special_tokens(text));
+            if let Some(rest) = whole.strip_prefix(&*before) {
+                return rest.to_vec();
+            }
+        }
+        self.encode_continuation(answer)
     }
 
     /// A conversation as it is. If its last message is the assistant's, it ends with eos: a chat template's text after
@@ -154,7 +166,7 @@ impl Tokenizer {
     /// tokens that the text spells are recognised, whoever wrote them, and none is added.
     pub fn encode_rendered(&self, rendered: &Rendered) -> EncodedChat {
         let encoding = self.recognising().encode(rendered.text.as_str(), false);
-        let encoding = encoding.expect("byte-level BPE has tokens for any text");
+        let encoding = encoding.expect("a tokenizer that gives every text back has tokens for it");
         let tokens = encoding.get_offsets();
         let mut assistant_mask = vec![false; tokens.len()];
         for answer in &rendered.answers {
