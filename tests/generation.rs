@@ -41,6 +41,30 @@ fn assert_same(found: &[Completion], expected: &[Completion]) {
     }
 }
 
+#[test]
+fn any_token_of_several_ends_a_completion() {
+    let (model, prompts) = (causal_lm(5, true, &crate::tiny::device()), sequences(&[4], 5));
+    let endless = GenerateOptions {
+        eos_token_id: u32::MAX,
+        ..options(5)
+    };
+    let whole = generate(&model, &prompts, &endless).remove(0);
+    assert!(!whole.finished);
+    let stop = whole.tokens[6];
+    let first = whole
+        .tokens
+        .iter()
+        .position(|&token| token == stop)
+        .expect("it is there");
+    let stopped = GenerateOptions {
+        stop_token_ids: vec![u32::MAX - 1, stop],
+        ..endless
+    };
+    let found = generate(&model, &prompts, &stopped).remove(0);
+    assert!(found.finished);
+    assert_eq!(found.tokens, whole.tokens[..=first]);
+}
+
 proptest! {
     #![proptest_config(proptest_config(8))]
 

@@ -285,7 +285,7 @@ pub(crate) struct EvalConfig {
 impl Default for EvalConfig {
     fn default() -> Self {
         Self {
-            prompts: 600,
+            prompts: 500,
             max_new_tokens: 64,
             sampling: Sampling::default(),
             best_of_n_max: 32,
@@ -353,7 +353,7 @@ impl Default for Config {
                 ..RewardConfig::default()
             },
             ppo: PpoConfig {
-                episodes: 12_288,
+                episodes: 11_264,
                 batch_size: 128,
                 n_minibatches: 4,
                 max_new_tokens: 64,

@@ -1,9 +1,9 @@
 //! Files to rows to tokens: everything of the rlhf workspace that knows text, and nothing that knows tensors.
 //!
 //! [`read_demonstrations`], [`read_comparisons`], [`read_prompts`] and [`read_text`] turn `.jsonl`, `.json` and
-//! `.txt` files, gzipped or not, into [`Demonstration`]s, [`Comparison`]s, [`Prompt`]s and documents;
+//! `.txt` files, gzipped or not, and `.parquet` files into [`Demonstration`]s, [`Comparison`]s, [`Prompt`]s and documents;
 //! [`load_demonstrations`] and its siblings do so for several weighted [`Source`]s. [`split_rows`] holds prompts out
-//! by their hash. [`Tokenizer`] is byte-level BPE with tokens for pad, eos and the three roles, and
+//! by their hash. [`Tokenizer`] is byte-level BPE with tokens for pad, eos and the three roles, or what a model brings, and
 //! [`demonstration_sequence`], [`comparison_tokens`], [`prompt_tokens`] and [`pack_documents`] give what each stage
 //! trains on. A model that brings a [`ChatTemplate`] has its conversations written by that. [`shuffled_order`] and
 //! [`length_bucketed_batches`] order an epoch.
@@ -29,6 +29,7 @@ mod error;
 mod inspect;
 mod lines;
 mod order;
+mod parquet;
 mod read;
 mod rows;
 mod sequence;

@@ -1,4 +1,5 @@
-//! Files to rows: JSON lines or a JSON array, either gzipped, one row in memory at a time where the format allows.
+//! Files to rows: JSON lines or a JSON array, either gzipped, or Parquet; one row in memory at a time where the format
+//! allows.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
@@ -9,24 +10,31 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::parquet::ParquetRows;
 
 /// What the ending of a file's name says of its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// `.jsonl` or `.json`, perhaps gzipped.
-    Json,
+    /// `.jsonl` or `.json`, perhaps gzipped, or `.parquet`.
+    Rows,
     /// `.txt`, perhaps gzipped.
     Text,
 }
 
-const ENDINGS: &str = ".jsonl, .json or .txt, or one of these and .gz";
+const ENDINGS: &str = ".jsonl, .json or .txt, or one of these and .gz, or .parquet";
+
+const PARQUET: &str = "rows of a Parquet file that is not compressed, or by snappy or gzip";
+
+fn has_ending(path: &Path, ending: &str) -> bool {
+    path.extension().is_some_and(|found| found.eq_ignore_ascii_case(ending))
+}
 
 /// Reads the format off the name.
 pub(crate) fn format_of(path: &Path) -> Result<Format> {
     let name = path.to_string_lossy().to_lowercase();
     let name = name.strip_suffix(".gz").unwrap_or(&name);
     match name.rsplit_once('.').map(|(_, ending)| ending) {
-        Some("jsonl" | "ndjson" | "json") => Ok(Format::Json),
+        Some("jsonl" | "ndjson" | "json" | "parquet") => Ok(Format::Rows),
         Some("txt") => Ok(Format::Text),
         _ => Err(Error::UnknownFormat {
             path: path.to_owned(),
@@ -53,8 +61,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn open(path: &Path, expected: &'static str) -> Result<Box<dyn BufRead>> {
-    let file = File::open(path).map_err(|source| match source.kind() {
+fn open_file(path: &Path, expected: &'static str) -> Result<File> {
+    File::open(path).map_err(|source| match source.kind() {
         ErrorKind::NotFound => Error::MissingFile {
             path: path.to_owned(),
             expected,
@@ -64,8 +72,12 @@ fn open(path: &Path, expected: &'static str) -> Result<Box<dyn BufRead>> {
             line: 0,
             source,
         },
-    })?;
-    let gzipped = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
+    })
+}
+
+fn open(path: &Path, expected: &'static str) -> Result<Box<dyn BufRead>> {
+    let file = open_file(path, expected)?;
+    let gzipped = has_ending(path, "gz");
     Ok(if gzipped {
         Box::new(BufReader::new(MultiGzDecoder::new(BufReader::new(file))))
     } else {
@@ -103,7 +115,7 @@ fn utf8(path: &Path, first_line: usize, bytes: Vec<u8>) -> Result<String> {
     })
 }
 
-/// The rows of a JSON file with the line each starts on.
+/// The rows of a file with the line each starts on; rows of Parquet are counted instead.
 pub(crate) struct Rows {
     path: PathBuf,
     line: usize,
@@ -113,11 +125,22 @@ pub(crate) struct Rows {
 enum Source {
     Lines(Box<dyn BufRead>),
     Array { text: String, at: usize, first: bool },
+    Parquet(ParquetRows),
     Done,
 }
 
-/// Opens a JSON file; `expected` says what the caller hopes to find.
+/// Opens a file of rows; `expected` says what the caller hopes to find.
 pub(crate) fn open_rows(path: &Path, expected: &'static str) -> Result<Rows> {
+    if has_ending(path, "parquet") {
+        let opened = ParquetRows::open(open_file(path, expected)?);
+        let mut rows = Rows {
+            path: path.to_owned(),
+            line: 0,
+            source: Source::Done,
+        };
+        rows.source = Source::Parquet(opened.map_err(|reason| rows.malformed(PARQUET, reason))?);
+        return Ok(rows);
+    }
     let mut reader = open(path, expected)?;
     let first = first_byte(&mut reader).map_err(|source| Error::Read {
         path: path.to_owned(),
@@ -168,6 +191,7 @@ impl Iterator for Rows {
         let item = match std::mem::replace(&mut self.source, Source::Done) {
             Source::Lines(reader) => self.next_line(reader),
             Source::Array { text, at, first } => self.next_element(text, at, first),
+            Source::Parquet(rows) => self.next_parquet(rows),
             Source::Done => return None,
         };
         item.transpose()
@@ -207,6 +231,13 @@ impl Rows {
             self.source = Source::Lines(reader);
             return Ok(Some((self.line, row)));
         }
+    }
+
+    fn next_parquet(&mut self, mut rows: ParquetRows) -> Result<Option<(usize, Map<String, Value>)>> {
+        self.line += 1;
+        let row = rows.next_row().map_err(|reason| self.malformed(PARQUET, reason))?;
+        self.source = Source::Parquet(rows);
+        Ok(row.map(|row| (self.line, row)))
     }
 
     fn next_element(

@@ -101,7 +101,7 @@ pub fn read_demonstrations(path: impl AsRef<Path>) -> Result<Loaded<Demonstratio
 /// # Errors
 /// As [`read_demonstrations`]; also if columns to be joined are no text.
 pub fn read_demonstrations_from(path: impl AsRef<Path>, columns: &Columns) -> Result<Loaded<Demonstration>> {
-    read_json(path.as_ref(), DEMONSTRATIONS, columns, Row::into_demonstration)
+    read_rows(path.as_ref(), DEMONSTRATIONS, columns, Row::into_demonstration)
 }
 
 /// Reads comparisons: rows of `{"prompt","chosen","rejected"}`, of `{"prompt","completions","ranking"}`, or of two
@@ -122,7 +122,7 @@ pub fn read_comparisons(path: impl AsRef<Path>) -> Result<Loaded<Comparison>> {
 /// # Errors
 /// As [`read_comparisons`]; also if columns to be joined are no text.
 pub fn read_comparisons_from(path: impl AsRef<Path>, columns: &Columns) -> Result<Loaded<Comparison>> {
-    read_json(path.as_ref(), COMPARISONS, columns, Row::into_comparison)
+    read_rows(path.as_ref(), COMPARISONS, columns, Row::into_comparison)
 }
 
 /// Reads prompts: rows of `{"prompt"}` or `{"messages"}`. Other fields are ignored and answers at the end of
@@ -139,7 +139,7 @@ pub fn read_prompts(path: impl AsRef<Path>) -> Result<Loaded<Prompt>> {
 /// # Errors
 /// As [`read_prompts`]; also if columns to be joined are no text.
 pub fn read_prompts_from(path: impl AsRef<Path>, columns: &Columns) -> Result<Loaded<Prompt>> {
-    read_json(path.as_ref(), PROMPTS, columns, Row::into_prompt)
+    read_rows(path.as_ref(), PROMPTS, columns, Row::into_prompt)
 }
 
 /// Reads documents: a text file, cut as `documents` says, or rows of `{"text"}`.
@@ -160,8 +160,8 @@ pub fn read_text_from(
     columns: &Columns,
 ) -> Result<Loaded<String>> {
     let path = path.as_ref();
-    if path.exists() && lines::format_of(path)? == Format::Json {
-        return read_json(path, TEXT, columns, Row::into_text);
+    if path.exists() && lines::format_of(path)? == Format::Rows {
+        return read_rows(path, TEXT, columns, Row::into_text);
     }
     let text = lines::read_to_string(path, TEXT)?;
     let rows: Vec<String> = documents.cut(&text).map(str::to_owned).collect();
@@ -185,17 +185,17 @@ pub fn read_text_from(
     })
 }
 
-fn read_json<'a, T>(
+fn read_rows<'a, T>(
     path: &'a Path,
     expected: &'static str,
     columns: &Columns,
     parse: impl Fn(Row<'a>) -> Parsed<T>,
 ) -> Result<Loaded<T>> {
     let source = lines::open_rows(path, expected)?;
-    if lines::format_of(path)? != Format::Json {
+    if lines::format_of(path)? != Format::Rows {
         return Err(Error::UnknownFormat {
             path: path.to_owned(),
-            expected: ".jsonl or .json, or one of these and .gz",
+            expected: ".jsonl or .json, or one of these and .gz, or .parquet",
         });
     }
     let mut rows = Vec::new();

@@ -18,7 +18,7 @@ use crate::types::{Comparison, Demonstration, Prompt};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
-    /// The file: `.jsonl`, `.json` or `.txt`, or one of these and `.gz`. A relative path starts at the data root.
+    /// The file: `.jsonl`, `.json` or `.txt`, or one of these and `.gz`, or `.parquet`. A relative path starts at the data root.
     /// A folder stands for its text files, in order of their names.
     pub path: PathBuf,
     /// How often each row is taken in an epoch: 2 is twice, 0.25 a seeded quarter of the rows, 2.25 both.

@@ -99,6 +99,8 @@ pub struct Tokenizer {
     /// SentencePiece does with its space.
     anchor: Option<Vec<u32>>,
     eos: (String, u32),
+    /// Other tokens that the model's own configuration has as ends of a text.
+    other_eos: Vec<u32>,
     /// Nothing if the model has none, or has eos for it: no mask here is read off a token.
     pad: Option<(String, u32)>,
     /// The text of `bos_token`, `eos_token` and the others that have one, for chat templates.
@@ -208,11 +210,13 @@ impl Tokenizer {
             (Some(template), _) => Turns::Template(Box::new(template)),
             (None, _) => Turns::Unknown(named.dir),
         };
+        let other_eos = named.eos_token_ids.into_iter().filter(|&id| id != eos.1).collect();
         Ok(Self {
             inner,
             recognising: OnceLock::new(),
             anchor,
             eos,
+            other_eos,
             pad,
             special_names: named.names,
             config: named.config,
@@ -228,6 +232,12 @@ impl Tokenizer {
     /// The token that ends an answer and a document.
     pub fn eos_token_id(&self) -> u32 {
         self.eos.1
+    }
+
+    /// Tokens that end what the model generates besides eos, as `generation_config.json` or `config.json` lists them: chat
+    /// models often have one for a turn and one for the text.
+    pub fn other_eos_token_ids(&self) -> &[u32] {
+        &self.other_eos
     }
 
     /// The token that fills rows up, which is another one than eos. Many models have none: they use eos for it. Where

@@ -91,10 +91,11 @@ fn empty_file() {
 #[test]
 fn unknown_format() {
     let case = file("a.csv", "prompt\nhello\n");
-    let expected = ": unknown format; expected a name ending in .jsonl, .json or .txt, or one of these and .gz";
+    let expected =
+        ": unknown format; expected a name ending in .jsonl, .json or .txt, or one of these and .gz, or .parquet";
     check(read_prompts(&case.path), &case.path, expected);
     let case = file("a.txt", "hello\n");
-    let expected = ": unknown format; expected a name ending in .jsonl or .json, or one of these and .gz";
+    let expected = ": unknown format; expected a name ending in .jsonl or .json, or one of these and .gz, or .parquet";
     check(read_prompts(&case.path), &case.path, expected);
 }
 

@@ -159,6 +159,10 @@ fn eos_is_the_one_that_is_named_or_that_generation_stops_at() {
         "<|im_end|>"
     );
     assert_eq!(eos(&[mapped, generation.clone()]).unwrap(), "<|eot_id|>");
+    let others =
+        |files: &[(&str, Value)]| Tokenizer::load(configured(files).path()).map(|t| t.other_eos_token_ids().to_vec());
+    assert_eq!(others(std::slice::from_ref(&generation)).unwrap(), [0]);
+    assert_eq!(others(&[named, generation.clone()]).unwrap(), [0]);
     assert_eq!(eos(&[generation, model.clone()]).unwrap(), "<|im_end|>");
     assert_eq!(eos(&[model]).unwrap(), "<|endoftext|>");
     let error = eos(&[]).unwrap_err().to_string();

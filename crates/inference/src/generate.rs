@@ -20,6 +20,8 @@ pub struct GenerateOptions {
     pub max_new_tokens: usize,
     /// Token that ends a completion.
     pub eos_token_id: u32,
+    /// Others that do: many chat models have one for a turn and one for the text.
+    pub stop_token_ids: Vec<u32>,
     /// How tokens are chosen.
     pub sampling: Sampling,
     /// Seed of the random streams.
@@ -35,6 +37,7 @@ impl Default for GenerateOptions {
         Self {
             max_new_tokens: 64,
             eos_token_id: 0,
+            stop_token_ids: Vec::new(),
             sampling: Sampling::default(),
             seed: 0,
             first_stream: 0,
@@ -50,7 +53,7 @@ pub struct Completion {
     pub tokens: Vec<u32>,
     /// Log-probability of each under the distribution it was drawn from, in nats; 0 when greedy.
     pub logprobs: Vec<f32>,
-    /// Whether it ended with EOS rather than at the limit.
+    /// Whether it ended with EOS, or another token that ends completions, rather than at the limit.
     pub finished: bool,
 }
 
@@ -272,7 +275,7 @@ fn retire(
     for (place, mut row) in rows.into_iter().enumerate() {
         let tokens = &row.completion.tokens;
         let last = tokens[tokens.len() - 1];
-        row.completion.finished = last == options.eos_token_id;
+        row.completion.finished = last == options.eos_token_id || options.stop_token_ids.contains(&last);
         let stopped = on_token(row.index, last).is_break();
         if row.completion.finished || stopped || tokens.len() >= options.max_new_tokens {
             done.push(row);

@@ -10,7 +10,7 @@ use burn::tensor::{Device, Distribution, Int, Tensor};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rlhf_kernels::{
     AdamWStep, EpsMode, KvLayer, adamw_step, causal_attention, decode_attention, gelu_tanh, layer_norm, linear,
-    token_logprobs, visible_from,
+    rms_norm, rotary, swiglu, token_logprobs, visible_from,
 };
 
 /// As in the `rlhf` binary: the system's allocator would map and clear every large buffer again.
@@ -75,6 +75,30 @@ fn pointwise(criterion: &mut Criterion) {
         [TOKENS, D_MODEL],
         |x| layer_norm(x, scale.clone(), shift.clone(), 1e-5),
     );
+    forward_and_backward(
+        criterion,
+        "rms_norm_4096x256",
+        TOKENS * D_MODEL,
+        [TOKENS, D_MODEL],
+        |x| rms_norm(x, scale.clone(), 1e-5),
+    );
+    forward_and_backward(
+        criterion,
+        "swiglu_4096x2x1024",
+        TOKENS * features,
+        [TOKENS, 2 * features],
+        swiglu,
+    );
+    let angles = random([TOKENS, D_MODEL / N_HEADS / 2], &device);
+    let (cos, sin) = (angles.clone().cos(), angles.sin());
+    forward_and_backward(criterion, "rotary_4096x256", TOKENS * D_MODEL, [TOKENS, D_MODEL], |x| {
+        let turned = rotary(
+            x.reshape([TOKENS, N_HEADS, D_MODEL / N_HEADS]),
+            cos.clone(),
+            sin.clone(),
+        );
+        turned.reshape([TOKENS, D_MODEL])
+    });
 }
 
 fn attention(criterion: &mut Criterion) {

@@ -64,7 +64,12 @@ pub fn decode_attention(
 ) -> (Tensor<3>, KvLayer) {
     #[cfg(feature = "flex")]
     if flex::handles_plain(&qkv) {
-        return flex::decode_attention(cache, qkv, visible_from, filled);
+        let place = flex::DecodePlace {
+            n_heads,
+            filled,
+            window: None,
+        };
+        return flex::decode_attention(cache, qkv, visible_from, place);
     }
     composed::decode_attention(cache, qkv, visible_from, filled, n_heads)
 }

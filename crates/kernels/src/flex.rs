@@ -13,7 +13,10 @@ mod layer_norm;
 mod linear;
 mod logprobs;
 mod matrix;
+mod rms_norm;
+mod rotary;
 mod simd;
+mod swiglu;
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, DispatchDevice, Flex, backend_extension};
@@ -23,6 +26,7 @@ use burn_flex::{FlexTensor, Layout};
 use crate::{AdamWStep, KvLayer, TokenLogprobs};
 use attention::{Forward, Visible};
 use matrix::Matrix;
+use rotary::{Angles, Turn};
 
 /// Operations that Flex tensors have besides Burn's own. Shapes are those of the crate's public functions.
 #[backend_extension(Autodiff, Flex)]
@@ -39,6 +43,12 @@ pub(crate) trait FusedOps: Backend {
         bias: FloatTensor<Self>,
         eps: f32,
     ) -> FloatTensor<Self>;
+
+    fn fused_rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, eps: f32) -> FloatTensor<Self>;
+
+    fn fused_swiglu(gate_up: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    fn fused_rotary(x: FloatTensor<Self>, cos: FloatTensor<Self>, sin: FloatTensor<Self>) -> FloatTensor<Self>;
 
     fn fused_attention(qkv: FloatTensor<Self>, visible: IntTensor<Self>, n_heads: usize) -> FloatTensor<Self>;
 
@@ -67,8 +77,18 @@ pub(crate) trait FusedUpdates: Backend {
         values: FloatTensor<Self>,
         qkv: FloatTensor<Self>,
         visible_from: IntTensor<Self>,
-        filled: usize,
+        place: DecodePlace,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+}
+
+/// Where new tokens stand, and how many heads look back from them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DecodePlace {
+    pub(crate) n_heads: usize,
+    /// Tokens in the cache before the new ones.
+    pub(crate) filled: usize,
+    /// How many tokens back a token sees, itself included; everything without it.
+    pub(crate) window: Option<usize>,
 }
 
 /// Whether [`FusedOps`] takes this tensor: `f32` on Flex, tracked or not.
@@ -100,6 +120,20 @@ pub(crate) fn gelu_tanh(x: Tensor<2>) -> Tensor<2> {
 pub(crate) fn layer_norm(x: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, eps: f64) -> Tensor<2> {
     let [weight, bias] = [weight, bias].map(Tensor::into_dispatch);
     Tensor::from_dispatch(Dispatch::fused_layer_norm(x.into_dispatch(), weight, bias, eps as f32))
+}
+
+pub(crate) fn rms_norm(x: Tensor<2>, weight: Tensor<1>, eps: f64) -> Tensor<2> {
+    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+    Tensor::from_dispatch(Dispatch::fused_rms_norm(x, weight, eps as f32))
+}
+
+pub(crate) fn swiglu(gate_up: Tensor<2>) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::fused_swiglu(gate_up.into_dispatch()))
+}
+
+pub(crate) fn rotary(x: Tensor<3>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<3> {
+    let [cos, sin] = [cos, sin].map(Tensor::into_dispatch);
+    Tensor::from_dispatch(Dispatch::fused_rotary(x.into_dispatch(), cos, sin))
 }
 
 pub(crate) fn causal_attention(qkv: Tensor<3>, visible: Tensor<3, Int>, n_heads: usize) -> Tensor<3> {
@@ -141,11 +175,11 @@ pub(crate) fn decode_attention(
     cache: KvLayer,
     qkv: Tensor<3>,
     visible_from: Tensor<1, Int>,
-    filled: usize,
+    place: DecodePlace,
 ) -> (Tensor<3>, KvLayer) {
     let [keys, values] = [cache.keys, cache.values].map(Tensor::into_dispatch);
     let (output, keys, values) =
-        Dispatch::fused_decode(keys, values, qkv.into_dispatch(), visible_from.into_dispatch(), filled);
+        Dispatch::fused_decode(keys, values, qkv.into_dispatch(), visible_from.into_dispatch(), place);
     let cache = KvLayer {
         keys: Tensor::from_dispatch(keys),
         values: Tensor::from_dispatch(values),
@@ -171,6 +205,21 @@ impl FusedOps for Flex {
         let [x, weight, bias] = [x, weight, bias].map(contiguous);
         let (y, _) = layer_norm::forward(slice(&x), slice(&weight), slice(&bias), eps);
         tensor(y, dims::<2>(&x))
+    }
+
+    fn fused_rms_norm(x: FlexTensor, weight: FlexTensor, eps: f32) -> FlexTensor {
+        let [x, weight] = [x, weight].map(contiguous);
+        let (y, _) = rms_norm::forward(slice(&x), slice(&weight), eps);
+        tensor(y, dims::<2>(&x))
+    }
+
+    fn fused_swiglu(gate_up: FlexTensor) -> FlexTensor {
+        swiglu_forward(&contiguous(gate_up))
+    }
+
+    fn fused_rotary(x: FlexTensor, cos: FlexTensor, sin: FlexTensor) -> FlexTensor {
+        let [x, cos, sin] = [x, cos, sin].map(contiguous);
+        turned(&x, &cos, &sin, Turn::Forward)
     }
 
     fn fused_attention(qkv: FlexTensor, visible: FlexTensor, n_heads: usize) -> FlexTensor {
@@ -217,18 +266,25 @@ impl FusedUpdates for Flex {
         values: FlexTensor,
         qkv: FlexTensor,
         visible_from: FlexTensor,
-        filled: usize,
+        place: DecodePlace,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
         let [mut keys, mut values, qkv] = [keys, values, qkv].map(contiguous);
-        let [batch, n_heads, capacity, d_head] = dims(&values);
-        let [_, new_tokens, width] = dims(&qkv);
+        let [batch, n_kv_heads, capacity, d_head] = dims(&values);
+        let [_, new_tokens, _] = dims(&qkv);
+        let DecodePlace {
+            n_heads,
+            filled,
+            window,
+        } = place;
         let sizes = decode::Dims {
             batch,
             n_heads,
+            n_kv_heads,
             d_head,
             capacity,
             filled,
             new_tokens,
+            window,
         };
         let output = decode::attend(
             slice_mut(&mut keys),
@@ -237,13 +293,33 @@ impl FusedUpdates for Flex {
             &indices(visible_from),
             sizes,
         );
-        (tensor(output, [batch, new_tokens, width / 3]), keys, values)
+        (tensor(output, [batch, new_tokens, n_heads * d_head]), keys, values)
     }
 }
 
 fn linear_forward(x: &FlexTensor, weight: &FlexTensor, bias: Option<&FlexTensor>) -> FlexTensor {
     let (x, weight) = (matrix(x), matrix(weight));
     tensor(linear::forward(x, weight, bias.map(slice)), [x.rows(), weight.cols()])
+}
+
+fn swiglu_forward(gate_up: &FlexTensor) -> FlexTensor {
+    let [tokens, width] = dims(gate_up);
+    tensor(swiglu::forward(slice(gate_up), width / 2), [tokens, width / 2])
+}
+
+/// `x` `[tokens, heads, d_head]` turned by the angles of `cos` and `sin`, `[tokens, pairs]`.
+fn turned(x: &FlexTensor, cos: &FlexTensor, sin: &FlexTensor, turn: Turn) -> FlexTensor {
+    let ([tokens, heads, d_head], [_, pairs]) = (dims(x), dims(cos));
+    let angles = Angles {
+        cos: slice(cos),
+        sin: slice(sin),
+        pairs,
+        d_head,
+    };
+    tensor(
+        rotary::turn(slice(x), heads * d_head, angles, turn),
+        [tokens, heads, d_head],
+    )
 }
 
 fn attention_dims(qkv: &FlexTensor, n_heads: usize) -> attention::Dims {

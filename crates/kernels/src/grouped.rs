@@ -69,5 +69,20 @@ pub fn grouped_decode_attention(
     value: Tensor<4>,
     view: DecodeView,
 ) -> (Tensor<3>, KvLayer) {
+    #[cfg(feature = "flex")]
+    if flex::handles_plain(&query) {
+        let [batch, new_tokens, n_heads, _] = query.dims();
+        let flat = |heads: Tensor<4>| {
+            let [_, _, heads_of_it, d_head] = heads.dims();
+            heads.reshape([batch, new_tokens, heads_of_it * d_head])
+        };
+        let qkv = Tensor::cat(vec![flat(query), flat(key), flat(value)], 2);
+        let place = flex::DecodePlace {
+            n_heads,
+            filled: view.filled,
+            window: view.window,
+        };
+        return flex::decode_attention(cache, qkv, view.visible_from, place);
+    }
     composed::grouped_decode_attention(cache, query, key, value, view)
 }

@@ -4,14 +4,14 @@
 //! | Function | Instead of |
 //! | --- | --- |
 //! | [`linear`] | matrix product, then a pass for the bias |
-//! | [`gelu_tanh`], [`layer_norm`] | half a dozen passes over memory forward, and as many backward |
+//! | [`gelu_tanh`], [`layer_norm`], [`rms_norm`], [`swiglu`], [`rotary`] | up to half a dozen passes over memory forward, and as many backward |
 //! | [`causal_attention`] | scores and masks of whole rows; keys that no query of a block sees are skipped |
 //! | [`token_logprobs`] | a matrix of logits `[selected, vocab]`, kept for the backward pass |
 //! | [`adamw_step`] | a new tensor per term; here parameter and running means change in place |
 //! | [`decode_attention`] | joining the key/value cache anew at every step; here a [`KvLayer`] is written in place |
-//! | [`grouped_attention`] | the same for query heads that share keys and values |
+//! | [`grouped_attention`], [`grouped_decode_attention`] | the same for query heads that share keys and values |
 //!
-//! [`rms_norm`], [`rotary`], [`swiglu`], [`gelu_erf`] and [`grouped_decode_attention`] have no fused version yet.
+//! [`gelu_erf`] has no fused version yet.
 //!
 //! Each function looks at the device of its tensors: `f32` on Flex, tracked by autodiff or not, takes the fused way;
 //! everything else takes the function of the same name in [`composed`], which consists of Burn's own operations and is

@@ -3,6 +3,8 @@
 use burn::tensor::Tensor;
 
 use crate::composed;
+#[cfg(feature = "flex")]
+use crate::flex;
 
 /// `silu(gate) * up`, with `silu(x) = x * sigmoid(x)` (Shazeer, arXiv 2002.05202).
 ///
@@ -11,5 +13,9 @@ use crate::composed;
 /// - `gate_up`: `[tokens, 2 * d_inner]`, the gates and then what they let through
 /// - result: `[tokens, d_inner]`
 pub fn swiglu(gate_up: Tensor<2>) -> Tensor<2> {
+    #[cfg(feature = "flex")]
+    if flex::handles(&gate_up) {
+        return flex::swiglu(gate_up);
+    }
     composed::swiglu(gate_up)
 }

@@ -40,7 +40,7 @@ pub struct LabelerConfig {
     pub training: usize,
     /// Labelers whose rankings only measure it (InstructGPT, section 5).
     pub held_out: usize,
-    /// Share of pairs in which two labelers agree, ties left out (InstructGPT, section 3.4: 72.6 %).
+    /// Share of pairs in which two training labelers agree, ties left out (InstructGPT, section 3.4: 72.6 %).
     pub agreement: f64,
     /// How far labelers differ in what they value, as a share of the judge's weights.
     pub spread: f64,
@@ -319,8 +319,8 @@ impl LabelerPool {
         }
     }
 
-    /// Sets the noise so that two labelers agree in the wanted share of pairs that neither calls a tie, on these
-    /// completions; gives the agreement reached. Where that share is out of reach the noise is left as near as it gets.
+    /// Sets the noise so that two training labelers agree in the wanted share of pairs that neither calls a tie, on these
+    /// completions (all labelers, where only one trains); gives the agreement reached. Where that share is out of reach the noise is left as near as it gets.
     pub fn calibrate(&mut self, samples: &[(Prompt, Vec<String>)], target_agreement: f64) -> Result<f64> {
         let Some(judge) = self.all().next().map(|labeler| Arc::clone(&labeler.judge)) else {
             return Err(Error::Unreachable {
@@ -333,12 +333,21 @@ impl LabelerPool {
             .iter()
             .map(|(prompt, texts)| texts.iter().map(|text| judge.assess(prompt, text)).collect())
             .collect::<Result<_>>()?;
+        // A single labeler agrees with nobody.
+        fn others(pool: &LabelerPool) -> &[SimulatedLabeler] {
+            match pool.training.len() {
+                0 | 1 => &pool.held_out,
+                _ => &[],
+            }
+        }
         let measure = |pool: &mut Self, noise: f64| -> Result<f64> {
             pool.set_noise(noise);
             let mut ballots = Vec::with_capacity(samples.len());
             for ((prompt, texts), verdicts) in samples.iter().zip(&verdicts) {
                 let ballot: Ballot = pool
-                    .all()
+                    .training()
+                    .iter()
+                    .chain(others(pool))
                     .map(|labeler| {
                         labeler
                             .rank_judged(prompt, texts, verdicts)

@@ -172,6 +172,7 @@ impl Chat<'_> {
         let options = GenerateOptions {
             max_new_tokens: self.max_new_tokens.min(self.context - window.ids.len()),
             eos_token_id: self.tokenizer.eos_token_id(),
+            stop_token_ids: self.tokenizer.other_eos_token_ids().to_vec(),
             sampling: self.sampling.clone(),
             seed: self.seed,
             first_stream: self.answers,

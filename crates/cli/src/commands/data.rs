@@ -15,7 +15,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct InspectArgs {
-    /// .jsonl, .json or .txt, or one of these and .gz
+    /// .jsonl, .json or .txt, or one of these and .gz, or .parquet
     file: PathBuf,
     /// Folder of a model or of a stage, whose tokenizer counts lengths in tokens too
     #[arg(long, value_name = "DIR")]

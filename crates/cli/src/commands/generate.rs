@@ -67,6 +67,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let mut options = GenerateOptions {
         max_new_tokens: args.max_new_tokens,
         eos_token_id: folder.eos_token_id()?,
+        stop_token_ids: folder.stop_token_ids(),
         sampling,
         seed: args.sampling.seed,
         first_stream: 0,

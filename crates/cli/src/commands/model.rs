@@ -109,6 +109,12 @@ impl ModelFolder {
         })
     }
 
+    /// Other tokens that end it.
+    pub(super) fn stop_token_ids(&self) -> Vec<u32> {
+        let tokenizer = self.tokenizer.as_ref();
+        tokenizer.map_or_else(Vec::new, |tokenizer| tokenizer.other_eos_token_ids().to_vec())
+    }
+
     /// Longest sequence, in tokens.
     pub(super) fn context(&self) -> usize {
         self.config.max_seq_len()

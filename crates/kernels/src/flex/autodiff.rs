@@ -15,9 +15,11 @@ use burn::backend::{Autodiff, AutodiffBackend, Flex};
 use burn_flex::FlexTensor;
 
 use super::attention::Visible;
+use super::rotary::Turn;
 use super::{
     FusedOps, attention, attention_dims, attention_forward, contiguous, dims, gelu, indices, layer_norm, linear,
-    linear_forward, logprobs, logprobs_head, logprobs_outputs, matrix, slice, slice_mut, strided, tensor,
+    linear_forward, logprobs, logprobs_head, logprobs_outputs, matrix, rms_norm, slice, slice_mut, strided, swiglu,
+    swiglu_forward, tensor, turned,
 };
 
 /// Hands a gradient to its node, if the node wants one.
@@ -106,6 +108,62 @@ impl Backward<Flex, 3> for LayerNormStep {
         register(grads, x, || tensor(gradients.x, [tokens, d_model]));
         register(grads, weight, || tensor(gradients.weight, [d_model]));
         register(grads, bias, || tensor(gradients.bias, [d_model]));
+    }
+}
+
+#[derive(Debug)]
+struct RmsNormStep;
+
+#[derive(Debug, Clone)]
+struct RmsNormState {
+    x: FlexTensor,
+    weight: FlexTensor,
+    roots: Vec<f32>,
+}
+
+impl Backward<Flex, 2> for RmsNormStep {
+    type State = RmsNormState;
+
+    fn backward(self, ops: Ops<RmsNormState, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = contiguous(grads.consume::<Flex>(&ops.node));
+        let RmsNormState { x, weight, roots } = ops.state;
+        let [rows, width] = dims(&x);
+        let (dx, dweight) = rms_norm::backward(slice(&x), slice(&weight), &roots, slice(&grad));
+        let [x, weight] = ops.parents.map(|parent| parent.map(|node| node.id));
+        register(grads, x, || tensor(dx, [rows, width]));
+        register(grads, weight, || tensor(dweight, [width]));
+    }
+}
+
+#[derive(Debug)]
+struct SwigluStep;
+
+impl Backward<Flex, 1> for SwigluStep {
+    type State = FlexTensor;
+
+    fn backward(self, ops: Ops<FlexTensor, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = contiguous(grads.consume::<Flex>(&ops.node));
+        let [parent] = ops.parents.map(|parent| parent.map(|node| node.id));
+        register(grads, parent, || {
+            let [tokens, width] = dims(&ops.state);
+            let gradient = swiglu::backward(slice(&ops.state), width / 2, slice(&grad));
+            tensor(gradient, [tokens, width])
+        });
+    }
+}
+
+#[derive(Debug)]
+struct RotaryStep;
+
+impl Backward<Flex, 1> for RotaryStep {
+    /// Cosines and sines.
+    type State = (FlexTensor, FlexTensor);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = contiguous(grads.consume::<Flex>(&ops.node));
+        let [parent] = ops.parents.map(|parent| parent.map(|node| node.id));
+        let (cos, sin) = ops.state;
+        register(grads, parent, || turned(&grad, &cos, &sin, Turn::Back));
     }
 }
 
@@ -229,6 +287,40 @@ impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
             .stateful()
         {
             OpsKind::Tracked(prep) => prep.finish(LayerNormState { x, weight, moments }, y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn fused_rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, eps: f32) -> FloatTensor<Self> {
+        let ((x, x_node), (weight, weight_node)) = (x.into_parts(), weight.into_parts());
+        let [x, weight] = [x, weight].map(contiguous);
+        let (y, roots) = rms_norm::forward(slice(&x), slice(&weight), eps);
+        let y = tensor(y, dims::<2>(&x));
+        let nodes = [x_node, weight_node];
+        match RmsNormStep.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(RmsNormState { x, weight, roots }, y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn fused_swiglu(gate_up: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (gate_up, node) = gate_up.into_parts();
+        let gate_up = contiguous(gate_up);
+        let y = swiglu_forward(&gate_up);
+        match SwigluStep.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(gate_up, y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn fused_rotary(x: FloatTensor<Self>, cos: FloatTensor<Self>, sin: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (x, node) = x.into_parts();
+        // Angles are constants.
+        let [(cos, _), (sin, _)] = [cos, sin].map(FloatTensor::<Self>::into_parts);
+        let [x, cos, sin] = [x, cos, sin].map(contiguous);
+        let y = turned(&x, &cos, &sin, Turn::Forward);
+        match RotaryStep.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((cos, sin), y),
             OpsKind::UnTracked(prep) => prep.finish(y),
         }
     }

@@ -19,10 +19,13 @@ const SEQUENTIAL_WORK: usize = 1 << 16;
 pub(super) struct Dims {
     pub(super) batch: usize,
     pub(super) n_heads: usize,
+    pub(super) n_kv_heads: usize,
     pub(super) d_head: usize,
     pub(super) capacity: usize,
     pub(super) filled: usize,
     pub(super) new_tokens: usize,
+    /// How many tokens back a token sees, itself included.
+    pub(super) window: Option<usize>,
 }
 
 impl Dims {
@@ -30,8 +33,72 @@ impl Dims {
         self.n_heads * self.d_head
     }
 
+    fn qkv_width(&self) -> usize {
+        (self.n_heads + 2 * self.n_kv_heads) * self.d_head
+    }
+
     fn total(&self) -> usize {
         self.filled + self.new_tokens
+    }
+
+    fn scale(&self) -> f32 {
+        1.0 / (self.d_head as f32).sqrt()
+    }
+
+    /// The key head that a query head of the batch reads, both counted over all sequences.
+    fn kv_head(&self, query_head: usize) -> usize {
+        query_head / (self.n_heads / self.n_kv_heads)
+    }
+}
+
+/// Queries, keys and values of the new tokens, packed token by token: query heads, key heads, value heads.
+#[derive(Debug, Clone, Copy)]
+struct NewTokens<'a> {
+    qkv: &'a [f32],
+    dims: Dims,
+}
+
+impl<'a> NewTokens<'a> {
+    fn query(&self, row: usize, head: usize) -> Matrix<'a> {
+        self.head(row, head)
+    }
+
+    fn key(&self, row: usize, head: usize) -> Matrix<'a> {
+        self.head(row, self.dims.n_heads + head)
+    }
+
+    fn value(&self, row: usize, head: usize) -> Matrix<'a> {
+        self.head(row, self.dims.n_heads + self.dims.n_kv_heads + head)
+    }
+
+    /// Writes the keys (one column each) and values (one row each) of key head `head`, counted over all sequences.
+    fn append(&self, head: usize, keys: &mut [f32], values: &mut [f32]) {
+        let Dims {
+            n_kv_heads,
+            d_head,
+            capacity,
+            filled,
+            new_tokens,
+            ..
+        } = self.dims;
+        let (row, head) = (head / n_kv_heads, head % n_kv_heads);
+        let (new_keys, new_values) = (self.key(row, head), self.value(row, head));
+        for token in 0..new_tokens {
+            let position = filled + token;
+            let columns = keys.chunks_exact_mut(capacity);
+            for (column, &key) in columns.zip(new_keys.row(token)) {
+                column[position] = key;
+            }
+            values[position * d_head..][..d_head].copy_from_slice(new_values.row(token));
+        }
+    }
+
+    /// The `head`th of all heads, of the new tokens of sequence `row`: `[new_tokens, d_head]`.
+    fn head(&self, row: usize, head: usize) -> Matrix<'a> {
+        let Dims { d_head, new_tokens, .. } = self.dims;
+        let width = self.dims.qkv_width();
+        let first = row * new_tokens * width + head * d_head;
+        Matrix::strided(&self.qkv[first..], new_tokens, d_head, width, 1)
     }
 }
 
@@ -57,85 +124,65 @@ pub(super) fn attend(
     if output.is_empty() {
         return output;
     }
+    let new = NewTokens { qkv, dims };
+    let per_head = d_head * capacity;
+    let work = batch * d_model * dims.total() * new_tokens;
+    // How many tasks a thread takes at once: all of them where a second thread is not worth it.
+    let at_once = if work < SEQUENTIAL_WORK { batch * n_heads } else { 1 };
+    keys.par_chunks_exact_mut(per_head)
+        .with_min_len(at_once)
+        .zip(values.par_chunks_exact_mut(per_head))
+        .enumerate()
+        .for_each(|(head, (keys, values))| new.append(head, keys, values));
+
+    let (keys, values) = (&*keys, &*values);
     let shares: Vec<MatrixMut<'_>> = output
         .chunks_exact_mut(new_tokens * d_model)
         .flat_map(|rows| MatrixMut::new(rows, new_tokens, d_model).split_columns(d_head))
         .collect();
-
-    let per_head = d_head * capacity;
-    let work = batch * d_model * dims.total() * new_tokens;
-    let at_once = if work < SEQUENTIAL_WORK { shares.len() } else { 1 };
     shares
         .into_par_iter()
         .with_min_len(at_once)
-        .zip(keys.par_chunks_exact_mut(per_head))
-        .zip(values.par_chunks_exact_mut(per_head))
         .enumerate()
-        .for_each_init(Vec::new, |scores, (index, ((mut output, keys), values))| {
-            let (row, head) = (index / n_heads, index % n_heads);
-            let qkv = &qkv[row * new_tokens * 3 * d_model..][..new_tokens * 3 * d_model];
-            let new = NewTokens {
-                qkv,
-                head,
+        .for_each_init(Vec::new, |scores, (head, mut output)| {
+            let (row, cached) = (head / n_heads, dims.kv_head(head) * per_head);
+            let queries = Queries {
+                query: new.query(row, head % n_heads),
+                keys: &keys[cached..cached + per_head],
+                values: &values[cached..cached + per_head],
                 visible_from: visible_from[row],
                 dims,
             };
-            new.append(keys, values);
             if new_tokens < PRODUCT_TOKENS {
-                new.attend_each(keys, values, scores, &mut output);
+                queries.attend_each(scores, &mut output);
             } else {
-                new.attend_together(keys, values, scores, &mut output);
+                queries.attend_together(scores, &mut output);
             }
         });
     output
 }
 
-/// The new tokens of one sequence, seen by one head.
-struct NewTokens<'a> {
-    /// `[new_tokens, 3 * d_model]`
-    qkv: &'a [f32],
-    head: usize,
+/// The queries of one sequence and head, and what is cached for them.
+struct Queries<'a> {
+    /// `[new_tokens, d_head]`
+    query: Matrix<'a>,
+    /// `[d_head, capacity]`
+    keys: &'a [f32],
+    /// `[capacity, d_head]`
+    values: &'a [f32],
     visible_from: usize,
     dims: Dims,
 }
 
-impl NewTokens<'_> {
-    /// Query (part 0), key (1) or value (2) of one token.
-    fn part(&self, part: usize, token: usize) -> &[f32] {
-        let d_model = self.dims.d_model();
-        let first = (token * 3 + part) * d_model + self.head * self.dims.d_head;
-        &self.qkv[first..first + self.dims.d_head]
-    }
-
+impl Queries<'_> {
     /// First position the token sees: a padding token sees only itself.
     fn sees_from(&self, token: usize) -> usize {
-        self.visible_from.min(self.dims.filled + token)
+        let own = self.dims.filled + token;
+        let window = self.dims.window.map_or(0, |window| (own + 1).saturating_sub(window));
+        self.visible_from.min(own).max(window)
     }
 
-    fn scale(&self) -> f32 {
-        1.0 / (self.dims.d_head as f32).sqrt()
-    }
-
-    /// Writes the keys (one column each) and values (one row each).
-    fn append(&self, keys: &mut [f32], values: &mut [f32]) {
-        let Dims {
-            d_head,
-            capacity,
-            filled,
-            new_tokens,
-            ..
-        } = self.dims;
-        for token in 0..new_tokens {
-            let position = filled + token;
-            let columns = keys.chunks_exact_mut(capacity);
-            for (column, &key) in columns.zip(self.part(1, token)) {
-                column[position] = key;
-            }
-            values[position * d_head..][..d_head].copy_from_slice(self.part(2, token));
-        }
-    }
-
-    fn attend_each(&self, keys: &[f32], values: &[f32], scores: &mut Vec<f32>, output: &mut MatrixMut<'_>) {
+    fn attend_each(&self, scores: &mut Vec<f32>, output: &mut MatrixMut<'_>) {
         let Dims {
             capacity,
             filled,
@@ -144,13 +191,13 @@ impl NewTokens<'_> {
         } = self.dims;
         scores.resize(capacity, 0.0);
         for token in 0..new_tokens {
-            let query: Vec<f32> = self.part(0, token).iter().map(|q| q * self.scale()).collect();
+            let query: Vec<f32> = self.query.row(token).iter().map(|q| q * self.dims.scale()).collect();
             let visible = self.sees_from(token)..filled + token + 1;
-            attend_one(&query, keys, values, visible, scores, output.row(token));
+            attend_one(&query, self.keys, self.values, visible, scores, output.row(token));
         }
     }
 
-    fn attend_together(&self, keys: &[f32], values: &[f32], scores: &mut Vec<f32>, output: &mut MatrixMut<'_>) {
+    fn attend_together(&self, scores: &mut Vec<f32>, output: &mut MatrixMut<'_>) {
         let Dims {
             d_head,
             capacity,
@@ -160,9 +207,8 @@ impl NewTokens<'_> {
         } = self.dims;
         let total = self.dims.total();
         scores.resize(new_tokens * total, 0.0);
-        let query = Matrix::strided(self.first_query(), new_tokens, d_head, 3 * self.dims.d_model(), 1);
-        product(query, Matrix::strided(keys, d_head, total, capacity, 1))
-            .scaled(self.scale())
+        product(self.query, Matrix::strided(self.keys, d_head, total, capacity, 1))
+            .scaled(self.dims.scale())
             .store(&mut MatrixMut::new(scores, new_tokens, total));
         let visible: Vec<Visible> = (0..new_tokens)
             .map(|token| Visible::contiguous(self.sees_from(token)))
@@ -170,13 +216,9 @@ impl NewTokens<'_> {
         softmax_rows(scores, 0, &visible, filled, &mut vec![0.0; new_tokens]);
         product(
             Matrix::new(scores, new_tokens, total),
-            Matrix::new(values, total, d_head),
+            Matrix::new(self.values, total, d_head),
         )
         .store(output);
-    }
-
-    fn first_query(&self) -> &[f32] {
-        &self.qkv[self.head * self.dims.d_head..]
     }
 }
 

@@ -54,6 +54,12 @@ impl<'a> Matrix<'a> {
         self.cols
     }
 
+    /// One row of a matrix whose rows are contiguous.
+    pub(super) fn row(&self, row: usize) -> &'a [f32] {
+        assert!(row < self.rows && self.col_stride == 1, "no such row in one piece");
+        &self.data[row * self.row_stride..][..self.cols]
+    }
+
     /// The transposed view.
     pub(super) fn t(self) -> Self {
         Self {

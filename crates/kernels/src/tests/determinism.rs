@@ -3,7 +3,7 @@
 use rand::Rng;
 
 use super::{Host, Operation, ints, rng, run};
-use crate::{causal_attention, gelu_tanh, layer_norm, linear, token_logprobs};
+use crate::{causal_attention, gelu_tanh, layer_norm, linear, rms_norm, rotary, swiglu, token_logprobs};
 
 /// Output and gradients have the same bits in ten runs, and with one, two and three threads.
 fn check(operation: Operation<'_>, inputs: &[Host], output: [usize; 2]) {
@@ -61,6 +61,24 @@ fn layer_norm_gives_the_same_bits() {
         layer_norm(t[0].clone(), weight, bias, 1e-5)
     };
     check(operation, &tensors, [900, 72]);
+}
+
+#[test]
+fn rms_norm_swiglu_and_rotary_give_the_same_bits() {
+    let rng = &mut rng(6);
+    let tensors = [Host::random(rng, [900, 72], 2.0), Host::random(rng, [1, 72], 1.0)];
+    check(
+        &|t| rms_norm(t[0].clone(), t[1].clone().reshape([72]), 1e-5),
+        &tensors,
+        [900, 72],
+    );
+    check(&|t| swiglu(t[0].clone()), &tensors[..1], [900, 36]);
+    let angles = Host::random(rng, [900, 9], 3.0);
+    let operation: Operation<'_> = &|t| {
+        let angles = angles.on(&t[0].device());
+        rotary(t[0].clone().reshape([900, 4, 18]), angles.clone().cos(), angles.sin()).reshape([900, 72])
+    };
+    check(operation, &tensors[..1], [900, 72]);
 }
 
 #[test]

@@ -155,6 +155,81 @@ proptest! {
     }
 }
 
+/// The one row of a matrix.
+fn row(matrix: &Tensor<2>) -> Tensor<1> {
+    let [_, len] = matrix.dims();
+    matrix.clone().reshape([len])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn rms_norm_is_composed_rms_norm(rows in 1..300_usize, width in 1..200_usize, seed: u64) {
+        let rng = &mut rng(seed);
+        let tensors = [Host::random(rng, [rows, width], 2.0), Host::random(rng, [1, width], 1.0)];
+        check(
+            &|t| rms_norm(t[0].clone(), row(&t[1]), 1e-2),
+            &|t| composed::rms_norm(t[0].clone(), row(&t[1]), 1e-2),
+            &tensors,
+            rng,
+        );
+    }
+
+    #[test]
+    fn swiglu_is_composed_swiglu(tokens in 1..80_usize, d_inner in 1..200_usize, seed: u64) {
+        let rng = &mut rng(seed);
+        let gate_up = Host::random(rng, [tokens, 2 * d_inner], 4.0);
+        check(&|t| swiglu(t[0].clone()), &|t| composed::swiglu(t[0].clone()), &[gate_up], rng);
+    }
+
+    #[test]
+    fn rotary_is_composed_rotary(
+        tokens in 1..100_usize, heads in 1..4_usize, pairs in 1..20_usize, stay in 0..5_usize, seed: u64,
+    ) {
+        let rng = &mut rng(seed);
+        let d_head = 2 * pairs + stay;
+        let x = Host::random(rng, [tokens, heads * d_head], 1.0);
+        let angles = Host::random(rng, [tokens, pairs], 3.0);
+        let by = |turn: fn(Tensor<3>, Tensor<2>, Tensor<2>) -> Tensor<3>, x: &Tensor<2>| {
+            let angles = angles.on(&x.device());
+            let turned = turn(x.clone().reshape([tokens, heads, d_head]), angles.clone().cos(), angles.sin());
+            turned.reshape([tokens, heads * d_head])
+        };
+        check(&|t| by(rotary, &t[0]), &|t| by(composed::rotary, &t[0]), &[x], rng);
+    }
+}
+
+#[test]
+fn gates_far_from_zero_are_open_or_closed_and_nan_stays() {
+    let device = Device::flex().autodiff();
+    let gates = [1e20, 100.0, -100.0, -1e20, f32::NAN];
+    let x = Tensor::<2>::from_floats([gates, [2.0; 5]], &device)
+        .reshape([1, 10])
+        .require_grad();
+    let y = swiglu(x.clone());
+    let slopes = values(x.grad(&y.clone().sum().backward()).unwrap());
+    let y = values(y);
+    assert_eq!(y[..4], [2e20, 200.0, 0.0, 0.0]);
+    assert_eq!(slopes[..4], [2.0, 2.0, 0.0, 0.0]);
+    assert!(y[4].is_nan() && slopes[4].is_nan());
+}
+
+#[test]
+fn no_tokens_stay_none() {
+    let device = Device::flex().autodiff();
+    assert_eq!(swiglu(Tensor::zeros([0, 8], &device)).dims(), [0, 4]);
+    assert_eq!(
+        rms_norm(Tensor::zeros([0, 8], &device), Tensor::ones([8], &device), 1e-5).dims(),
+        [0, 8]
+    );
+    let angles = || Tensor::zeros([0, 2], &device);
+    assert_eq!(
+        rotary(Tensor::zeros([0, 3, 4], &device), angles(), angles()).dims(),
+        [0, 3, 4]
+    );
+}
+
 #[test]
 fn rms_norm_of_two_numbers() {
     // Mean square of (3, 4) is 12.5; with eps 3.5 the root is 4: 3 / 4 * 2 = 1.5 and 4 / 4 * -1 = -1.
