@@ -11,6 +11,7 @@ use rlhf_model::{Gpt2Config, WeightInit};
 use rlhf_ppo::{EmaConfig, KlConfig, PpoConfig, PtxConfig};
 use rlhf_reward::RewardConfig;
 use rlhf_sft::LmTrainConfig;
+use rlhf_stories::StoriesConfig;
 use rlhf_world::{LabelerConfig, WorldConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,8 @@ pub(crate) struct Config {
     pub(crate) data: DataConfig,
     /// The built-in world, used when `data.source` is `world`.
     pub(crate) world: WorldConfig,
+    /// The story-telling task, used when `data.source` is `stories`.
+    pub(crate) stories: StoriesConfig,
     /// The tokenizer stage.
     pub(crate) tokenizer: TokenizerConfig,
     /// Architecture of a model trained from random weights.
@@ -59,6 +62,9 @@ pub(crate) enum DataSource {
     World,
     /// The files listed in this section.
     Files,
+    /// Stories in the files of `data.pretrain`: those that are short become demonstrations, prompts ask for two words, and
+    /// a judge says whether a story has them.
+    Stories,
 }
 
 /// What happens to a prompt that does not fit the context together with its answer.
@@ -75,7 +81,7 @@ pub(crate) enum LongPrompts {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct DataConfig {
-    /// `world` for the built-in generator, `files` for the lists below.
+    /// `world` for the built-in generator, `files` for the lists below, `stories` for a task made of a text of stories.
     pub(crate) source: DataSource,
     /// Folder that relative paths below start from.
     pub(crate) root: PathBuf,
@@ -96,11 +102,20 @@ pub(crate) struct DataConfig {
     pub(crate) validation_fraction: f64,
     /// What happens to a prompt that does not fit the context together with its answer.
     pub(crate) long_prompts: LongPrompts,
-    /// Chat template in Jinja for a model that brings none, or instead of its own; empty leaves it as it is.
-    pub(crate) chat_template: PathBuf,
+    /// Chat template for a model that brings none, or instead of its own: Jinja, recognised by `{{` or `{%`, or the path
+    /// of a file with it; empty leaves it as it is.
+    pub(crate) chat_template: String,
     /// Date that a chat template which asks for it is told, such as `2026-01-31`, so that a run can be repeated; a
     /// template that asks is an error while it is empty.
     pub(crate) chat_date: String,
+}
+
+impl DataSource {
+    /// Whether the tokenizer stage writes demonstrations and prompts with tasks, which a judge and simulated labelers can
+    /// rank.
+    pub(crate) fn is_judged(self) -> bool {
+        matches!(self, Self::World | Self::Stories)
+    }
 }
 
 impl Default for DataConfig {
@@ -116,17 +131,30 @@ impl Default for DataConfig {
             ppo_prompts: Vec::new(),
             validation_fraction: 0.05,
             long_prompts: LongPrompts::Error,
-            chat_template: PathBuf::new(),
+            chat_template: String::new(),
             chat_date: String::new(),
         }
     }
 }
 
+/// Where a configured chat template stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TemplateSource {
+    /// In the configuration itself.
+    Text(String),
+    /// In a file.
+    File(PathBuf),
+}
+
 impl DataConfig {
-    /// The file of the configured chat template.
-    pub(crate) fn chat_template_path(&self) -> Option<PathBuf> {
-        let is_set = !self.chat_template.as_os_str().is_empty();
-        is_set.then(|| self.root.join(&self.chat_template))
+    /// The configured chat template, if there is one.
+    pub(crate) fn template_source(&self) -> Option<TemplateSource> {
+        let text = &self.chat_template;
+        match text {
+            text if text.is_empty() => None,
+            text if text.contains("{{") || text.contains("{%") => Some(TemplateSource::Text(text.clone())),
+            path => Some(TemplateSource::File(self.root.join(path))),
+        }
     }
 }
 
@@ -240,7 +268,7 @@ impl Default for SampleConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum LabelerKind {
-    /// Simulated labelers of the built-in world.
+    /// Simulated labelers, who see the verdict of the task's judge through leanings and noise.
     Simulated,
     /// The comparisons in `data.comparisons`; nothing is sampled.
     Files,
@@ -316,6 +344,7 @@ impl Default for Config {
                 reward_prompts: 6_000,
                 ..WorldConfig::default()
             },
+            stories: StoriesConfig::default(),
             tokenizer: TokenizerConfig {
                 vocab_size: 2048,
                 ..TokenizerConfig::default()

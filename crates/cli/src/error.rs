@@ -20,6 +20,8 @@ pub(crate) enum Error {
     #[error(transparent)]
     World(#[from] rlhf_world::Error),
     #[error(transparent)]
+    Stories(#[from] rlhf_stories::Error),
+    #[error(transparent)]
     Generate(#[from] rlhf_inference::Error),
     #[error("sft: {0}")]
     Sft(#[from] rlhf_sft::Error),

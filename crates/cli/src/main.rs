@@ -3,6 +3,7 @@
 mod commands;
 mod config;
 mod error;
+mod pace;
 mod progress;
 mod run;
 mod stages;

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::pace::pace;
 use crate::progress::{Bar, note};
 use crate::stages::{self, Stage};
 use crate::{ConfigArgs, StageArgs};
@@ -90,7 +91,9 @@ pub(crate) fn run_stage(stage: Stage, args: &StageArgs) -> Result<()> {
             versions: versions(),
             seconds,
         })?;
-        note(&format!("{:>9} done in {seconds:.0} s", stage.name()));
+        let pace = pace(&work.dir.metrics_path(), &work.device)?;
+        let pace = pace.map_or_else(String::new, |pace| format!(": {pace}"));
+        note(&format!("{:>9} done in {seconds:.0} s{pace}", stage.name()));
     }
     stages::show(stage, &work)
 }
@@ -144,7 +147,11 @@ impl Workspace {
     fn fingerprint(&self) -> Result<Fingerprint> {
         let config = &self.config;
         let settings: Value = match self.stage {
-            Stage::Tokenizer => json!({ "world": section(&config.world), "tokenizer": section(&config.tokenizer) }),
+            Stage::Tokenizer => json!({
+                "world": section(&config.world),
+                "stories": section(&config.stories),
+                "tokenizer": section(&config.tokenizer),
+            }),
             Stage::Pretrain => json!({ "model": section(&config.model), "pretrain": section(&config.pretrain) }),
             Stage::Sft => json!({
                 "sft": section(&config.sft),

@@ -68,7 +68,7 @@ impl Place {
 }
 
 /// How many tokens all sequences begin with; the last token of a sequence counts as its own.
-fn shared_len<S: AsRef<[u32]>>(group: &[S]) -> usize {
+pub fn shared_len<S: AsRef<[u32]>>(group: &[S]) -> usize {
     let [first, others @ ..] = group else { return 0 };
     if others.is_empty() {
         return 0;

@@ -25,10 +25,10 @@ mod tensorboard;
 
 pub use batch::{
     BatchTensors, GROUP_ROW_LEN, PaddingSide, ROW_LEN, TokenBatch, float_tensor, index_tensor, int_tensor,
-    micro_batches, shared_tokens, to_host,
+    micro_batches, shared_len, shared_tokens, to_host,
 };
 pub use checkpoint::{Checkpoint, CheckpointStore, CheckpointWriter};
-pub use clock::{PartTimes, timed};
+pub use clock::{PartTimes, STEP_FLOPS_PER_FORWARD, timed};
 pub use device::{available_devices, parse_device};
 pub use error::{Error, Result};
 pub use interrupt::StopFlag;

@@ -185,12 +185,82 @@ impl Architecture {
         window.layers[layer].then_some(window.tokens)
     }
 
-    /// Floating-point operations of a forward pass, per token, without attention over the context: two per weight that
-    /// takes part in a matrix product.
-    pub fn flops_per_token(&self) -> f64 {
-        let (d, inner) = (self.d_model as f64, self.d_inner as f64);
-        let heads = (self.attention.n_heads * self.attention.d_head) as f64;
-        let block = d * self.attention.qkv_width() as f64 + heads * d + d * self.mlp_width() as f64 + inner * d;
-        2.0 * (self.n_layers as f64 * block + d * self.vocab_size as f64)
+    /// Floating-point operations of a forward pass: two per weight and token in a product of matrices, and four per feature
+    /// of a query head and token seen in attention. Sliding windows are not counted off.
+    pub fn forward_flops(&self, pass: &PassSize) -> f64 {
+        let attention = &self.attention;
+        let heads = attention.n_heads * attention.d_head;
+        let (d, inner) = (self.d_model, self.d_inner);
+        let block = d * (attention.qkv_width() + heads + self.mlp_width()) + inner * d;
+        let blocks = self.n_layers as f64 * (block as f64 * pass.tokens as f64 + 2.0 * heads as f64 * pass.seen as f64);
+        2.0 * (blocks + (d * self.vocab_size) as f64 * pass.predicted as f64)
+    }
+}
+
+/// How much goes through a model in one pass.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PassSize {
+    /// Tokens that go through the blocks.
+    pub tokens: usize,
+    /// Tokens that each of them sees, itself included, all together.
+    pub seen: usize,
+    /// Tokens at which the head says what comes next.
+    pub predicted: usize,
+}
+
+impl PassSize {
+    /// `len` tokens one after another behind `before` tokens that went through already; the head speaks at `predicted` of
+    /// them.
+    pub fn sequence(before: usize, len: usize, predicted: usize) -> Self {
+        Self {
+            tokens: len,
+            seen: len * before + len * (len + 1) / 2,
+            predicted,
+        }
+    }
+}
+
+impl std::iter::Sum for PassSize {
+    fn sum<I: Iterator<Item = Self>>(passes: I) -> Self {
+        passes.fold(Self::default(), |sum, pass| Self {
+            tokens: sum.tokens + pass.tokens,
+            seen: sum.seen + pass.seen,
+            predicted: sum.predicted + pass.predicted,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Gpt2Config, ModelConfig};
+
+    #[test]
+    fn a_pass_counts_weights_what_is_seen_and_what_is_predicted() {
+        let config = Gpt2Config {
+            vocab_size: 10,
+            n_positions: 8,
+            n_embd: 4,
+            n_layer: 2,
+            n_head: 2,
+            ..Gpt2Config::default()
+        };
+        let config = ModelConfig::from(config);
+        let architecture = config.architecture();
+        // 12 d² = 192 weights a block; 3 tokens see 1 + 2 + 3 = 6, in two products of width 4.
+        let alone = PassSize::sequence(0, 3, 0);
+        assert_eq!(
+            architecture.forward_flops(&alone),
+            2.0 * 2.0 * (192.0 * 3.0 + 2.0 * 4.0 * 6.0)
+        );
+        // The head: 40 weights for each of two tokens.
+        let heard = PassSize::sequence(0, 3, 2);
+        assert_eq!(
+            architecture.forward_flops(&heard) - architecture.forward_flops(&alone),
+            2.0 * 40.0 * 2.0
+        );
+        // In two parts it is as much.
+        let parts = [PassSize::sequence(0, 1, 0), PassSize::sequence(1, 2, 2)];
+        assert_eq!(parts.into_iter().sum::<PassSize>(), heard);
     }
 }

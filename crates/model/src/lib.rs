@@ -38,7 +38,8 @@ mod storage;
 mod weights;
 
 pub use architecture::{
-    Activation, Architecture, AttentionShape, Norm, NormKind, Positions, Residual, RopeScaling, Rotary, SlidingWindow,
+    Activation, Architecture, AttentionShape, Norm, NormKind, PassSize, Positions, Residual, RopeScaling, Rotary,
+    SlidingWindow,
 };
 pub use cache::KvCache;
 pub use checkpoint::{load_causal_lm, load_config, load_scalar_model};

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use rlhf_core::shared_tokens;
+use rlhf_core::{shared_len, shared_tokens};
 use rlhf_data::TokenizedComparison;
+use rlhf_model::PassSize;
 
 /// All that is known of the completions of one prompt.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +34,16 @@ impl RankedPrompt {
     /// Tokens of all sequences, those of the prompt counted once.
     pub fn tokens(&self) -> usize {
         shared_tokens(&self.sequences)
+    }
+
+    /// What a pass over all sequences amounts to, the tokens that they all begin with going through once.
+    pub(crate) fn pass_size(&self) -> PassSize {
+        let shared = shared_len(&self.sequences);
+        let own = self
+            .sequences
+            .iter()
+            .map(|s| PassSize::sequence(shared, s.len() - shared, 0));
+        std::iter::once(PassSize::sequence(0, shared, 0)).chain(own).sum()
     }
 }
 

@@ -9,7 +9,7 @@ use rlhf_core::stage::{StageContext, load_module, load_trained, save_module, sav
 use rlhf_core::{AdamW, GROUP_ROW_LEN, GradientBuffer, PartTimes, TokenBatch};
 use rlhf_core::{float_tensor, micro_batches, rng, timed, to_host};
 use rlhf_data::shuffled_order;
-use rlhf_model::{Decoder, ScalarModel, group_scores, last_scores, sequence_scores};
+use rlhf_model::{Decoder, PassSize, ScalarModel, group_scores, last_scores, sequence_scores};
 use serde::{Deserialize, Serialize};
 
 use crate::config::RewardConfig;
@@ -144,16 +144,18 @@ impl<'a> Run<'a> {
         });
         self.step += 1;
         let seconds = started.elapsed().as_secs_f64();
-        let tokens: usize = prompts.iter().map(|p| p.tokens()).sum();
+        let pass: PassSize = prompts.iter().map(|p| p.pass_size()).sum();
+        let flops = self.model.transformer.architecture().forward_flops(&pass);
         let values = [
             ("loss/train", batch.loss),
             ("accuracy/train", batch.accuracy),
             ("lr", lr),
             ("grad_norm", grad_norm),
-            ("time/tokens_per_s", tokens as f64 / seconds),
+            ("time/tokens_per_s", pass.tokens as f64 / seconds),
             ("time/pairs_per_s", batch.pairs as f64 / seconds),
         ];
-        self.context.log(self.step, &[&values[..], &times.metrics()].concat())?;
+        self.context
+            .log(self.step, &[&values[..], &times.metrics(seconds, flops)].concat())?;
         let message = format!("loss {:.3}  accuracy {:.2}", batch.loss, batch.accuracy);
         self.context.progress.report(self.step, self.total_steps, &message);
 

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use rlhf_core::stage::{StageContext, load_module, load_trained, save_module, save_trained};
 use rlhf_core::{AdamW, GradientBuffer, PartTimes, ROW_LEN, Targets, TokenBatch, micro_batches, timed, to_host};
 use rlhf_data::{TokenSequence, shuffled_order};
-use rlhf_model::CausalLm;
+use rlhf_model::{CausalLm, PassSize};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{LmTrainConfig, Selection};
@@ -187,14 +187,18 @@ impl<'a> Run<'a> {
         self.step += 1;
         let tokens: usize = sequences.iter().map(TokenSequence::len).sum();
         self.position.tokens += tokens as u64;
-        let speed = tokens as f64 / started.elapsed().as_secs_f64();
+        let seconds = started.elapsed().as_secs_f64();
+        let speed = tokens as f64 / seconds;
+        let pass: PassSize = sequences.iter().map(pass_size).sum();
+        let flops = self.model.transformer.architecture().forward_flops(&pass);
         let values = [
             ("loss/train", loss),
             ("lr", lr),
             ("grad_norm", grad_norm),
             ("time/tokens_per_s", speed),
         ];
-        self.context.log(self.step, &[&values[..], &times.metrics()].concat())?;
+        self.context
+            .log(self.step, &[&values[..], &times.metrics(seconds, flops)].concat())?;
         let message = format!("loss {loss:.3}  {speed:.0} tokens/s");
         self.context.progress.report(self.step, self.total_steps, &message);
         Ok(())
@@ -286,6 +290,11 @@ impl<'a> Run<'a> {
         };
         (self.selected.unwrap_or_else(|| self.model.valid()), report)
     }
+}
+
+/// A sequence on its own, whatever it is packed with.
+fn pass_size(sequence: &TokenSequence) -> PassSize {
+    PassSize::sequence(0, sequence.len(), sequence.targets())
 }
 
 /// Gradient of the mean negative log-probability of all supervised tokens of `sequences`, with that mean; how they are

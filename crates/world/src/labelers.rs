@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agreement::{Ballot, agreement};
 use crate::error::{Error, Result};
-use crate::judge::{Judge, Verdict, weights};
+use crate::judge::{GoldJudge, Verdict, weights};
 use crate::phrases::WARM;
 use crate::seed::{hash, normal, stream};
 
@@ -105,7 +105,7 @@ struct Leanings {
 pub struct SimulatedLabeler {
     id: String,
     seed: u64,
-    judge: Arc<Judge>,
+    judge: Arc<dyn GoldJudge>,
     /// Weights of helpful, honest, harmless and style.
     weights: [f64; 4],
     leanings: Leanings,
@@ -127,7 +127,7 @@ const GRADES: f64 = 7.0;
 const GRADE: f64 = 1.0 / (GRADES - 1.0);
 
 impl SimulatedLabeler {
-    fn new(rng: &mut ChaCha8Rng, id: String, seed: u64, judge: Arc<Judge>, spread: f64) -> Self {
+    fn new(rng: &mut ChaCha8Rng, id: String, seed: u64, judge: Arc<dyn GoldJudge>, spread: f64) -> Self {
         let standard = [weights::HELPFUL, weights::HONEST, weights::HARMLESS, weights::STYLE];
         let weights = standard.map(|w| w * (1.0 + rng.random_range(-spread..=spread)));
         let leanings = Leanings {
@@ -277,7 +277,7 @@ pub struct LabelerPool {
 
 impl LabelerPool {
     /// The labelers of a seed.
-    pub fn new(seed: u64, judge: Arc<Judge>, config: &LabelerConfig) -> Self {
+    pub fn new(seed: u64, judge: Arc<dyn GoldJudge>, config: &LabelerConfig) -> Self {
         let group = |name: &str, count: usize| -> Vec<SimulatedLabeler> {
             (0..count)
                 .map(|i| {

@@ -3,8 +3,9 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// FNV-1a over the parts, a separator after each, finished by the SplitMix64 mixer.
-pub(crate) fn hash(parts: &[&str]) -> u64 {
+/// A hash that is the same on every machine and in every version: FNV-1a over the parts, a separator after each, finished by
+/// the SplitMix64 mixer.
+pub fn hash(parts: &[&str]) -> u64 {
     let mut state: u64 = 0xcbf2_9ce4_8422_2325;
     for part in parts {
         for byte in part.bytes().chain([0xff]) {

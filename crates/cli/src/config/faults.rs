@@ -1,7 +1,7 @@
 //! What is wrong with a configuration, by dotted path.
 
 use rlhf_core::config::ConfigErrors;
-use rlhf_data::Clock;
+use rlhf_data::{Clock, Source};
 
 use super::{Config, DataSource, LabelerKind};
 
@@ -85,18 +85,27 @@ impl Config {
         {
             errors.push("data.chat_date", format!("{found}, expected {expected}"));
         }
-        if self.data.source == DataSource::Files {
-            for (path, list) in [
-                ("data.pretrain", &self.data.pretrain),
-                ("data.demonstrations", &self.data.demonstrations),
-                ("data.ppo_prompts", &self.data.ppo_prompts),
-            ] {
-                errors.check(!list.is_empty(), path, || {
-                    "empty, expected at least one file when data.source is `files`".into()
-                });
-            }
+        let data = &self.data;
+        let (source, needed): (&str, Vec<(&str, &[Source])>) = match data.source {
+            DataSource::World => ("world", Vec::new()),
+            DataSource::Stories => ("stories", vec![("data.pretrain", &data.pretrain)]),
+            DataSource::Files => (
+                "files",
+                vec![
+                    ("data.pretrain", &data.pretrain),
+                    ("data.demonstrations", &data.demonstrations),
+                    ("data.ppo_prompts", &data.ppo_prompts),
+                ],
+            ),
+        };
+        for (path, list) in needed {
+            errors.check(!list.is_empty(), path, || {
+                format!("empty, expected at least one file when data.source is `{source}`")
+            });
+        }
+        if !data.source.is_judged() {
             errors.check(self.label.labeler == LabelerKind::Files, "label.labeler", || {
-                "`simulated` needs data.source `world`, expected `files`".into()
+                "`simulated` needs data.source `world` or `stories`, expected `files`".into()
             });
         }
         if self.label.labeler == LabelerKind::Files {
@@ -106,6 +115,9 @@ impl Config {
         }
         if let Err(error) = self.world.validate() {
             errors.push("world", error.to_string());
+        }
+        if let Err(error) = self.stories.validate() {
+            errors.push("stories", error.to_string());
         }
         if let Err(error) = self.tokenizer.validate() {
             errors.push("tokenizer", error.to_string());

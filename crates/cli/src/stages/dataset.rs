@@ -1,4 +1,4 @@
-//! Where the rows of each stage come from: the files that the world was written to, or the user's.
+//! Where the rows of each stage come from: the files that a judged task was written to, or the user's.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use rlhf_data::{
     prompt_tokens, split_documents, split_rows,
 };
 
-use crate::config::{DataSource, LongPrompts};
+use crate::config::{DataSource, LongPrompts, TemplateSource};
 use crate::error::Result;
 use crate::progress::note;
 use crate::run::Workspace;
@@ -20,7 +20,7 @@ pub(crate) struct Halves<T> {
     pub(crate) validation: Vec<T>,
 }
 
-/// Files of the built-in world, in `RUN/data`.
+/// Files that the tokenizer stage writes of a judged task, in `RUN/data`.
 pub(crate) const DOCUMENTS: &str = "data/documents.jsonl";
 pub(crate) const VALIDATION_DOCUMENTS: &str = "data/documents.validation.jsonl";
 pub(crate) const DEMONSTRATIONS: &str = "data/demonstrations.jsonl";
@@ -33,9 +33,9 @@ pub(crate) const HELD_OUT_PROMPTS: &str = "data/prompts.held_out.jsonl";
 /// Input files of a stage that come from the data section, for its fingerprint.
 pub(crate) fn input_files(stage: Stage, work: &Workspace) -> Vec<PathBuf> {
     let data = &work.config.data;
-    let world = data.source == DataSource::World;
+    let written = data.source.is_judged();
     let lists: Vec<(&[Source], &[&str])> = match stage {
-        Stage::Tokenizer if world => Vec::new(),
+        Stage::Tokenizer if data.source == DataSource::World => Vec::new(),
         Stage::Tokenizer => vec![(&data.pretrain, &[]), (&data.demonstrations, &[])],
         Stage::Pretrain => vec![(&data.pretrain, &[DOCUMENTS, VALIDATION_DOCUMENTS])],
         Stage::Sft => vec![
@@ -54,7 +54,7 @@ pub(crate) fn input_files(stage: Stage, work: &Workspace) -> Vec<PathBuf> {
     lists
         .into_iter()
         .flat_map(|(sources, files)| -> Vec<PathBuf> {
-            match world {
+            match written && stage != Stage::Tokenizer {
                 true => files.iter().map(|f| work.path(f)).collect(),
                 false => sources
                     .iter()
@@ -78,18 +78,22 @@ impl Workspace {
 
     /// The configured chat template, if there is one.
     pub(crate) fn chat_template(&self) -> Result<Option<ChatTemplate>> {
-        let path = self.config.data.chat_template_path();
-        Ok(path.map(ChatTemplate::from_file).transpose()?)
+        Ok(match self.config.data.template_source() {
+            None => None,
+            Some(TemplateSource::Text(text)) => Some(ChatTemplate::new(&text, "data.chat_template")?),
+            Some(TemplateSource::File(path)) => Some(ChatTemplate::from_file(path)?),
+        })
     }
 
-    fn world_or<T>(
+    /// Rows of a judged task, from the files that were written of it, or the user's, split.
+    fn written_or<T>(
         &self,
         sources: &[Source],
         files: (&str, &str),
         load: impl Fn(&[Source], &Path) -> Result<Vec<T>>,
         split: impl Fn(Vec<T>) -> (Vec<T>, Vec<T>),
     ) -> Result<Halves<T>> {
-        if self.config.data.source == DataSource::World {
+        if self.config.data.source.is_judged() {
             let read = |file: &str| load(&[Source::new(self.needed(file, Stage::Tokenizer)?)], Path::new("."));
             return Ok(Halves {
                 train: read(files.0)?,
@@ -103,7 +107,7 @@ impl Workspace {
     /// Pretraining text.
     pub(crate) fn documents(&self) -> Result<Halves<String>> {
         let fraction = self.config.data.validation_fraction;
-        self.world_or(
+        self.written_or(
             &self.config.data.pretrain,
             (DOCUMENTS, VALIDATION_DOCUMENTS),
             |sources, root| Ok(load_text(sources, root, self.config.seed)?.rows),
@@ -114,7 +118,7 @@ impl Workspace {
     /// Demonstrations.
     pub(crate) fn demonstrations(&self) -> Result<Halves<Demonstration>> {
         let fraction = self.config.data.validation_fraction;
-        self.world_or(
+        self.written_or(
             &self.config.data.demonstrations,
             (DEMONSTRATIONS, VALIDATION_DEMONSTRATIONS),
             |sources, root| Ok(load_demonstrations(sources, root, self.config.seed)?.rows),
@@ -137,7 +141,7 @@ impl Workspace {
 
     fn prompts(&self, sources: &[Source], files: (&str, &str)) -> Result<Halves<Prompt>> {
         let fraction = self.config.data.validation_fraction;
-        self.world_or(
+        self.written_or(
             sources,
             files,
             |sources, root| Ok(load_prompts(sources, root, self.config.seed)?.rows),

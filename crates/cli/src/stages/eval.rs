@@ -1,6 +1,7 @@
 //! Base, SFT, best-of-n, PPO and its average on the same held-out prompts.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rlhf_core::stage::Progress;
 use rlhf_core::stats::{Interval, bootstrap_mean, mean, wilson, win_rate};
@@ -8,12 +9,12 @@ use rlhf_data::{Prompt, TokenSequence, Tokenizer};
 use rlhf_inference::{Completion, GenerateOptions, Generator};
 use rlhf_model::{CausalLm, ScalarModel, load_causal_lm, load_scalar_model, sequence_logprobs, sequence_scores};
 use rlhf_ppo::best_of_n_kl;
-use rlhf_world::Verdict;
+use rlhf_world::{GoldJudge, Verdict};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::dataset::text_windows;
-use super::judge::Gold;
+use super::judge::{gold_judge, verdicts};
 use super::ppo::EMA_MODEL;
 use crate::error::Result;
 use crate::run::Workspace;
@@ -67,7 +68,7 @@ struct Exam<'a> {
     text: Vec<TokenSequence>,
     sft: CausalLm,
     reward: ScalarModel,
-    gold: Gold,
+    judge: Option<Arc<dyn GoldJudge>>,
 }
 
 /// What one model answered.
@@ -147,7 +148,7 @@ impl<'a> Exam<'a> {
             prompts: kept.into_iter().map(|row| prompts[row].clone()).collect(),
             ids,
             text: text_windows(&tokenizer, &work.documents()?.validation, config.max_seq_len()),
-            gold: Gold::new(work),
+            judge: gold_judge(work)?,
             tokenizer,
             sft,
             reward,
@@ -205,7 +206,10 @@ impl<'a> Exam<'a> {
             .collect();
         Ok(Answers {
             scores: self.scores(&completions),
-            verdicts: self.gold.assess(&self.prompts, &texts)?,
+            verdicts: match &self.judge {
+                Some(judge) => Some(verdicts(judge.as_ref(), &self.prompts, &texts)?),
+                None => None,
+            },
             completions,
             texts,
             kl,

@@ -1,34 +1,30 @@
-//! The noise-free judge of the built-in world, for evaluation alone.
+//! The noise-free judge of a task, for evaluation and for the labelers who see it through their noise.
+
+use std::sync::Arc;
 
 use rlhf_data::Prompt;
-use rlhf_world::{Judge, Verdict, World};
+use rlhf_stories::StoryJudge;
+use rlhf_world::{GoldJudge, Judge, Verdict, World};
 
 use crate::config::DataSource;
 use crate::error::Result;
 use crate::run::Workspace;
 
-/// Gold verdicts where there is a judge, nothing where there is none.
-pub(crate) struct Gold {
-    judge: Option<Judge>,
+/// The judge of the configured task, if it has one.
+pub(crate) fn gold_judge(work: &Workspace) -> Result<Option<Arc<dyn GoldJudge>>> {
+    let config = &work.config;
+    Ok(match config.data.source {
+        DataSource::World => Some(Arc::new(Judge::new(&World::generate(config.seed, &config.world)))),
+        DataSource::Stories => Some(Arc::new(StoryJudge::new(&work.documents()?.train, &config.stories))),
+        DataSource::Files => None,
+    })
 }
 
-impl Gold {
-    pub(crate) fn new(work: &Workspace) -> Self {
-        let judge = (work.config.data.source == DataSource::World)
-            .then(|| Judge::new(&World::generate(work.config.seed, &work.config.world)));
-        Self { judge }
-    }
-
-    /// One verdict per answer; `None` without a judge.
-    pub(crate) fn assess(&self, prompts: &[Prompt], answers: &[String]) -> Result<Option<Vec<Verdict>>> {
-        let Some(judge) = &self.judge else {
-            return Ok(None);
-        };
-        let verdicts: Result<Vec<Verdict>> = prompts
-            .iter()
-            .zip(answers)
-            .map(|(prompt, answer)| Ok(judge.assess(prompt, answer)?))
-            .collect();
-        Ok(Some(verdicts?))
-    }
+/// One verdict per answer.
+pub(crate) fn verdicts(judge: &dyn GoldJudge, prompts: &[Prompt], answers: &[String]) -> Result<Vec<Verdict>> {
+    let verdicts = prompts
+        .iter()
+        .zip(answers)
+        .map(|(prompt, answer)| judge.assess(prompt, answer));
+    Ok(verdicts.collect::<rlhf_world::Result<_>>()?)
 }

@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use rlhf_core::rng;
 use rlhf_data::{Comparison, Prompt};
-use rlhf_world::{
-    Agreement, Ballot, Judge, Labeler, LabelerPool, Ranking, SimulatedLabeler, Verdict, World, agreement,
-};
+use rlhf_world::{Agreement, Ballot, GoldJudge, Labeler, LabelerPool, Ranking, SimulatedLabeler, Verdict, agreement};
 use serde::{Deserialize, Serialize};
 
+use super::judge::gold_judge;
 use super::sample::Answered;
 use crate::config::LabelerKind;
 use crate::error::{Error, Result};
@@ -68,10 +67,9 @@ fn from_files(work: &Workspace) -> Result<LabelReport> {
 fn simulated(work: &Workspace) -> Result<LabelReport> {
     let config = &work.config.label;
     let seed = work.config.seed;
-    let world = World::generate(seed, &work.config.world);
     let train = read_answered(&work.path("sample/samples.jsonl"))?;
     let validation = read_answered(&work.path("sample/validation.jsonl"))?;
-    let judge = Arc::new(Judge::new(&world));
+    let judge = gold_judge(work)?.expect("simulated labelers are refused where no judge is");
     let mut pool = LabelerPool::new(seed, Arc::clone(&judge), &config.simulated);
     let calibration: Vec<_> = validation
         .iter()
@@ -85,7 +83,7 @@ fn simulated(work: &Workspace) -> Result<LabelReport> {
         for (row, answered) in answered.iter().enumerate() {
             work.check_stop()?;
             // Judged once for all labelers.
-            let verdicts = verdicts(&judge, &answered.prompt, &answered.completions)?;
+            let verdicts = verdicts(judge.as_ref(), &answered.prompt, &answered.completions)?;
             for labeler in labelers(row) {
                 let labeler: &SimulatedLabeler = &of[labeler];
                 let ranking = labeler.rank_judged(&answered.prompt, &answered.completions, &verdicts)?;
@@ -116,7 +114,7 @@ fn simulated(work: &Workspace) -> Result<LabelReport> {
         pairs: comparisons.iter().map(|c| c.pairs().len()).sum(),
         labeler_agreement: Some(agreement(&ballots(&training), seed)),
         all_agreement: Some(agreement(&ballots(&everyone), seed)),
-        gold_accuracy: Some(gold_accuracy(&judge, &training)?),
+        gold_accuracy: Some(gold_accuracy(judge.as_ref(), &training)?),
     };
     if let (Some(labelers), Some(gold)) = (&report.labeler_agreement, &report.gold_accuracy) {
         note(&format!(
@@ -168,13 +166,13 @@ fn ballots(rankings: &[Comparison]) -> Vec<Ballot> {
 }
 
 /// The judge's verdict on each completion.
-fn verdicts(judge: &Judge, prompt: &Prompt, completions: &[String]) -> Result<Vec<Verdict>> {
+fn verdicts(judge: &dyn GoldJudge, prompt: &Prompt, completions: &[String]) -> Result<Vec<Verdict>> {
     let verdicts = completions.iter().map(|completion| judge.assess(prompt, completion));
     Ok(verdicts.collect::<std::result::Result<_, _>>()?)
 }
 
 /// How often the noise-free judge orders a labeler's pair alike.
-fn gold_accuracy(judge: &Judge, rankings: &[Comparison]) -> Result<rlhf_core::stats::Interval> {
+fn gold_accuracy(judge: &dyn GoldJudge, rankings: &[Comparison]) -> Result<rlhf_core::stats::Interval> {
     let (mut correct, mut pairs) = (0.0, 0);
     let mut judged: (&str, Vec<Verdict>) = ("", Vec::new());
     for row in rankings {

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use rlhf_core::hash::Fingerprint;
 
-use crate::config::LabelerKind;
+use crate::config::{LabelerKind, TemplateSource};
 use crate::error::Result;
 use crate::run::Workspace;
 
@@ -59,7 +59,10 @@ pub(crate) fn inputs(stage: Stage, work: &Workspace) -> Result<Vec<PathBuf>> {
         Stage::Tokenizer => {
             // Read here already, so that a faulty one is known before the stage works.
             work.chat_template()?;
-            work.config.data.chat_template_path().into_iter().collect()
+            match work.config.data.template_source() {
+                Some(TemplateSource::File(path)) => vec![path],
+                Some(TemplateSource::Text(_)) | None => Vec::new(),
+            }
         }
         Stage::Pretrain => vec![tokenizer()?],
         Stage::Sft => {

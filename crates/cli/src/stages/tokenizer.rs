@@ -1,7 +1,8 @@
-//! Data of the world on disk, and the tokenizer.
+//! Data of a judged task on disk, and the tokenizer.
 
 use rlhf_core::atomic;
-use rlhf_data::Tokenizer;
+use rlhf_data::{Demonstration, Prompt, Tokenizer, load_text};
+use rlhf_stories::StoryBook;
 use rlhf_world::{PromptSet, World};
 use serde_json::json;
 
@@ -12,8 +13,10 @@ use crate::run::Workspace;
 
 pub(crate) fn run(work: &Workspace) -> Result<()> {
     let base = &work.config.data.base;
-    if work.config.data.source == DataSource::World {
-        write_world(work)?;
+    match work.config.data.source {
+        DataSource::World => write_rows(work, &world_rows(work))?,
+        DataSource::Stories => write_rows(work, &story_rows(work)?)?,
+        DataSource::Files => {}
     }
     work.check_stop()?;
     let tokenizer = if base.as_os_str().is_empty() {
@@ -36,32 +39,60 @@ pub(crate) fn run(work: &Workspace) -> Result<()> {
     Ok(tokenizer.save(work.dir.model_dir())?)
 }
 
-fn write_world(work: &Workspace) -> Result<()> {
+/// Everything that is written of a judged task.
+struct TaskRows {
+    documents: Vec<String>,
+    validation_documents: Vec<String>,
+    demonstrations: Vec<Demonstration>,
+    validation_demonstrations: Vec<Demonstration>,
+    /// In the order of [`PROMPT_SETS`].
+    prompts: Vec<Vec<Prompt>>,
+}
+
+const PROMPT_SETS: [(&str, PromptSet); 4] = [
+    (dataset::REWARD_PROMPTS, PromptSet::Reward),
+    (dataset::VALIDATION_REWARD_PROMPTS, PromptSet::RewardValidation),
+    (dataset::PPO_PROMPTS, PromptSet::Ppo),
+    (dataset::HELD_OUT_PROMPTS, PromptSet::HeldOut),
+];
+
+fn world_rows(work: &Workspace) -> TaskRows {
     let world = World::generate(work.config.seed, &work.config.world);
+    TaskRows {
+        documents: world.documents(),
+        validation_documents: world.validation_documents(),
+        demonstrations: world.demonstrations(),
+        validation_demonstrations: world.validation_demonstrations(),
+        prompts: PROMPT_SETS.map(|(_, set)| world.prompts(set)).into(),
+    }
+}
+
+fn story_rows(work: &Workspace) -> Result<TaskRows> {
+    let data = &work.config.data;
+    let stories = load_text(&data.pretrain, &data.root, work.config.seed)?.rows;
+    let book = StoryBook::new(stories, &work.config.stories, work.config.seed);
+    Ok(TaskRows {
+        documents: book.documents().to_vec(),
+        validation_documents: book.validation_documents().to_vec(),
+        demonstrations: book.demonstrations()?,
+        validation_demonstrations: book.validation_demonstrations(),
+        prompts: PROMPT_SETS.map(|(_, set)| book.prompts(set)).into(),
+    })
+}
+
+fn write_rows(work: &Workspace, rows: &TaskRows) -> Result<()> {
     atomic::make_dir(&work.path("data"))?;
-    let texts = |documents: Vec<String>| {
-        documents
-            .into_iter()
-            .map(|text| json!({ "text": text }))
-            .collect::<Vec<_>>()
-    };
-    work.write_rows(&work.path(dataset::DOCUMENTS), &texts(world.documents()))?;
-    work.write_rows(
-        &work.path(dataset::VALIDATION_DOCUMENTS),
-        &texts(world.validation_documents()),
-    )?;
-    work.write_rows(&work.path(dataset::DEMONSTRATIONS), &world.demonstrations())?;
+    let texts = |documents: &[String]| -> Vec<_> { documents.iter().map(|text| json!({ "text": text })).collect() };
+    let (documents, validation) = (texts(&rows.documents), texts(&rows.validation_documents));
+    work.write_rows(&work.path(dataset::DOCUMENTS), &documents)?;
+    work.write_rows(&work.path(dataset::VALIDATION_DOCUMENTS), &validation)?;
+    work.write_rows(&work.path(dataset::DEMONSTRATIONS), &rows.demonstrations)?;
     work.write_rows(
         &work.path(dataset::VALIDATION_DEMONSTRATIONS),
-        &world.validation_demonstrations(),
+        &rows.validation_demonstrations,
     )?;
-    for (file, set) in [
-        (dataset::REWARD_PROMPTS, PromptSet::Reward),
-        (dataset::VALIDATION_REWARD_PROMPTS, PromptSet::RewardValidation),
-        (dataset::PPO_PROMPTS, PromptSet::Ppo),
-        (dataset::HELD_OUT_PROMPTS, PromptSet::HeldOut),
-    ] {
-        work.write_rows(&work.path(file), &world.prompts(set))?;
+    for ((file, _), prompts) in PROMPT_SETS.iter().zip(&rows.prompts) {
+        work.write_rows(&work.path(file), prompts)?;
     }
     Ok(())
 }

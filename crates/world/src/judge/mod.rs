@@ -61,6 +61,34 @@ pub struct Verdict {
     pub untrue: bool,
 }
 
+impl Verdict {
+    /// On an answer without words.
+    pub const NOTHING: Self = Self {
+        helpful: 0.0,
+        honest: 0.0,
+        harmless: 0.0,
+        style: 0.0,
+        gold: 0.0,
+        checkable: false,
+        untrue: false,
+    };
+}
+
+/// Somebody who knows without noise what an answer is worth.
+pub trait GoldJudge: std::fmt::Debug + Send + Sync {
+    /// Judges an answer to a prompt, whose task is stored beside it.
+    ///
+    /// # Errors
+    /// A prompt without a task, or with one that is not of this judge's kind.
+    fn assess(&self, prompt: &Prompt, completion: &str) -> Result<Verdict>;
+}
+
+impl GoldJudge for Judge {
+    fn assess(&self, prompt: &Prompt, completion: &str) -> Result<Verdict> {
+        Self::assess(self, prompt, completion)
+    }
+}
+
 /// What a kind of task finds in an answer.
 #[derive(Clone, Copy, Debug)]
 struct Content {
@@ -188,16 +216,7 @@ impl Judge {
             text: completion,
         };
         if case.words() == 0 {
-            let nothing = Verdict {
-                helpful: 0.0,
-                honest: 0.0,
-                harmless: 0.0,
-                style: 0.0,
-                gold: 0.0,
-                checkable: false,
-                untrue: false,
-            };
-            return Ok(nothing);
+            return Ok(Verdict::NOTHING);
         }
         let content = case.content(&task);
         // A bare "Yes." has no turns of phrase to go by.

@@ -10,13 +10,12 @@ mod sft;
 mod shape;
 
 use std::path::Path;
-use std::time::Instant;
 
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::Device;
 use clap::ValueEnum;
 use rlhf_core::hash::fingerprint;
 use rlhf_core::stage::{Quiet, StageContext};
-use rlhf_core::{CheckpointStore, METRICS_FILE, parse_device, read_metrics, to_host};
+use rlhf_core::{CheckpointStore, METRICS_FILE, parse_device, read_metrics};
 use serde::Serialize;
 
 use super::output::Output;
@@ -106,7 +105,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         steps: args.steps.max(1),
         warmup: args.warmup,
     };
-    let ceiling = ceiling_gflops(&setting.device);
+    let ceiling = crate::pace::ceiling_gflops(&setting.device);
     let lines = match args.only {
         Bench::Sft => vec![sft::measure(&setting)?],
         Bench::Rm => vec![reward::measure(&setting)?],
@@ -168,12 +167,7 @@ fn metrics(dir: &Path, names: &[&'static str], warmup: usize) -> Result<Vec<Vec<
 
 /// Median of one column.
 fn median(rows: &[Vec<f64>], column: usize) -> f64 {
-    let mut values: Vec<f64> = rows.iter().map(|row| row[column]).collect();
-    values.sort_by(f64::total_cmp);
-    match values.len() {
-        0 => f64::NAN,
-        n => f64::midpoint(values[(n - 1) / 2], values[n / 2]),
-    }
+    crate::pace::median(rows.iter().map(|row| row[column]).collect())
 }
 
 /// What the time of all steps went into: each of the `parts` names a column of seconds; `whole` is what a step took.
@@ -190,24 +184,28 @@ fn shares(
     parts.iter().map(share).collect()
 }
 
-/// The parts of an optimiser step as the stages log them, behind a column with a rate.
-const STEP_PARTS: [(&str, usize); 3] = [("forward", 1), ("backward", 2), ("optimizer", 3)];
+/// What the stages log of an optimiser step.
+const STEP_METRICS: [&str; 5] = [
+    "time/step_s",
+    "time/gflops",
+    "time/forward_s",
+    "time/backward_s",
+    "time/optimizer_s",
+];
 
-/// Rate of a large product of matrices, the best of some: what no step can exceed.
-fn ceiling_gflops(device: &Device) -> f64 {
-    const DIMS: [usize; 3] = [4096, 256, 1024];
-    let [rows, inner, columns] = DIMS;
-    let random = |dims: [usize; 2]| Tensor::<2>::random(dims, Distribution::Default, device);
-    let (a, b) = (random([rows, inner]), random([inner, columns]));
-    let mut best = f64::INFINITY;
-    for _ in 0..12 {
-        let started = Instant::now();
-        let product = rlhf_kernels::linear(a.clone(), b.clone(), None);
-        // Reading one number waits for all of them.
-        let _ = to_host(product.slice([0..1, 0..1]));
-        best = best.min(started.elapsed().as_secs_f64());
+/// The parts of an optimiser step, by column of [`STEP_METRICS`].
+const STEP_PARTS: [(&str, usize); 3] = [("forward", 2), ("backward", 3), ("optimizer", 4)];
+
+/// What a measured optimiser step has to say, whatever was trained; `sequences` of the shape's context went into it.
+fn step_line(setting: &Setting, bench: &'static str, batch: usize, sequences: usize, measured: &[Vec<f64>]) -> Line {
+    let seconds = median(measured, 0);
+    Line {
+        tokens_per_s: Some((sequences * setting.shape.context) as f64 / seconds),
+        step_ms_median: 1e3 * seconds,
+        parts: shares(measured, |row| row[0], &STEP_PARTS),
+        gflops: Some(median(measured, 1)),
+        ..setting.line(bench, batch)
     }
-    2.0 * (rows * inner * columns) as f64 / best / 1e9
 }
 
 /// Most memory the process has held so far, in MB; 0 where the system does not say.
@@ -257,12 +255,5 @@ mod tests {
             let json = serde_json::to_value(&line).unwrap();
             assert_eq!(json["impl"], "rlhf");
         }
-    }
-
-    #[test]
-    fn the_median_is_the_middle() {
-        let rows: Vec<Vec<f64>> = [3.0, 1.0, 2.0, 10.0].map(|x| vec![x]).to_vec();
-        assert_eq!(median(&rows, 0), 2.5);
-        assert_eq!(median(&rows[..3], 0), 2.0);
     }
 }

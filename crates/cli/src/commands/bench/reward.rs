@@ -3,7 +3,7 @@
 use rlhf_core::LrSchedule;
 use rlhf_reward::{Annotation, RankedPrompt, RewardConfig, RewardData, train};
 
-use super::{Line, STEP_PARTS, Setting, median, shares};
+use super::{Line, STEP_METRICS, Setting, step_line};
 use crate::error::Result;
 
 /// Pairs of full sequences that have nothing in common, the first of each the better.
@@ -37,13 +37,7 @@ pub(super) fn measure(setting: &Setting) -> Result<Line> {
         eval_every: 0,
         ..RewardConfig::default()
     };
-    let names = [
-        "time/pairs_per_s",
-        "time/forward_s",
-        "time/backward_s",
-        "time/optimizer_s",
-    ];
-    let measured = setting.steps_of(&names, |context| {
+    let measured = setting.steps_of(&STEP_METRICS, |context| {
         let data = RewardData {
             train: &rows,
             validation: &watched,
@@ -53,15 +47,9 @@ pub(super) fn measure(setting: &Setting) -> Result<Line> {
         let trunk = shape.language_model(1, &setting.device).transformer;
         Ok(train(&trunk, data, &config, context)?)
     })?;
-    let rate = median(&measured, 0);
-    let seconds = batch as f64 / rate;
-    let tokens_per_s = 2.0 * shape.context as f64 * rate;
+    let line = step_line(setting, "reward_model", batch, 2 * batch, &measured);
     Ok(Line {
-        pairs_per_s: Some(rate),
-        tokens_per_s: Some(tokens_per_s),
-        step_ms_median: 1e3 * seconds,
-        parts: shares(&measured, |row| batch as f64 / row[0], &STEP_PARTS),
-        gflops: Some(3.0 * shape.forward_flops(shape.context, false) * tokens_per_s / 1e9),
-        ..setting.line("reward_model", batch)
+        pairs_per_s: line.tokens_per_s.map(|rate| rate / (2 * shape.context) as f64),
+        ..line
     })
 }

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use rlhf_inference::{GenerateOptions, Generator};
+use rlhf_model::PassSize;
 
 use super::{Line, Setting, median};
 use crate::error::Result;
@@ -40,8 +41,8 @@ fn of_batch(setting: &Setting, batch: usize) -> Result<Line> {
     }
     let seconds = median(&measured, 0);
     let rate = (batch * NEW) as f64 / seconds;
-    // A new token sees the prompt and what came before it, as in a sequence of twice its mean place.
-    let flops = shape.forward_flops(2 * PROMPT + NEW, true);
+    let answer = PassSize::sequence(PROMPT, NEW, NEW);
+    let flops = shape.architecture().forward_flops(&answer) / NEW as f64;
     Ok(Line {
         tokens_per_s: Some(rate),
         step_ms_median: 1e3 * seconds,

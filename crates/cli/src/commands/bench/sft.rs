@@ -5,7 +5,7 @@ use rlhf_data::TokenSequence;
 use rlhf_model::CausalLm;
 use rlhf_sft::{Dataset, Evaluation, LmTrainConfig, Observer, Selection, train};
 
-use super::{Line, STEP_PARTS, Setting, median, shares};
+use super::{Line, STEP_METRICS, Setting, step_line};
 use crate::error::Result;
 
 struct Nobody;
@@ -39,13 +39,7 @@ pub(super) fn measure(setting: &Setting) -> Result<Line> {
         checkpoint_every: u64::MAX,
         ..LmTrainConfig::default()
     };
-    let names = [
-        "time/tokens_per_s",
-        "time/forward_s",
-        "time/backward_s",
-        "time/optimizer_s",
-    ];
-    let measured = setting.steps_of(&names, |context| {
+    let measured = setting.steps_of(&STEP_METRICS, |context| {
         let data = Dataset {
             train: &rows,
             validation: &watched,
@@ -53,14 +47,5 @@ pub(super) fn measure(setting: &Setting) -> Result<Line> {
         let model = shape.language_model(1, &setting.device);
         Ok(train(model, data, &config, context, &mut Nobody)?)
     })?;
-    let tokens = (shape.batch * shape.context) as f64;
-    let rate = median(&measured, 0);
-    let seconds = tokens / rate;
-    Ok(Line {
-        tokens_per_s: Some(rate),
-        step_ms_median: 1e3 * seconds,
-        parts: shares(&measured, |row| tokens / row[0], &STEP_PARTS),
-        gflops: Some(3.0 * shape.forward_flops(shape.context, true) * rate / 1e9),
-        ..setting.line("sft", shape.batch)
-    })
+    Ok(step_line(setting, "sft", shape.batch, shape.batch, &measured))
 }

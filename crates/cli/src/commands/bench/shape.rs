@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use clap::ValueEnum;
 use rand::Rng;
-use rlhf_model::{CausalLm, Gpt2Config, ScalarModel};
+use rlhf_model::{Architecture, CausalLm, Gpt2Config, ModelConfig, ScalarModel};
 
 /// Sizes of a model and of its batch.
 #[derive(Debug, Clone)]
@@ -48,6 +48,10 @@ impl ShapeName {
 }
 
 impl Shape {
+    pub(super) fn architecture(&self) -> Architecture {
+        ModelConfig::from(self.config()).architecture().clone()
+    }
+
     fn config(&self) -> Gpt2Config {
         Gpt2Config {
             vocab_size: self.vocab,
@@ -72,15 +76,6 @@ impl Shape {
         let d = self.n_embd;
         let block = 12 * d * d + 13 * d;
         (self.vocab + self.context) * d + self.n_layer * block + 2 * d
-    }
-
-    /// Operations of a forward pass over sequences of `len` tokens, per token: products with weights, and attention over
-    /// what lies before, half the sequence on average. `head` tells whether the vocabulary is part of it.
-    pub(super) fn forward_flops(&self, len: usize, head: bool) -> f64 {
-        let d = self.n_embd;
-        let weights = self.n_layer * 12 * d * d + if head { self.vocab * d } else { 0 };
-        let attention = self.n_layer * 2 * d * (len + 1) / 2;
-        2.0 * (weights + attention) as f64
     }
 
     /// `count` sequences of `len` random tokens.

@@ -1,0 +1,216 @@
+//! Stories, and the tasks made of them.
+
+use std::collections::BTreeSet;
+
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rlhf_data::{Demonstration, Message, Prompt};
+use rlhf_world::{PromptSet, stable_hash as hash};
+
+use crate::config::StoriesConfig;
+use crate::error::{Error, Result};
+use crate::judge::words_of;
+use crate::task::{StoryTask, WORDS};
+
+/// One pair of words in so many is held out.
+const HELD_OUT: u64 = 5;
+/// One story in so many is kept from training.
+const VALIDATION: u64 = 25;
+
+/// Somebody's stories, split into those that train and those that measure.
+#[derive(Clone, Debug)]
+pub struct StoryBook {
+    config: StoriesConfig,
+    seed: u64,
+    documents: Vec<String>,
+    validation: Vec<String>,
+}
+
+impl StoryBook {
+    /// Splits stories by a hash of their text.
+    pub fn new(stories: Vec<String>, config: &StoriesConfig, seed: u64) -> Self {
+        let (validation, documents) = stories
+            .into_iter()
+            .partition(|story| hash(&[story]).is_multiple_of(VALIDATION));
+        Self {
+            config: config.clone(),
+            seed,
+            documents,
+            validation,
+        }
+    }
+
+    /// Stories that may train.
+    pub fn documents(&self) -> &[String] {
+        &self.documents
+    }
+
+    /// Stories that only measure.
+    pub fn validation_documents(&self) -> &[String] {
+        &self.validation
+    }
+
+    /// Short stories behind the prompt that asks for two of their words; no pair of words is held out.
+    ///
+    /// # Errors
+    /// [`Error::NoDemonstrations`] when no story qualifies.
+    pub fn demonstrations(&self) -> Result<Vec<Demonstration>> {
+        let rows = self.told(&self.documents, "story", false, self.config.demonstrations);
+        match rows.is_empty() {
+            true => Err(Error::NoDemonstrations {
+                stories: self.documents.len() + self.validation.len(),
+                max_chars: self.config.max_chars,
+            }),
+            false => Ok(rows),
+        }
+    }
+
+    /// The same of the validation stories and of held-out words.
+    pub fn validation_demonstrations(&self) -> Vec<Demonstration> {
+        let count = self.config.validation_demonstrations;
+        self.told(&self.validation, "story-validation", true, count)
+    }
+
+    fn told(&self, stories: &[String], name: &str, held_out: bool, count: usize) -> Vec<Demonstration> {
+        let mut rng = stream(self.seed, name);
+        let short = stories
+            .iter()
+            .filter(|story| story.chars().count() <= self.config.max_chars);
+        short
+            .filter_map(|story| {
+                let task = task_of(story, held_out, &mut rng)?;
+                Some((task, story))
+            })
+            .take(count)
+            .enumerate()
+            .map(|(index, (task, story))| Demonstration {
+                id: format!("{name}-{index:05}"),
+                messages: vec![task.message(), Message::assistant(story.trim())],
+                task: Some(task.stored()),
+            })
+            .collect()
+    }
+
+    /// Prompts of a set: pairs of words in an order of the seed, each pair once; fewer than configured where there are no
+    /// more pairs.
+    pub fn prompts(&self, set: PromptSet) -> Vec<Prompt> {
+        let (name, held_out, count) = match set {
+            PromptSet::Reward => ("reward", false, self.config.reward_prompts),
+            PromptSet::RewardValidation => ("reward-validation", true, self.config.validation_reward_prompts),
+            PromptSet::Ppo => ("ppo", false, self.config.ppo_prompts),
+            PromptSet::HeldOut => ("held-out", true, self.config.held_out_prompts),
+        };
+        let mut rng = stream(self.seed, name);
+        let mut tasks: Vec<StoryTask> = pairs()
+            .map(|[a, b]| match rng.random_bool(0.5) {
+                true => StoryTask::new(a, b),
+                false => StoryTask::new(b, a),
+            })
+            .filter(|task| is_held_out(task) == held_out)
+            .collect();
+        tasks.shuffle(&mut rng);
+        tasks.truncate(count);
+        let prompt = |(index, task): (usize, StoryTask)| Prompt {
+            id: format!("{name}-{index:05}"),
+            messages: vec![task.message()],
+            task: Some(task.stored()),
+        };
+        tasks.into_iter().enumerate().map(prompt).collect()
+    }
+}
+
+/// Two words of a story, in the order in which they are first told, on the wanted side of the split.
+fn task_of(story: &str, held_out: bool, rng: &mut ChaCha8Rng) -> Option<StoryTask> {
+    let mut seen = BTreeSet::new();
+    let words: Vec<String> = words_of(story)
+        .filter(|word| WORDS.contains(&word.as_str()) && seen.insert(word.clone()))
+        .collect();
+    let mut tasks: Vec<StoryTask> = words
+        .iter()
+        .enumerate()
+        .flat_map(|(i, first)| words[i + 1..].iter().map(|second| StoryTask::new(first, second)))
+        .filter(|task| is_held_out(task) == held_out)
+        .collect();
+    tasks.shuffle(rng);
+    tasks.into_iter().next()
+}
+
+/// Every two words, in alphabetical order.
+fn pairs() -> impl Iterator<Item = [&'static str; 2]> {
+    WORDS
+        .iter()
+        .enumerate()
+        .flat_map(|(i, first)| WORDS[i + 1..].iter().map(|second| [*first, *second]))
+}
+
+fn is_held_out(task: &StoryTask) -> bool {
+    hash(&task.pair()).is_multiple_of(HELD_OUT)
+}
+
+fn stream(seed: u64, purpose: &str) -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(hash(&[&seed.to_string(), purpose]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stories() -> Vec<String> {
+        pairs()
+            .map(|[a, b]| format!("once there was a {a}. it saw a {b} and was glad. then they went home."))
+            .collect()
+    }
+
+    fn pair_of(task: &serde_json::Value) -> Vec<String> {
+        let mut words: Vec<String> = serde_json::from_value(task["words"].clone()).unwrap();
+        words.sort();
+        words
+    }
+
+    #[test]
+    fn words_that_are_held_out_occur_in_no_training_set() {
+        let book = StoryBook::new(stories(), &StoriesConfig::default(), 3);
+        let pairs = |set| -> BTreeSet<Vec<String>> {
+            let prompts = book.prompts(set);
+            prompts.iter().map(|p| pair_of(p.task.as_ref().unwrap())).collect()
+        };
+        let held_out = pairs(PromptSet::HeldOut);
+        assert_eq!(held_out.len(), 250);
+        assert!(pairs(PromptSet::Reward).is_disjoint(&held_out));
+        assert!(pairs(PromptSet::Ppo).is_disjoint(&held_out));
+        let demonstrated: BTreeSet<_> = book
+            .demonstrations()
+            .unwrap()
+            .iter()
+            .map(|d| pair_of(d.task.as_ref().unwrap()))
+            .collect();
+        assert!(demonstrated.len() > 500);
+        assert!(demonstrated.is_disjoint(&held_out));
+    }
+
+    #[test]
+    fn a_demonstration_tells_of_the_words_it_was_asked_for() {
+        let book = StoryBook::new(stories(), &StoriesConfig::default(), 3);
+        for row in book.demonstrations().unwrap() {
+            for word in pair_of(row.task.as_ref().unwrap()) {
+                assert!(row.messages[0].content.contains(&word), "{row:?}");
+                assert!(row.messages[1].content.contains(&word), "{row:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_rows() {
+        let prompts = |seed| StoryBook::new(stories(), &StoriesConfig::default(), seed).prompts(PromptSet::Ppo);
+        assert_eq!(prompts(1), prompts(1));
+        assert_ne!(prompts(1), prompts(2));
+    }
+
+    #[test]
+    fn text_without_such_stories_is_an_error_that_says_what_was_expected() {
+        let book = StoryBook::new(vec!["Quarterly figures.".to_owned()], &StoriesConfig::default(), 1);
+        let message = book.demonstrations().unwrap_err().to_string();
+        assert!(message.contains("expected short stories"), "{message}");
+    }
+}

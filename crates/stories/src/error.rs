@@ -1,0 +1,26 @@
+//! What can go wrong.
+
+/// Why stories are of no use for the task.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No story qualifies as a demonstration.
+    #[error(
+        "none of the {stories} stories is at most {max_chars} characters long and has two of the task's words; expected short stories for children, one a document"
+    )]
+    NoDemonstrations {
+        /// How many stories there are.
+        stories: usize,
+        /// The configured limit.
+        max_chars: usize,
+    },
+    /// The configuration has values out of range; all of them, by dotted path.
+    #[error("invalid configuration: {}", faults.join("; "))]
+    Config {
+        /// One line a fault.
+        faults: Vec<String>,
+    },
+}
+
+/// A result with this crate's error.
+pub type Result<T> = std::result::Result<T, Error>;
