@@ -137,7 +137,8 @@ fn kind_of(path: &Path) -> Result<DataKind> {
     let last_role = row
         .get("messages")
         .and_then(|messages| messages.as_array()?.last()?.get("role")?.as_str());
-    Ok(if has("completions") || has("chosen") || has("rejected") {
+    let has_thumb = has("completion") && has("label");
+    Ok(if has("completions") || has("chosen") || has("rejected") || has_thumb {
         DataKind::Comparisons
     } else if has("completion") || last_role == Some("assistant") {
         DataKind::Demonstrations

@@ -37,6 +37,7 @@ mod source;
 mod special;
 mod split;
 mod text;
+mod thumbs;
 mod tokenizer;
 mod types;
 

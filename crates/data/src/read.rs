@@ -8,6 +8,7 @@ use crate::columns::Columns;
 use crate::error::{Error, Result};
 use crate::lines::{self, Format, kind_of};
 use crate::rows::{Parsed, Row, Skip};
+use crate::thumbs;
 use crate::types::{Comparison, Demonstration, Prompt};
 
 /// Rows and what was seen while reading them.
@@ -78,8 +79,7 @@ impl LoadReport {
 }
 
 const DEMONSTRATIONS: &str = "demonstrations: rows of {\"prompt\",\"completion\"} or {\"messages\"}";
-const COMPARISONS: &str =
-    "comparisons: rows of {\"prompt\",\"chosen\",\"rejected\"} or {\"prompt\",\"completions\",\"ranking\"}";
+const COMPARISONS: &str = "comparisons: rows of {\"prompt\",\"chosen\",\"rejected\"}, {\"prompt\",\"completions\",\"ranking\"} or {\"prompt\",\"completion\",\"label\"}";
 const PROMPTS: &str = "prompts: rows of {\"prompt\"} or {\"messages\"}";
 const TEXT: &str = "text";
 
@@ -105,7 +105,8 @@ pub fn read_demonstrations_from(path: impl AsRef<Path>, columns: &Columns) -> Re
 }
 
 /// Reads comparisons: rows of `{"prompt","chosen","rejected"}`, of `{"prompt","completions","ranking"}`, or of two
-/// whole conversations `{"chosen","rejected"}` that differ in the last turn. `labeler`, `confidence`, `margin` and
+/// whole conversations `{"chosen","rejected"}` that differ in the last turn. Rows of `{"prompt","completion","label"}`,
+/// answers that somebody liked (`true`) or not, are gathered by prompt and labeler. `labeler`, `confidence`, `margin` and
 /// `task` are optional.
 ///
 /// Texts are treated as [`read_demonstrations`] says. Rows whose completions all tie are left out and counted.
@@ -122,7 +123,21 @@ pub fn read_comparisons(path: impl AsRef<Path>) -> Result<Loaded<Comparison>> {
 /// # Errors
 /// As [`read_comparisons`]; also if columns to be joined are no text.
 pub fn read_comparisons_from(path: impl AsRef<Path>, columns: &Columns) -> Result<Loaded<Comparison>> {
-    read_rows(path.as_ref(), COMPARISONS, columns, Row::into_comparison)
+    let path = path.as_ref();
+    let Loaded { rows, mut report } = read_rows(path, COMPARISONS, columns, Row::into_compared)?;
+    let read = rows.len();
+    let (rows, left_out) = thumbs::gather(rows);
+    if rows.is_empty() {
+        return Err(Error::AllTies {
+            path: path.to_owned(),
+            rows: read,
+        });
+    }
+    for file in &mut report.files {
+        file.rows = rows.len();
+        file.skipped_ties += left_out;
+    }
+    Ok(Loaded { rows, report })
 }
 
 /// Reads prompts: rows of `{"prompt"}` or `{"messages"}`. Other fields are ignored and answers at the end of

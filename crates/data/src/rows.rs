@@ -38,7 +38,7 @@ enum Turns {
 }
 
 impl Row<'_> {
-    fn wrong(&self, field: impl Into<String>, expected: impl Into<String>, found: Option<&Value>) -> Error {
+    pub(crate) fn wrong(&self, field: impl Into<String>, expected: impl Into<String>, found: Option<&Value>) -> Error {
         Error::WrongField {
             path: self.path.to_owned(),
             line: self.line,
@@ -58,7 +58,7 @@ impl Row<'_> {
     }
 
     /// A field, if it is there and not null.
-    fn get(&self, field: &str) -> Option<&Value> {
+    pub(crate) fn get(&self, field: &str) -> Option<&Value> {
         self.fields.get(field).filter(|value| !value.is_null())
     }
 
@@ -123,7 +123,7 @@ impl Row<'_> {
     }
 
     /// The prompt as messages that end with the user's, and whether the row's texts are pieces of one text.
-    fn prompt(&self) -> Result<(Vec<Message>, bool)> {
+    pub(crate) fn prompt(&self) -> Result<(Vec<Message>, bool)> {
         let is_text = self.get("prompt").is_some_and(Value::is_string);
         let (field, messages) = if self.get("messages").is_some() {
             ("messages", self.messages("messages")?)
@@ -153,7 +153,7 @@ impl Row<'_> {
         }
     }
 
-    fn id(&self, content: impl FnOnce() -> Value) -> Result<String> {
+    pub(crate) fn id(&self, content: impl FnOnce() -> Value) -> Result<String> {
         match self.get("id") {
             Some(Value::String(id)) => Ok(id.clone()),
             Some(Value::Number(id)) => Ok(id.to_string()),
@@ -162,8 +162,17 @@ impl Row<'_> {
         }
     }
 
-    fn task(&self) -> Option<Value> {
+    pub(crate) fn task(&self) -> Option<Value> {
         self.get("task").cloned()
+    }
+
+    pub(crate) fn labeler(&self) -> Result<Option<String>> {
+        match self.get("labeler") {
+            None => Ok(None),
+            Some(Value::String(name)) => Ok(Some(name.clone())),
+            Some(Value::Number(name)) => Ok(Some(name.to_string())),
+            Some(other) => Err(self.wrong("labeler", "a string or a number", Some(other))),
+        }
     }
 
     /// `{"prompt"}` or `{"messages"}`; answers after the last user message are left off.
@@ -220,7 +229,7 @@ impl Row<'_> {
     }
 
     /// An answer: a string, or a conversation of which it is the only message.
-    fn completion(&self, field: &str, is_text: bool) -> Result<String> {
+    pub(crate) fn completion(&self, field: &str, is_text: bool) -> Result<String> {
         match self.turns(field)? {
             Turns::Text(text) if is_text => Ok(text.trim().to_owned()),
             Turns::Text(text) => Ok(text),
@@ -247,18 +256,17 @@ impl Row<'_> {
                 Err(skip) => return Ok(Err(skip)),
             }
         } else {
-            return Err(self.wrong("completions", "completions and ranking, or chosen and rejected", None));
+            return Err(self.wrong(
+                "completions",
+                "completions and ranking, chosen and rejected, or completion and label",
+                None,
+            ));
         };
         if is_blank(&messages) || completions.iter().all(|completion| completion.trim().is_empty()) {
             return Ok(Err(Skip::Empty));
         }
         let confidence = self.number("confidence")?;
-        let labeler = match self.get("labeler") {
-            None => None,
-            Some(Value::String(name)) => Some(name.clone()),
-            Some(Value::Number(name)) => Some(name.to_string()),
-            Some(other) => return Err(self.wrong("labeler", "a string or a number", Some(other))),
-        };
+        let labeler = self.labeler()?;
         let id = self.id(|| {
             Value::from(vec![
                 as_json(&messages),
@@ -395,11 +403,11 @@ impl Row<'_> {
     }
 }
 
-fn is_blank(messages: &[Message]) -> bool {
+pub(crate) fn is_blank(messages: &[Message]) -> bool {
     messages.last().is_none_or(|last| last.content.trim().is_empty())
 }
 
-fn as_json(messages: &[Message]) -> Value {
+pub(crate) fn as_json(messages: &[Message]) -> Value {
     let message = |message: &Message| serde_json::json!({"role": message.role.as_str(), "content": message.content});
     messages.iter().map(message).collect()
 }

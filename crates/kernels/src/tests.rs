@@ -93,10 +93,12 @@ fn loss(operation: Operation<'_>, inputs: &[Host], upstream: &Host) -> f64 {
         .sum()
 }
 
-/// The largest difference, relative to the largest expected number. NaN counts as infinite.
+/// The largest difference, relative to the largest expected number. NaN counts as infinite. Where all that is expected
+/// cancels, such as the gradient of a query that sees one key, rounding of the terms is left: nothing is compared to less
+/// than 0.01 of their size, 1.
 fn relative_error(actual: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(actual.len(), expected.len());
-    let largest = expected.iter().fold(1e-6_f32, |largest, x| largest.max(x.abs()));
+    let largest = expected.iter().fold(1e-2_f32, |largest, x| largest.max(x.abs()));
     let differences = actual.iter().zip(expected).map(|(a, e)| (a - e).abs());
     differences.fold(
         0.0,

@@ -51,7 +51,7 @@ impl StoryBook {
         &self.validation
     }
 
-    /// Short stories behind the prompt that asks for two of their words; no pair of words is held out.
+    /// Beginnings of stories behind the prompt that asks for two of their words; no pair of words is held out.
     ///
     /// # Errors
     /// [`Error::NoDemonstrations`] when no story qualifies.
@@ -74,19 +74,17 @@ impl StoryBook {
 
     fn told(&self, stories: &[String], name: &str, held_out: bool, count: usize) -> Vec<Demonstration> {
         let mut rng = stream(self.seed, name);
-        let short = stories
+        stories
             .iter()
-            .filter(|story| story.chars().count() <= self.config.max_chars);
-        short
             .filter_map(|story| {
-                let task = task_of(story, held_out, &mut rng)?;
-                Some((task, story))
+                let beginning = beginning(story, self.config.max_chars)?;
+                Some((task_of(beginning, held_out, &mut rng)?, beginning))
             })
             .take(count)
             .enumerate()
-            .map(|(index, (task, story))| Demonstration {
+            .map(|(index, (task, beginning))| Demonstration {
                 id: format!("{name}-{index:05}"),
-                messages: vec![task.message(), Message::assistant(story.trim())],
+                messages: vec![task.message(), Message::assistant(beginning)],
                 task: Some(task.stored()),
             })
             .collect()
@@ -118,6 +116,15 @@ impl StoryBook {
         };
         tasks.into_iter().enumerate().map(prompt).collect()
     }
+}
+
+/// As many paragraphs of a story as have room in `max_chars` characters, if there is room for the first.
+fn beginning(story: &str, max_chars: usize) -> Option<&str> {
+    let story = story.trim();
+    let breaks = story.match_indices("\n\n").map(|(at, _)| at);
+    let ends = breaks.chain([story.len()]);
+    let fits = |end: &usize| (1..=max_chars).contains(&story[..*end].chars().count());
+    ends.take_while(fits).last().map(|end| &story[..end])
 }
 
 /// Two words of a story, in the order in which they are first told, on the wanted side of the split.
@@ -201,6 +208,19 @@ mod tests {
     }
 
     #[test]
+    fn a_beginning_is_as_many_paragraphs_as_have_room() {
+        let story = "one two.\n\nthree.\n\nfour five six.\n";
+        for (max_chars, expected) in [
+            (7, None),
+            (8, Some("one two.")),
+            (17, Some("one two.\n\nthree.")),
+            (99, Some(story.trim())),
+        ] {
+            assert_eq!(beginning(story, max_chars), expected, "{max_chars}");
+        }
+    }
+
+    #[test]
     fn the_same_seed_gives_the_same_rows() {
         let prompts = |seed| StoryBook::new(stories(), &StoriesConfig::default(), seed).prompts(PromptSet::Ppo);
         assert_eq!(prompts(1), prompts(1));
@@ -211,6 +231,6 @@ mod tests {
     fn text_without_such_stories_is_an_error_that_says_what_was_expected() {
         let book = StoryBook::new(vec!["Quarterly figures.".to_owned()], &StoriesConfig::default(), 1);
         let message = book.demonstrations().unwrap_err().to_string();
-        assert!(message.contains("expected short stories"), "{message}");
+        assert!(message.contains("expected stories for children"), "{message}");
     }
 }

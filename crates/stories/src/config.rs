@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoriesConfig {
-    /// Longest story that is demonstrated, in characters.
+    /// Longest beginning of a story that is demonstrated, in characters; whole paragraphs.
     pub max_chars: usize,
     /// Words that are seen this often in the stories are words to the judge.
     pub known_from: usize,
@@ -30,7 +30,7 @@ pub struct StoriesConfig {
 impl Default for StoriesConfig {
     fn default() -> Self {
         Self {
-            max_chars: 800,
+            max_chars: 400,
             known_from: 3,
             demonstrations: 2_500,
             validation_demonstrations: 100,

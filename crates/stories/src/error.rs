@@ -6,7 +6,7 @@
 pub enum Error {
     /// No story qualifies as a demonstration.
     #[error(
-        "none of the {stories} stories is at most {max_chars} characters long and has two of the task's words; expected short stories for children, one a document"
+        "none of the {stories} stories begins with a paragraph of at most {max_chars} characters that has two of the task's words; expected stories for children, one a document"
     )]
     NoDemonstrations {
         /// How many stories there are.

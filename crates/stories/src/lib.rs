@@ -1,7 +1,7 @@
 //! A story-telling task that can be judged, for models that were pretrained on children's stories.
 //!
-//! A [`StoryBook`] holds somebody's stories. Those that are short enough and contain two of the [`WORDS`] become
-//! demonstrations: asked for a story with these two words, this one was told. Prompts ask for pairs of words, and pairs
+//! A [`StoryBook`] holds somebody's stories. Beginnings that contain two of the [`WORDS`] become demonstrations: asked to
+//! begin a story with these two words, somebody told this. Prompts ask for pairs of words, and pairs
 //! that are held out occur in no training set. [`StoryJudge`] says without noise how far a story does as asked: whether
 //! it has the words, whether it is whole, whether it is written in words at all. Its gold score is for evaluation; the
 //! simulated labelers of `rlhf-world` see it through their own noise.

@@ -70,6 +70,14 @@ pub struct StoryTask {
     pub words: [String; 2],
 }
 
+fn with_article(word: &str) -> String {
+    let article = match word.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        true => "an",
+        false => "a",
+    };
+    format!("{article} {word}")
+}
+
 impl StoryTask {
     /// The name by which tables group prompts.
     const KIND: &str = "story";
@@ -89,7 +97,11 @@ impl StoryTask {
     /// What the user says.
     pub(crate) fn message(&self) -> Message {
         let [first, second] = &self.words;
-        Message::user(format!("tell me a story with a {first} and a {second}."))
+        Message::user(format!(
+            "begin a story with {} and {}.",
+            with_article(first),
+            with_article(second)
+        ))
     }
 
     /// What is stored beside a row for the judge.

@@ -69,6 +69,14 @@ pub enum Error {
         /// How many there are.
         found: usize,
     },
+    /// The labelers call all answers equal.
+    #[error(
+        "no two labelers order a pair of answers to any of {prompts} prompts; expected answers of different worth, or more `grades`"
+    )]
+    NothingOrdered {
+        /// How many prompts there are.
+        prompts: usize,
+    },
     /// The labelers cannot be brought to the wanted agreement.
     #[error(
         "agreement {target} cannot be reached: without noise the labelers agree in {quiet:.3} of pairs, with the strongest in {loud:.3}"

@@ -44,6 +44,9 @@ pub struct LabelerConfig {
     pub agreement: f64,
     /// How far labelers differ in what they value, as a share of the judge's weights.
     pub spread: f64,
+    /// Grades that labelers give; answers of nearly the same grade are ties (InstructGPT, section 3.4: overall quality from 1
+    /// to 7).
+    pub grades: usize,
 }
 
 impl Default for LabelerConfig {
@@ -53,6 +56,7 @@ impl Default for LabelerConfig {
             held_out: 4,
             agreement: 0.73,
             spread: 0.35,
+            grades: 7,
         }
     }
 }
@@ -72,6 +76,9 @@ impl LabelerConfig {
                 "labelers.agreement: {} is not between 0.55 and 0.95",
                 self.agreement
             ));
+        }
+        if self.grades < 2 {
+            faults.push(format!("labelers.grades: {} is not at least 2", self.grades));
         }
         if !(0.0..=1.0).contains(&self.spread) {
             faults.push(format!("labelers.spread: {} is not between 0 and 1", self.spread));
@@ -113,6 +120,8 @@ pub struct SimulatedLabeler {
     unrest: f64,
     /// Standard deviation of the mistakes of a labeler of unrest 1, in gold.
     noise: f64,
+    /// From one grade to the next, in gold.
+    grade: f64,
     /// Answers closer than this, half a grade to a grade, are ties.
     tie: f64,
 }
@@ -121,13 +130,10 @@ pub struct SimulatedLabeler {
 const NOISE: f64 = 0.4;
 /// Standard deviation of a labeler's mood, which differs from answer to answer, in gold.
 const MOOD: f64 = 0.02;
-/// Grades that labelers give (InstructGPT, section 3.4: overall quality from 1 to 7).
-const GRADES: f64 = 7.0;
-/// From one grade to the next, in gold.
-const GRADE: f64 = 1.0 / (GRADES - 1.0);
 
 impl SimulatedLabeler {
-    fn new(rng: &mut ChaCha8Rng, id: String, seed: u64, judge: Arc<dyn GoldJudge>, spread: f64) -> Self {
+    fn new(rng: &mut ChaCha8Rng, id: String, seed: u64, judge: Arc<dyn GoldJudge>, config: &LabelerConfig) -> Self {
+        let spread = config.spread;
         let standard = [weights::HELPFUL, weights::HONEST, weights::HARMLESS, weights::STYLE];
         let weights = standard.map(|w| w * (1.0 + rng.random_range(-spread..=spread)));
         let leanings = Leanings {
@@ -136,7 +142,8 @@ impl SimulatedLabeler {
             liveliness: 0.06 * rng.random_range(-spread..=spread),
         };
         let unrest = rng.random_range(0.7..1.3);
-        let tie = rng.random_range(0.5..1.0) * GRADE;
+        let grade = 1.0 / (config.grades - 1) as f64;
+        let tie = rng.random_range(0.5..1.0) * grade;
         Self {
             id,
             seed,
@@ -145,6 +152,7 @@ impl SimulatedLabeler {
             leanings,
             unrest,
             noise: NOISE,
+            grade,
             tie,
         }
     }
@@ -172,8 +180,15 @@ impl SimulatedLabeler {
             &self.id,
             &prompt.id,
             "grade",
-            &grade(verdict).to_string(),
+            &self.deserved_grade(verdict).to_string(),
         ])
+    }
+
+    /// The grade that an answer deserves for being helpful and honest, from 1.
+    fn deserved_grade(&self, verdict: &Verdict) -> u32 {
+        let content = weights::HELPFUL * verdict.helpful + weights::HONEST * verdict.honest;
+        let share = content / (weights::HELPFUL + weights::HONEST);
+        1 + (share.clamp(0.0, 1.0) / self.grade).round() as u32
     }
 
     /// The labeler's mood on reading this answer, with standard deviation 1.
@@ -228,13 +243,6 @@ impl Labeler for SimulatedLabeler {
     }
 }
 
-/// The grade that an answer deserves for being helpful and honest: 1 to [`GRADES`].
-fn grade(verdict: &Verdict) -> u32 {
-    let content = weights::HELPFUL * verdict.helpful + weights::HONEST * verdict.honest;
-    let share = content / (weights::HELPFUL + weights::HONEST);
-    1 + (share.clamp(0.0, 1.0) / GRADE).round() as u32
-}
-
 /// Ranks from best to worst; an answer within `tie` of the best of its group shares the group's rank.
 fn ranks(worth: &[f64], tie: f64) -> Vec<u32> {
     let mut order: Vec<usize> = (0..worth.len()).collect();
@@ -283,7 +291,7 @@ impl LabelerPool {
                 .map(|i| {
                     let id = format!("{name}-{i:02}");
                     let mut rng = stream(seed, &id, 0);
-                    SimulatedLabeler::new(&mut rng, id, seed, Arc::clone(&judge), config.spread)
+                    SimulatedLabeler::new(&mut rng, id, seed, Arc::clone(&judge), config)
                 })
                 .collect()
         };
@@ -360,6 +368,9 @@ impl LabelerPool {
         };
         let (mut low, mut high) = (0.0, 4.0);
         let (quiet, loud) = (measure(self, low)?, measure(self, high)?);
+        if quiet.is_nan() {
+            return Err(Error::NothingOrdered { prompts: samples.len() });
+        }
         if !(loud..=quiet).contains(&target_agreement) {
             self.set_noise(if target_agreement > quiet { low } else { high });
             return Err(Error::Unreachable {

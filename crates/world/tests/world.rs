@@ -205,6 +205,16 @@ fn labelers_are_calibrated_to_the_agreement_of_people() {
     // Less than by chance is refused.
     let message = labelers.calibrate(&samples, 0.2).unwrap_err().to_string();
     assert!(message.starts_with("agreement 0.2 cannot be reached"), "{message}");
+    // Where all answers are alike there is nothing to agree on.
+    let alike: Vec<_> = samples
+        .iter()
+        .map(|(prompt, texts)| (prompt.clone(), vec![texts[0].clone(), texts[0].clone()]))
+        .collect();
+    let message = labelers.calibrate(&alike, 0.73).unwrap_err().to_string();
+    assert!(
+        message.starts_with("no two labelers order a pair of answers"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -267,13 +267,7 @@ impl<'a> Exam<'a> {
             eos_fraction: answers.completions.iter().filter(|c| c.finished).count() as f64 / count,
             mean_length: answers.completions.iter().map(|c| c.tokens.len()).sum::<usize>() as f64 / count,
             pretrain_perplexity: answers.perplexity,
-            untrue: answers.verdicts.as_ref().map(|verdicts| {
-                let checkable = verdicts.iter().filter(|v| v.checkable).count();
-                wilson(
-                    verdicts.iter().filter(|v| v.checkable && v.untrue).count() as f64,
-                    checkable,
-                )
-            }),
+            untrue: answers.verdicts.as_deref().and_then(untrue_share),
             gold_by_kind: self.by_kind(answers),
         }
     }
@@ -303,6 +297,13 @@ impl<'a> Exam<'a> {
             })
             .collect()
     }
+}
+
+/// Share of answers with something untrue among those that can be checked, if any can.
+fn untrue_share(verdicts: &[Verdict]) -> Option<Interval> {
+    let checkable = verdicts.iter().filter(|v| v.checkable).count();
+    let untrue = verdicts.iter().filter(|v| v.checkable && v.untrue).count();
+    (checkable > 0).then(|| wilson(untrue as f64, checkable))
 }
 
 /// Tokens in one pass.

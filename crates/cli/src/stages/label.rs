@@ -131,7 +131,7 @@ fn simulated(work: &Workspace) -> Result<LabelReport> {
 /// answers that are all alike.
 fn calibrate(pool: &mut LabelerPool, answers: &[(Prompt, Vec<String>)], wanted: f64) -> Result<()> {
     match pool.calibrate(answers, wanted) {
-        Err(rlhf_world::Error::Unreachable { quiet, .. }) if quiet.is_finite() => {
+        Err(rlhf_world::Error::Unreachable { quiet, .. }) => {
             note(&format!(
                 "    label the labelers cannot agree on {:.1} % of these pairs; without noise they do on {:.1} %",
                 100.0 * wanted,

@@ -1,11 +1,11 @@
 //! `tokenizer.model`: SentencePiece BPE, as the folders of Llama, Mistral and their like hold it beside, or instead of,
-//! `tokenizer.json`; and `tokenizer.bin`, what llama2.c makes of one.
+//! `tokenizer.json`; and `tokenizer.bin` or `tok512.bin`, what llama2.c makes of one.
 //!
 //! A text gets a space before it, and spaces become `▁`; pieces merge in the order of their scores; what no piece
 //! spells becomes bytes.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use prost::Message;
 use tokenizers::decoders::byte_fallback::ByteFallback;
@@ -78,12 +78,16 @@ struct NormalizerSpec {
     remove_extra_whitespaces: Option<bool>,
 }
 
-/// The tokenizer in `tokenizer.model` or `tokenizer.bin` of `dir`; nothing if there is neither.
+/// The tokenizer in `tokenizer.model`, `tokenizer.bin` or `tok512.bin`, with any number, of `dir`; nothing if there is none.
 pub(super) fn load(dir: &Path) -> Result<Option<tokenizers::Tokenizer>> {
     type Parse = fn(&[u8]) -> std::result::Result<ModelProto, String>;
-    let formats: [(&str, Parse); 2] = [(MODEL, parse_model), (LLAMA2C, parse_llama2c)];
-    for (name, parse) in formats {
-        let path = dir.join(name);
+    let named: [(&str, Parse); 2] = [(MODEL, parse_model), (LLAMA2C, parse_llama2c)];
+    let numbered = numbered(dir).map(|path| (path, parse_llama2c as Parse));
+    let candidates = named
+        .map(|(name, parse)| (dir.join(name), parse))
+        .into_iter()
+        .chain(numbered);
+    for (path, parse) in candidates {
         let Some(bytes) = read(&path)? else {
             continue;
         };
@@ -93,6 +97,17 @@ pub(super) fn load(dir: &Path) -> Result<Option<tokenizers::Tokenizer>> {
             .map_err(|reason| Error::MalformedTokenizer { path, reason });
     }
     Ok(None)
+}
+
+/// The file of `dir` that is called as llama2.c's training script calls one: `tok512.bin`, say.
+fn numbered(dir: &Path) -> Option<PathBuf> {
+    let mut names: Vec<PathBuf> = dir.read_dir().ok()?.flatten().map(|entry| entry.path()).collect();
+    names.sort();
+    names.into_iter().find(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let size = name.strip_prefix("tok").and_then(|rest| rest.strip_suffix(".bin"));
+        size.is_some_and(|size| !size.is_empty() && size.chars().all(|c| c.is_ascii_digit()))
+    })
 }
 
 fn parse_model(bytes: &[u8]) -> std::result::Result<ModelProto, String> {

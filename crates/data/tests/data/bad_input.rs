@@ -196,7 +196,7 @@ fn missing_field() {
     );
     check_comparison(
         r#"{"prompt":"a"}"#,
-        ":3: field `completions`: expected completions and ranking, or chosen and rejected, found nothing (the row has prompt)",
+        ":3: field `completions`: expected completions and ranking, chosen and rejected, or completion and label, found nothing (the row has prompt)",
     );
     check_comparison(
         r#"{"chosen":"b","rejected":"c"}"#,

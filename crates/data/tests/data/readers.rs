@@ -57,6 +57,31 @@ fn every_container_gives_the_same_rows() {
 }
 
 #[test]
+fn thumbs_become_rankings_of_the_answers_to_a_prompt() {
+    let rows = [
+        r#"{"prompt":"a","completion":"good","label":true}"#,
+        r#"{"prompt":"b","completion":"alone","label":true}"#,
+        r#"{"prompt":"a","completion":"bad","label":false}"#,
+        r#"{"prompt":[{"role":"user","content":"a"}],"completion":[{"role":"assistant","content":"fine"}],"label":1}"#,
+        r#"{"prompt":"a","completion":"mine","label":false,"labeler":"x"}"#,
+        r#"{"prompt":"c","chosen":"yes","rejected":"no"}"#,
+    ];
+    let folder = Folder::new();
+    let path = folder.write("thumbs.jsonl", &rows.join("\n"));
+    assert_eq!(inspect(&path, None).unwrap().kind, DataKind::Comparisons);
+    let loaded = read_comparisons(path).unwrap();
+    let [a, c] = &loaded.rows[..] else {
+        panic!("{:?}", loaded.rows)
+    };
+    assert_eq!(a.messages, [Message::user("a")]);
+    assert_eq!(a.completions, ["good", "bad", "fine"]);
+    assert_eq!(a.ranking, [0, 1, 0]);
+    assert_eq!(c.completions, ["yes", "no"]);
+    // One prompt with a single thumb, and one labeler with a single thumb.
+    assert_eq!(loaded.report.files[0].skipped_ties, 2);
+}
+
+#[test]
 fn columns_with_other_names_are_found_by_their_source() {
     let folder = Folder::new();
     folder.write(

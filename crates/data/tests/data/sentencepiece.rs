@@ -103,7 +103,9 @@ fn a_saved_tokenizer_and_that_of_llama2c_are_the_same() {
     let first = load(dir.path());
     first.save(dir.path().join("saved")).unwrap();
     let llama2c = folder("tokenizer.bin", &llama2c_file(&pieces()));
-    for other in [load(&dir.path().join("saved")), load(llama2c.path())] {
+    let numbered = folder("tok512.bin", &llama2c_file(&pieces()));
+    let saved = dir.path().join("saved");
+    for other in [saved.as_path(), llama2c.path(), numbered.path()].map(load) {
         for text in ["the hen", "  two  a\n", "日本 é <s>"] {
             assert_eq!(other.encode(text), first.encode(text));
             assert_eq!(

@@ -1,0 +1,12 @@
+//! What the crate promises about files, tokenizers and conversations, a module per subject.
+
+mod bad_input;
+mod chat;
+mod chat_golden;
+mod chat_tokens;
+mod golden;
+mod parquet;
+mod readers;
+mod sentencepiece;
+mod tokenizer;
+mod tokenizer_files;
