@@ -22,6 +22,12 @@ enum Bench {
     Ppo,
     /// Sampling
     Generate,
+    /// SFT on sequences of all lengths
+    Ragged,
+    /// SFT in short and in long contexts
+    Context,
+    /// Prompts in batches of several sizes
+    Prefill,
 }
 
 /// Size of the model.
@@ -114,9 +120,13 @@ fn measured(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-const HEADER: [&str; 7] = ["bench", "config", "batch", "rate", "GFLOP/s", "parts", "peak MB"];
+const COLUMNS: usize = 8;
 
-fn row(line: &str) -> Result<[String; 7]> {
+const HEADER: [&str; COLUMNS] = [
+    "bench", "config", "batch", "context", "rate", "GFLOP/s", "parts", "peak MB",
+];
+
+fn row(line: &str) -> Result<[String; COLUMNS]> {
     let value: Value = serde_json::from_str(line).map_err(|error| {
         Failure::new(format!(
             "`rlhf bench` printed `{line}`: {error}; expected a JSON object"
@@ -142,14 +152,23 @@ fn row(line: &str) -> Result<[String; 7]> {
         let share = |(name, share): (&String, &Value)| format!("{name} {:.0} %", 100.0 * share.as_f64().unwrap_or(0.0));
         parts.iter().map(share).collect::<Vec<_>>().join(", ")
     });
-    let batch = number("batch").map_or_else(String::new, |batch| format!("{batch}"));
+    let whole = |name: &str| number(name).map_or_else(String::new, |value| format!("{value}"));
     let peak = number("peak_rss_mb").map_or_else(String::new, |peak| format!("{peak:.0}"));
-    Ok([text("bench"), text("config"), batch, rate, gflops, parts, peak])
+    Ok([
+        text("bench"),
+        text("config"),
+        whole("batch"),
+        whole("context"),
+        rate,
+        gflops,
+        parts,
+        peak,
+    ])
 }
 
 /// A Markdown table with columns as wide as their widest cell.
-fn table(rows: &[[String; 7]]) -> String {
-    let widths: [usize; 7] =
+fn table(rows: &[[String; COLUMNS]]) -> String {
+    let widths: [usize; COLUMNS] =
         std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
     let mut out = String::new();
     for (i, row) in rows.iter().enumerate() {
@@ -182,6 +201,7 @@ mod tests {
                 "sft",
                 "tiny",
                 "16",
+                "",
                 "4000.0 tokens/s",
                 "90 of 120 (75 %)",
                 "forward 31 %",
@@ -200,7 +220,7 @@ mod tests {
 
     #[test]
     fn pairs_and_episodes_come_before_tokens() {
-        let row = |line| row(line).unwrap()[3].clone();
+        let row = |line| row(line).unwrap()[4].clone();
         assert_eq!(row(r#"{"pairs_per_s":2.0,"tokens_per_s":9.0}"#), "2.0 pairs/s");
         assert_eq!(row(r#"{"episodes_per_s":3.0}"#), "3.0 episodes/s");
     }

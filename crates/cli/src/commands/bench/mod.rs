@@ -3,6 +3,7 @@
 //! Random weights, random tokens, the loops of the stages themselves. A measurement is a JSON line; the names of its fields
 //! are those that peers in other languages print, so that the lines go into one table.
 
+mod lengths;
 mod ppo;
 mod reward;
 mod sampling;
@@ -51,6 +52,12 @@ enum Bench {
     Ppo,
     /// Sampling with batches of 1, 16 and 64, in new tokens per second
     Generate,
+    /// SFT steps on sequences of all lengths up to the context, in real tokens per second
+    Ragged,
+    /// SFT steps of equal numbers of tokens in contexts of 128, 512 and 2048
+    Context,
+    /// Prompts of half the context going through in batches of 1, 4, 16 and 64, in tokens per second
+    Prefill,
 }
 
 /// One measurement; fields that a bench does not have are left out of its line.
@@ -63,6 +70,8 @@ struct Line {
     device: String,
     params: usize,
     batch: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context: Option<usize>,
     threads: usize,
     steps: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,6 +98,7 @@ fn as_map<S: serde::Serializer>(parts: &[(&'static str, f64)], serializer: S) ->
 }
 
 /// What every bench needs to know.
+#[derive(Clone)]
 struct Setting {
     shape: Shape,
     device: Device,
@@ -111,6 +121,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Bench::Rm => vec![reward::measure(&setting)?],
         Bench::Ppo => vec![ppo::measure(&setting)?],
         Bench::Generate => sampling::measure(&setting)?,
+        Bench::Ragged => vec![lengths::ragged(&setting)?],
+        Bench::Context => lengths::contexts(&setting)?,
+        Bench::Prefill => lengths::prefill(&setting),
     };
     let mut output = Output::open();
     for mut line in lines {
@@ -185,23 +198,23 @@ fn shares(
 }
 
 /// What the stages log of an optimiser step.
-const STEP_METRICS: [&str; 5] = [
+const STEP_METRICS: [&str; 6] = [
     "time/step_s",
     "time/gflops",
     "time/forward_s",
     "time/backward_s",
     "time/optimizer_s",
+    "time/tokens_per_s",
 ];
 
 /// The parts of an optimiser step, by column of [`STEP_METRICS`].
 const STEP_PARTS: [(&str, usize); 3] = [("forward", 2), ("backward", 3), ("optimizer", 4)];
 
-/// What a measured optimiser step has to say, whatever was trained; `sequences` of the shape's context went into it.
-fn step_line(setting: &Setting, bench: &'static str, batch: usize, sequences: usize, measured: &[Vec<f64>]) -> Line {
-    let seconds = median(measured, 0);
+/// What measured optimiser steps have to say, whatever was trained.
+fn step_line(setting: &Setting, bench: &'static str, batch: usize, measured: &[Vec<f64>]) -> Line {
     Line {
-        tokens_per_s: Some((sequences * setting.shape.context) as f64 / seconds),
-        step_ms_median: 1e3 * seconds,
+        tokens_per_s: Some(median(measured, 5)),
+        step_ms_median: 1e3 * median(measured, 0),
         parts: shares(measured, |row| row[0], &STEP_PARTS),
         gflops: Some(median(measured, 1)),
         ..setting.line(bench, batch)
@@ -246,6 +259,8 @@ mod tests {
         lines.push(sft::measure(&setting).unwrap());
         lines.push(reward::measure(&setting).unwrap());
         lines.push(ppo::measure(&setting).unwrap());
+        lines.push(lengths::ragged(&setting).unwrap());
+        lines.extend(lengths::prefill(&setting));
         for line in lines {
             let rates = [line.tokens_per_s, line.pairs_per_s, line.episodes_per_s];
             assert!(rates.iter().flatten().all(|rate| *rate > 0.0), "{line:?}");

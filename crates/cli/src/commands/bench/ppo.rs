@@ -59,7 +59,7 @@ fn config(iterations: usize) -> PpoConfig {
 
 pub(super) fn measure(setting: &Setting) -> Result<Line> {
     let shape = &setting.shape;
-    let prompts = shape.sequences(1, EPISODES, PROMPT);
+    let prompts = shape.sequences(1, &[PROMPT; EPISODES]);
     let config = config(setting.warmup + setting.steps);
     let names = ["time/rollout_s", "time/update_s"];
     let measured = setting.steps_of(&names, |context| {

@@ -8,7 +8,7 @@ use crate::error::Result;
 
 /// Pairs of full sequences that have nothing in common, the first of each the better.
 fn pairs(setting: &Setting, seed: u64, count: usize, len: usize) -> Vec<RankedPrompt> {
-    let sequences = setting.shape.sequences(seed, 2 * count, len);
+    let sequences = setting.shape.sequences(seed, &vec![len; 2 * count]);
     let pair = |pair: &[Vec<u32>]| RankedPrompt {
         sequences: pair.to_vec(),
         prompt_len: 1,
@@ -47,7 +47,7 @@ pub(super) fn measure(setting: &Setting) -> Result<Line> {
         let trunk = shape.language_model(1, &setting.device).transformer;
         Ok(train(&trunk, data, &config, context)?)
     })?;
-    let line = step_line(setting, "reward_model", batch, 2 * batch, &measured);
+    let line = step_line(setting, "reward_model", batch, &measured);
     Ok(Line {
         pairs_per_s: line.tokens_per_s.map(|rate| rate / (2 * shape.context) as f64),
         ..line

@@ -18,7 +18,7 @@ pub(super) fn measure(setting: &Setting) -> Result<Vec<Line>> {
 fn of_batch(setting: &Setting, batch: usize) -> Result<Line> {
     let shape = &setting.shape;
     let generator = Generator::new(&shape.language_model(1, &setting.device));
-    let prompts = shape.sequences(1, batch, PROMPT);
+    let prompts = shape.sequences(1, &vec![PROMPT; batch]);
     let options = GenerateOptions {
         max_new_tokens: NEW,
         // No token of the vocabulary: every answer is as long as it may be.

@@ -16,20 +16,27 @@ impl Observer for Nobody {
     }
 }
 
+/// Steps on sequences of the whole context.
 pub(super) fn measure(setting: &Setting) -> Result<Line> {
     let shape = &setting.shape;
-    let steps = setting.warmup + setting.steps;
+    let lens = vec![shape.context; (setting.warmup + setting.steps) * shape.batch];
+    measure_lens(setting, "sft", &lens, shape.batch)
+}
+
+/// Steps on sequences of these lengths, `batch` at a time, every token but the first supervised.
+pub(super) fn measure_lens(setting: &Setting, bench: &'static str, lens: &[usize], batch: usize) -> Result<Line> {
+    let shape = &setting.shape;
     let supervised = |ids: Vec<u32>| TokenSequence {
         loss_mask: (0..ids.len()).map(|t| t > 0).collect(),
         input_ids: ids,
     };
-    let sequences = |seed, count, len| -> Vec<TokenSequence> {
-        shape.sequences(seed, count, len).into_iter().map(supervised).collect()
+    let of_lens = |seed, lens: &[usize]| -> Vec<TokenSequence> {
+        shape.sequences(seed, lens).into_iter().map(supervised).collect()
     };
-    let (rows, watched) = (sequences(1, steps * shape.batch, shape.context), sequences(2, 1, 8));
+    let (rows, watched) = (of_lens(1, lens), of_lens(2, &[8]));
     let config = LmTrainConfig {
         epochs: 1,
-        batch_size: shape.batch,
+        batch_size: batch,
         lr: LrSchedule {
             peak_lr: 3e-4,
             ..LrSchedule::default()
@@ -47,5 +54,5 @@ pub(super) fn measure(setting: &Setting) -> Result<Line> {
         let model = shape.language_model(1, &setting.device);
         Ok(train(model, data, &config, context, &mut Nobody)?)
     })?;
-    Ok(step_line(setting, "sft", shape.batch, shape.batch, &measured))
+    Ok(step_line(setting, bench, batch, &measured))
 }

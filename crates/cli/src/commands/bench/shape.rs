@@ -78,11 +78,11 @@ impl Shape {
         (self.vocab + self.context) * d + self.n_layer * block + 2 * d
     }
 
-    /// `count` sequences of `len` random tokens.
-    pub(super) fn sequences(&self, seed: u64, count: usize, len: usize) -> Vec<Vec<u32>> {
+    /// Sequences of these lengths of random tokens.
+    pub(super) fn sequences(&self, seed: u64, lens: &[usize]) -> Vec<Vec<u32>> {
         let mut rng = rlhf_core::rng(seed, "bench.tokens", &[]);
-        (0..count)
-            .map(|_| (0..len).map(|_| rng.random_range(0..self.vocab as u32)).collect())
+        lens.iter()
+            .map(|&len| (0..len).map(|_| rng.random_range(0..self.vocab as u32)).collect())
             .collect()
     }
 }
