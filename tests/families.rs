@@ -44,7 +44,7 @@ fn scaled(rope: Value) -> ModelConfig {
     config("llama", json!({"rope_parameters": rope}))
 }
 
-fn cases() -> Vec<(&'static str, ModelConfig)> {
+pub(crate) fn cases() -> Vec<(&'static str, ModelConfig)> {
     let llama3 = json!({
         "rope_type": "llama3", "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
         "original_max_position_embeddings": 16
@@ -74,7 +74,7 @@ fn cases() -> Vec<(&'static str, ModelConfig)> {
     ]
 }
 
-fn model(config: &ModelConfig) -> CausalLm {
+pub(crate) fn model(config: &ModelConfig) -> CausalLm {
     shaken(CausalLm::init(config, 5, &device()), 5)
 }
 

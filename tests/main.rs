@@ -9,6 +9,7 @@
 //! Laws: `layout` (padding, packing, order, micro-batches), `decoding` (the cache), `generation` (streams, frequencies,
 //! limits, refusals), `families` (parts that no fixture covers), `gradients` (finite differences, accumulation), `weights` (averages, optimiser state),
 //! `checkpoints` (files written, read and refused).
+//! `transformers` asks transformers what it makes of files that we wrote, where `RLHF_PYTHON` names a Python that has it.
 //! `stories` reproduces a pretrained model's reference where `RLHF_STORIES260K` names its folder.
 
 mod checkpoints;
@@ -19,8 +20,10 @@ mod generation;
 mod gradients;
 mod layout;
 mod model_parity;
+mod python;
 mod sampling_parity;
 mod stories;
 mod tiny;
 mod training_parity;
+mod transformers;
 mod weights;
