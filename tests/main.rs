@@ -8,9 +8,12 @@
 //! AdamW, clipping), `sampling_parity` (the next-token distribution).
 //! Laws: `layout` (padding, packing, order, micro-batches), `decoding` (the cache), `generation` (streams, frequencies,
 //! limits, refusals), `families` (parts that no fixture covers), `gradients` (finite differences, accumulation), `weights` (averages, optimiser state),
-//! `checkpoints` (files written, read and refused).
+//! `checkpoints` (files written, read and refused), `lora` (adapters put on, trained, merged and taken off), `adapters`
+//! (their files).
+//! `peft` asks PEFT what our adapters mean where `RLHF_PYTHON` names a Python that has it.
 //! `stories` reproduces a pretrained model's reference where `RLHF_STORIES260K` names its folder.
 
+mod adapters;
 mod checkpoints;
 mod decoding;
 mod families;
@@ -18,7 +21,9 @@ mod fixtures;
 mod generation;
 mod gradients;
 mod layout;
+mod lora;
 mod model_parity;
+mod peft;
 mod sampling_parity;
 mod stories;
 mod tiny;

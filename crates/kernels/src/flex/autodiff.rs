@@ -229,10 +229,12 @@ impl Backward<Flex, 2> for LogprobsStep {
             stats,
         } = ops.state;
         let head = logprobs_head(&hidden, &weight, &targets, temperature);
-        let gradients = logprobs::backward(head, &stats, slice(&grad));
         let [hidden_node, weight_node] = ops.parents.map(|parent| parent.map(|node| node.id));
+        let gradients = logprobs::backward(head, &stats, slice(&grad), weight_node.is_some());
         register(grads, hidden_node, || tensor(gradients.hidden, dims::<2>(&hidden)));
-        register(grads, weight_node, || tensor(gradients.weight, dims::<2>(&weight)));
+        if let Some(gradient) = gradients.weight {
+            register(grads, weight_node, || tensor(gradient, dims::<2>(&weight)));
+        }
     }
 }
 
