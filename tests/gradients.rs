@@ -6,12 +6,13 @@ use proptest::prelude::*;
 use rand::Rng;
 use rlhf_core::{
     GradientBuffer, NamedTensor, PaddingSide, Targets, TokenBatch, float_tensor, index_tensor, last_positions,
-    micro_batches, named_parameters, rng, to_host,
+    micro_batches, rng, to_host, trained_parameters,
 };
-use rlhf_model::{CausalLm, ScalarModel, last_scores};
+use rlhf_model::{CausalLm, LoraConfig, ScalarModel, last_scores};
 
+use crate::lora::adapted;
 use crate::tiny::{
-    assert_close, causal_lm, long_lm, proptest_config, scalar_model, sequences, shaken, with_parameters,
+    assert_close, causal_lm, long_lm, proptest_config, scalar_model, sequences, shaken, with_trained_parameters,
 };
 
 /// Random weights, one per term of a loss.
@@ -51,15 +52,16 @@ fn matching<const D: usize>(tensor: &Tensor<1>, like: Tensor<D>) -> Tensor<1> {
     }
 }
 
-/// Compares the gradient of `loss` at `model` with differences of it, one direction per parameter.
+/// Compares the gradient of `loss` at `model` with differences of it, one direction per parameter that is not frozen.
 ///
 /// The direction is half along the gradient, so that the derivative stands out of the noise of f32, and half random, so
 /// that a gradient of another direction is caught. The four-point formula leaves an error of order h⁴.
 fn check<M: Module>(trainable: M, plain: M, loss: impl Fn(&M) -> Tensor<1>, seed: u64) {
     let mut buffer = GradientBuffer::new();
     buffer.add(&trainable, loss(&trainable).backward());
-    let gradients = buffer.to_named(&trainable);
-    let parameters = named_parameters(&plain);
+    let parameters = trained_parameters(&plain);
+    let mut gradients = buffer.to_named(&trainable);
+    gradients.retain(|gradient| parameters.iter().any(|parameter| parameter.name == gradient.name));
     assert_eq!(parameters.len(), gradients.len());
     let mut rng = rng(seed, "tests.directions", &[]);
     for (i, gradient) in gradients.iter().enumerate() {
@@ -73,7 +75,7 @@ fn check<M: Module>(trainable: M, plain: M, loss: impl Fn(&M) -> Tensor<1>, seed
                 .iter_mut()
                 .zip(&direction)
                 .for_each(|(v, d)| *v += step * d);
-            to_host(loss(&with_parameters(plain.clone(), moved)))
+            to_host(loss(&with_trained_parameters(plain.clone(), moved)))
                 .into_iter()
                 .map(f64::from)
                 .sum()
@@ -131,6 +133,26 @@ fn gradients_through_the_scalar_head_are_finite_differences() {
             scalar_model(22, &crate::tiny::device()),
             |model| score_loss(model, &batch, &sequences, &weights),
             22,
+        );
+    }
+}
+
+#[test]
+fn gradients_of_adapters_are_finite_differences() {
+    let sequences = sequences(&LENS, 25);
+    let weights = weights(13, 25);
+    let lora = LoraConfig {
+        rank: 3,
+        alpha: 3.0,
+        ..LoraConfig::default()
+    };
+    for batch in batches(&sequences) {
+        let plain = adapted(causal_lm(25, false, &crate::tiny::device()), &lora, 25);
+        check(
+            plain.clone().train(),
+            plain,
+            |model| logprob_loss(model, &batch, &sequences, &weights),
+            25,
         );
     }
 }

@@ -8,10 +8,13 @@
 //! AdamW, clipping), `sampling_parity` (the next-token distribution).
 //! Laws: `layout` (padding, packing, order, micro-batches), `decoding` (the cache), `generation` (streams, frequencies,
 //! limits, refusals), `families` (parts that no fixture covers), `gradients` (finite differences, accumulation), `weights` (averages, optimiser state),
-//! `checkpoints` (files written, read and refused).
-//! `transformers` asks transformers what it makes of files that we wrote, where `RLHF_PYTHON` names a Python that has it.
+//! `checkpoints` (files written, read and refused), `lora` (adapters put on, trained, merged and taken off), `adapters`
+//! (their files).
+//! Where `RLHF_PYTHON` names a Python that has them, `python` asks others: `transformers` what it makes of files that we wrote,
+//! `peft` PEFT what our adapters mean.
 //! `stories` reproduces a pretrained model's reference where `RLHF_STORIES260K` names its folder.
 
+mod adapters;
 mod checkpoints;
 mod decoding;
 mod families;
@@ -19,7 +22,9 @@ mod fixtures;
 mod generation;
 mod gradients;
 mod layout;
+mod lora;
 mod model_parity;
+mod peft;
 mod python;
 mod sampling_parity;
 mod stories;

@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 use rand::Rng;
-use rlhf_core::{NamedTensor, TensorMap, load_parameters, named_parameters, rng};
+use rlhf_core::{NamedTensor, TensorMap, load_parameters, load_trained_parameters, named_parameters, rng};
 use rlhf_model::{CausalLm, Gpt2Config, ModelConfig, ScalarModel};
 
 /// Width of the models of [`config`].
@@ -74,6 +74,14 @@ pub(crate) fn shaken<M: Module>(model: M, seed: u64) -> M {
 pub(crate) fn with_parameters<M: Module>(model: M, parameters: Vec<NamedTensor>) -> M {
     let mut tensors: TensorMap = parameters.into_iter().map(|p| (p.name, (p.shape, p.values))).collect();
     let model = load_parameters(model, &mut tensors).expect("the parameters are this model's");
+    assert!(tensors.is_empty(), "{:?} belong to nothing", tensors.keys());
+    model
+}
+
+/// `model` with other values in the parameters that are not frozen.
+pub(crate) fn with_trained_parameters<M: Module>(model: M, parameters: Vec<NamedTensor>) -> M {
+    let mut tensors: TensorMap = parameters.into_iter().map(|p| (p.name, (p.shape, p.values))).collect();
+    let model = load_trained_parameters(model, &mut tensors).expect("the parameters are this model's");
     assert!(tensors.is_empty(), "{:?} belong to nothing", tensors.keys());
     model
 }

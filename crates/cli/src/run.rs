@@ -143,6 +143,11 @@ impl Workspace {
         Ok(())
     }
 
+    /// The digest of an input of this stage, by its place in the run.
+    pub(crate) fn input_hash(&self, name: &str) -> Option<String> {
+        self.inputs.borrow().get(name).cloned()
+    }
+
     /// Everything the result of the stage depends on.
     fn fingerprint(&self) -> Result<Fingerprint> {
         let config = &self.config;

@@ -42,10 +42,16 @@ fn repository() -> PathBuf {
 }
 
 fn start(stage: &str, run: &Path) -> Child {
+    start_with(stage, run, &[])
+}
+
+/// A stage with settings on top of `configs/tiny.toml`.
+fn start_with(stage: &str, run: &Path, settings: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_rlhf"))
         .arg(stage)
         .arg("--config")
         .arg(repository().join("configs/tiny.toml"))
+        .args(settings.iter().flat_map(|setting| ["--set", *setting]))
         .arg("--run")
         .arg(run)
         .stdout(Stdio::null())
@@ -55,7 +61,12 @@ fn start(stage: &str, run: &Path) -> Child {
 }
 
 fn finish(stage: &str, run: &Path) {
-    let output = start(stage, run).wait_with_output().expect("the binary ends");
+    finished(stage, start(stage, run));
+}
+
+/// Waits for a stage to end well.
+fn finished(stage: &str, child: Child) {
+    let output = child.wait_with_output().expect("the binary ends");
     assert!(
         output.status.success(),
         "{stage}: {}",
@@ -90,29 +101,38 @@ fn curves(run: &Path, stage: &str) -> Vec<rlhf_core::MetricRow> {
     rows.into_iter().map(rlhf_core::MetricRow::without_times).collect()
 }
 
+/// Starts a stage three times and ends it: killed, asked to stop and killed, each time a while later.
+fn disturb(stage: &str, run: &Path, delay: u64, settings: &[&str]) {
+    let endings: [Ending; 3] = [kill, ask_to_stop, kill];
+    for (moment, ending) in [30, 190, 520].into_iter().zip(endings) {
+        let mut child = start_with(stage, run, settings);
+        std::thread::sleep(Duration::from_millis(moment + delay));
+        ending(&mut child);
+        child.wait().expect("it has ended");
+    }
+}
+
+/// Asserts that two runs hold the same bytes.
+fn assert_same(quiet: &Path, disturbed: &Path, files: &[&str]) {
+    for file in files {
+        let read = |run: &Path| std::fs::read(run.join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
+        assert!(
+            read(quiet) == read(disturbed),
+            "{file} differs after the run was killed"
+        );
+    }
+}
+
 #[test]
 fn a_run_killed_in_every_stage_ends_with_the_bytes_of_an_undisturbed_one() {
     let dir = tempfile::tempdir().unwrap();
     let (quiet, disturbed) = (dir.path().join("quiet"), dir.path().join("disturbed"));
     for (index, stage) in STAGES.into_iter().enumerate() {
         finish(stage, &quiet);
-        // Killed, asked to stop and killed, at other moments in each stage, then to the end.
-        let endings: [Ending; 3] = [kill, ask_to_stop, kill];
-        for (delay, ending) in [30, 190, 520].into_iter().zip(endings) {
-            let mut child = start(stage, &disturbed);
-            std::thread::sleep(Duration::from_millis(delay + 37 * index as u64));
-            ending(&mut child);
-            child.wait().expect("it has ended");
-        }
+        disturb(stage, &disturbed, 37 * index as u64, &[]);
         finish(stage, &disturbed);
     }
-    for file in RESULTS {
-        let read = |run: &Path| std::fs::read(run.join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
-        assert!(
-            read(&quiet) == read(&disturbed),
-            "{file} differs after the run was killed"
-        );
-    }
+    assert_same(&quiet, &disturbed, &RESULTS);
     for stage in ["pretrain", "sft", "reward", "ppo"] {
         assert_eq!(
             curves(&quiet, stage),
@@ -122,6 +142,64 @@ fn a_run_killed_in_every_stage_ends_with_the_bytes_of_an_undisturbed_one() {
     }
     summary_is_complete(&quiet);
     a_finished_stage_is_skipped_and_never_overwritten_unasked(&quiet);
+}
+
+/// Adapters in every stage that trains on a model, on layers of their own.
+const ADAPTERS: [&str; 3] = [
+    "sft.lora.rank=4",
+    "reward.lora={ rank = 2, alpha = 2, target_modules = [\"c_attn\", \"mlp.c_proj\"] }",
+    "ppo.lora={ rank = 2, rslora = true }",
+];
+
+#[test]
+fn a_run_with_adapters_killed_in_every_stage_that_trains_ends_with_the_bytes_of_an_undisturbed_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (quiet, disturbed) = (dir.path().join("quiet"), dir.path().join("disturbed"));
+    for (index, stage) in STAGES.into_iter().enumerate() {
+        for run in [&quiet, &disturbed] {
+            let trains = ["sft", "reward", "ppo"].contains(&stage);
+            if trains && run == &disturbed {
+                disturb(stage, run, 37 * index as u64, &ADAPTERS);
+            }
+            finished(stage, start_with(stage, run, &ADAPTERS));
+        }
+    }
+    assert_same(&quiet, &disturbed, &RESULTS);
+    // What a stage saves is what its adapters make of the model that they belong to.
+    let folders = ["sft", "reward", "ppo", "ppo/ema_model", "ppo/value_model"];
+    for (folder, base) in folders.into_iter().zip(["pretrain", "sft", "sft", "sft", "sft"]) {
+        let weights = Path::new(folder).join("adapter/adapter_model.safetensors");
+        assert_same(&quiet, &disturbed, &[weights.to_str().expect("a plain name")]);
+        let merged = dir.path().join(folder.replace('/', "_"));
+        let output = Command::new(env!("CARGO_BIN_EXE_rlhf"))
+            .args(["merge", "--base"])
+            .arg(quiet.join(base))
+            .arg("--adapter")
+            .arg(quiet.join(folder).join("adapter"))
+            .arg("--out")
+            .arg(&merged)
+            .output()
+            .expect("the binary starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        for file in ["config.json", "model.safetensors", "tokenizer.json"] {
+            let read = |dir: &Path| std::fs::read(dir.join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
+            assert!(
+                read(&merged) == read(&quiet.join(folder)),
+                "{folder}: {file} differs from what is merged"
+            );
+        }
+    }
+    let frozen = |run: &Path| {
+        let checkpoints = run.join("ppo/checkpoints");
+        let newest = std::fs::read_dir(checkpoints)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .max()
+            .unwrap();
+        std::fs::metadata(newest.join("policy.safetensors")).unwrap().len()
+    };
+    let whole = std::fs::metadata(quiet.join("ppo/model.safetensors")).unwrap().len();
+    assert!(frozen(&quiet) < whole / 2, "a checkpoint holds frozen weights");
 }
 
 fn summary_is_complete(run: &Path) {

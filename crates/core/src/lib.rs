@@ -28,7 +28,7 @@ pub use batch::{
     micro_batches, shared_len, shared_tokens, to_host,
 };
 pub use checkpoint::{Checkpoint, CheckpointStore, CheckpointWriter};
-pub use clock::{PartTimes, STEP_FLOPS_PER_FORWARD, timed};
+pub use clock::{PartTimes, timed};
 pub use device::{available_devices, parse_device};
 pub use error::{Error, Result};
 pub use interrupt::StopFlag;
@@ -36,8 +36,8 @@ pub use logprobs::{Targets, last_positions};
 pub use metrics::{METRICS_FILE, MetricRow, MetricWriter, TIME_PREFIX, read_metrics};
 pub use optim::{AdamW, AdamWConfig, EpsMode, EpsModeConfig, GradientBuffer, ema_update};
 pub use params::{
-    DeviceTensor, NamedTensor, TensorMap, count_parameters, device_parameters, load_parameters, load_parameters_from,
-    named_parameters,
+    DeviceTensor, NamedTensor, TensorMap, count_parameters, count_trained_parameters, device_parameters,
+    load_parameters, load_parameters_from, load_trained_parameters, named_parameters, trained_parameters,
 };
 pub use run_dir::{Completion, RunDir, StageDir, StageLock};
 pub use schedule::{LrSchedule, ScheduleKind};

@@ -13,7 +13,7 @@ pub use rlhf_kernels::EpsMode;
 
 use crate::batch::to_host;
 use crate::error::{Error, Result};
-use crate::params::{AutodiffState, NamedTensor, TensorMap};
+use crate::params::{AutodiffState, NamedTensor, TensorMap, device_parameters, trained_flags};
 
 /// Hyper-parameters of [`AdamW`]; the learning rate comes with each step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -177,12 +177,13 @@ impl GradientBuffer {
     }
 }
 
-/// AdamW with decoupled weight decay on every parameter.
+/// AdamW with decoupled weight decay on every parameter that is not frozen.
 #[derive(Debug, Clone)]
 pub struct AdamW {
     config: AdamWConfig,
     step: usize,
-    moments: Vec<Moments>,
+    /// One entry a parameter; nothing for a frozen one.
+    moments: Vec<Option<Moments>>,
 }
 
 #[derive(Debug, Clone)]
@@ -212,7 +213,7 @@ impl AdamW {
         struct Apply<'a> {
             hyper: AdamWStep,
             grads: std::vec::IntoIter<Option<Tensor<1>>>,
-            moments: &'a mut Vec<Moments>,
+            moments: &'a mut Vec<Option<Moments>>,
             next: usize,
             path: Vec<String>,
         }
@@ -230,16 +231,16 @@ impl AdamW {
                 let count: usize = dims.iter().product();
                 if self.moments.len() <= index {
                     let device = param.val().device().inner();
-                    self.moments.push(Moments {
+                    let zeros = || Tensor::zeros([count], &device);
+                    self.moments.push(param.val().is_require_grad().then(|| Moments {
                         name: self.path.join("."),
-                        exp_avg: Tensor::zeros([count], &device),
-                        exp_avg_sq: Tensor::zeros([count], &device),
-                    });
+                        exp_avg: zeros(),
+                        exp_avg_sq: zeros(),
+                    }));
                 }
-                let Some(grad) = self.grads.next().flatten() else {
+                let (Some(grad), Some(slot)) = (self.grads.next().flatten(), &mut self.moments[index]) else {
                     return param;
                 };
-                let slot = &mut self.moments[index];
                 let hyper = &self.hyper;
                 param.map(|old| {
                     let state = AutodiffState::of(&old);
@@ -278,8 +279,8 @@ impl AdamW {
 
     /// Moments on the host, as `exp_avg.NAME` and `exp_avg_sq.NAME`.
     pub fn state(&self) -> Vec<NamedTensor> {
-        let mut out = Vec::with_capacity(2 * self.moments.len());
-        for moments in &self.moments {
+        let mut out = Vec::new();
+        for moments in self.moments.iter().flatten() {
             for (kind, tensor) in [("exp_avg", &moments.exp_avg), ("exp_avg_sq", &moments.exp_avg_sq)] {
                 out.push(NamedTensor {
                     name: format!("{kind}.{}", moments.name),
@@ -299,7 +300,7 @@ impl AdamW {
         struct Restore<'a> {
             path: Vec<String>,
             state: &'a mut TensorMap,
-            moments: Vec<Moments>,
+            moments: Vec<Option<Moments>>,
             fault: Option<Error>,
         }
         impl Restore<'_> {
@@ -329,6 +330,9 @@ impl AdamW {
                 if self.fault.is_some() {
                     return;
                 }
+                if !param.val().is_require_grad() {
+                    return self.moments.push(None);
+                }
                 let name = self.path.join(".");
                 let count: usize = param.val().dims().iter().product();
                 let device = param.val().device().inner();
@@ -336,11 +340,11 @@ impl AdamW {
                     .take(format!("exp_avg.{name}"), count)
                     .and_then(|m| Ok((m, self.take(format!("exp_avg_sq.{name}"), count)?)));
                 match pair {
-                    Ok((m, v)) => self.moments.push(Moments {
+                    Ok((m, v)) => self.moments.push(Some(Moments {
                         name,
                         exp_avg: Tensor::from_data(TensorData::new(m, [count]), &device),
                         exp_avg_sq: Tensor::from_data(TensorData::new(v, [count]), &device),
-                    }),
+                    })),
                     Err(fault) => self.fault = Some(fault),
                 }
             }
@@ -368,25 +372,17 @@ impl AdamW {
 
 /// One step of the exponential moving average of weights: `average ← decay · average + (1 - decay) · current`.
 ///
-/// InstructGPT uses decay 0.992. Both modules must be of one shape; `average` stays off the autodiff graph.
+/// InstructGPT uses decay 0.992. Both modules must be of one shape; `average` stays off the autodiff graph. Parameters
+/// that are frozen in `current` stay as they are, shared with it if they were.
 pub fn ema_update<M: Module>(average: M, current: &M, decay: f64) -> M {
-    struct Read {
-        out: std::collections::VecDeque<Tensor<1>>,
-    }
-    impl ModuleVisitor for Read {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let tensor = param.val().inner();
-            let count = tensor.dims().iter().product::<usize>();
-            self.out.push_back(tensor.reshape([count]));
-        }
-    }
     struct Blend {
-        current: std::collections::VecDeque<Tensor<1>>,
+        /// For each parameter what it moves towards; nothing for a frozen one.
+        current: std::vec::IntoIter<Option<Tensor<1>>>,
         decay: f64,
     }
     impl ModuleMapper for Blend {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            let Some(current) = self.current.pop_front() else {
+            let Some(current) = self.current.next().flatten() else {
                 return param;
             };
             param.map(|old| {
@@ -396,12 +392,12 @@ pub fn ema_update<M: Module>(average: M, current: &M, decay: f64) -> M {
             })
         }
     }
-    let mut read = Read {
-        out: Default::default(),
-    };
-    current.visit(&mut read);
+    let values = device_parameters(current).into_iter().zip(trained_flags(current));
+    let values: Vec<_> = values
+        .map(|(tensor, trained)| trained.then_some(tensor.values))
+        .collect();
     average.map(&mut Blend {
-        current: read.out,
+        current: values.into_iter(),
         decay,
     })
 }

@@ -85,6 +85,48 @@ pub fn named_parameters<M: Module>(module: &M) -> Vec<NamedTensor> {
         .collect()
 }
 
+/// For each float parameter, in declaration order, whether training changes it: not if it was frozen (`no_grad`).
+///
+/// A module says so on the plain device too, where no tensor asks for a gradient.
+pub(crate) fn trained_flags<M: Module>(module: &M) -> Vec<bool> {
+    struct Flags(Vec<bool>);
+    impl ModuleVisitor for Flags {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0.push(param.val().is_require_grad());
+        }
+    }
+    let mut flags = Flags(Vec::new());
+    // Parameters keep what they were told; only a module in training shows it. No tensor is copied.
+    module.valid().train().visit(&mut flags);
+    flags.0
+}
+
+/// Copies the parameters of `module` that are not frozen to the host, in declaration order.
+pub fn trained_parameters<M: Module>(module: &M) -> Vec<NamedTensor> {
+    device_parameters(module)
+        .into_iter()
+        .zip(trained_flags(module))
+        .filter(|(_, trained)| *trained)
+        .map(|(tensor, _)| NamedTensor {
+            name: tensor.name,
+            shape: tensor.shape,
+            values: to_host(tensor.values),
+        })
+        .collect()
+}
+
+/// Replaces the parameters of `module` that are not frozen, as [`load_parameters`] does all of them.
+///
+/// # Errors
+/// As [`load_parameters`].
+pub fn load_trained_parameters<M: Module>(module: M, tensors: &mut TensorMap) -> Result<M> {
+    let mut trained = trained_flags(&module).into_iter();
+    replace_parameters(module, |name, expected| match trained.next() {
+        Some(true) => take(tensors, name, expected).map(Some),
+        _ => Ok(None),
+    })
+}
+
 /// Replaces every float parameter of `module` by the tensor of its name, and takes those out of `tensors`.
 ///
 /// What is left in `tensors` afterwards belongs to nothing in the module; the caller decides whether that is an error.
@@ -92,20 +134,23 @@ pub fn named_parameters<M: Module>(module: &M) -> Vec<NamedTensor> {
 /// # Errors
 /// [`Error::MissingTensor`] or [`Error::TensorShape`], naming the first parameter at fault.
 pub fn load_parameters<M: Module>(module: M, tensors: &mut TensorMap) -> Result<M> {
-    load_parameters_from(module, |name, expected| {
-        let (shape, values) = tensors.remove(name).ok_or_else(|| Error::MissingTensor {
+    load_parameters_from(module, |name, expected| take(tensors, name, expected))
+}
+
+/// Takes a tensor that must be there in the expected shape.
+fn take(tensors: &mut TensorMap, name: &str, expected: &[usize]) -> Result<Vec<f32>> {
+    let (shape, values) = tensors.remove(name).ok_or_else(|| Error::MissingTensor {
+        name: name.to_owned(),
+        expected: expected.to_vec(),
+    })?;
+    if shape != expected {
+        return Err(Error::TensorShape {
             name: name.to_owned(),
             expected: expected.to_vec(),
-        })?;
-        if shape != expected {
-            return Err(Error::TensorShape {
-                name: name.to_owned(),
-                expected: expected.to_vec(),
-                found: shape,
-            });
-        }
-        Ok(values)
-    })
+            found: shape,
+        });
+    }
+    Ok(values)
 }
 
 /// Replaces every float parameter of `module` by what `values` gives for its name and shape, one after the other, so
@@ -115,14 +160,22 @@ pub fn load_parameters<M: Module>(module: M, tensors: &mut TensorMap) -> Result<
 /// The first that `values` returns.
 pub fn load_parameters_from<M: Module, E>(
     module: M,
-    values: impl FnMut(&str, &[usize]) -> Result<Vec<f32>, E>,
+    mut values: impl FnMut(&str, &[usize]) -> Result<Vec<f32>, E>,
+) -> Result<M, E> {
+    replace_parameters(module, |name, dims| values(name, dims).map(Some))
+}
+
+/// As [`load_parameters_from`]; a parameter for which there is `None` stays.
+fn replace_parameters<M: Module, E>(
+    module: M,
+    values: impl FnMut(&str, &[usize]) -> Result<Option<Vec<f32>>, E>,
 ) -> Result<M, E> {
     struct Load<F, E> {
         path: Vec<String>,
         values: F,
         fault: Option<E>,
     }
-    impl<E, F: FnMut(&str, &[usize]) -> Result<Vec<f32>, E>> ModuleMapper for Load<F, E> {
+    impl<E, F: FnMut(&str, &[usize]) -> Result<Option<Vec<f32>>, E>> ModuleMapper for Load<F, E> {
         fn enter_module(&mut self, name: &str, _: &str) {
             self.path.push(name.to_owned());
         }
@@ -135,7 +188,8 @@ pub fn load_parameters_from<M: Module, E>(
             }
             let dims = param.val().dims();
             match (self.values)(&self.path.join("."), &dims) {
-                Ok(values) => param.map(|old| {
+                Ok(None) => param,
+                Ok(Some(values)) => param.map(|old| {
                     let data = TensorData::new(values, dims);
                     AutodiffState::of(&old).apply(Tensor::from_data(data, &old.device().inner()))
                 }),
@@ -189,4 +243,14 @@ impl AutodiffState {
 /// Number of float parameters.
 pub fn count_parameters<M: Module>(module: &M) -> usize {
     module.num_params()
+}
+
+/// Number of float parameters that are not frozen.
+pub fn count_trained_parameters<M: Module>(module: &M) -> usize {
+    let sizes = device_parameters(module);
+    let sizes = sizes.iter().map(|tensor| tensor.shape.iter().product::<usize>());
+    sizes
+        .zip(trained_flags(module))
+        .filter_map(|(size, trained)| trained.then_some(size))
+        .sum()
 }

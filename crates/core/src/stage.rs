@@ -12,7 +12,7 @@ use crate::hash::Fingerprint;
 use crate::interrupt::StopFlag;
 use crate::metrics::MetricWriter;
 use crate::optim::{AdamW, AdamWConfig};
-use crate::params::{TensorMap, load_parameters, named_parameters};
+use crate::params::{TensorMap, load_trained_parameters, trained_parameters};
 
 /// Somebody who is told how far a loop has come; the command line draws a bar.
 pub trait Progress {
@@ -123,15 +123,15 @@ pub fn save_trained<M: Module>(
     writer.add_json(&format!("{name}.optimizer.steps"), &optimizer.steps())
 }
 
-/// Adds a module to a checkpoint.
+/// Adds a module to a checkpoint, without the parameters that are frozen: they are those of the model the run began with.
 ///
 /// # Errors
 /// A file that cannot be written.
 pub fn save_module<M: Module>(writer: &mut CheckpointWriter<'_>, name: &str, module: &M) -> Result<()> {
-    writer.add_tensors(name, named_parameters(module))
+    writer.add_tensors(name, trained_parameters(module))
 }
 
-/// Reads back what [`save_trained`] wrote; `module` gives shape and device.
+/// Reads back what [`save_trained`] wrote; `module` gives shape, device and the frozen parameters.
 ///
 /// # Errors
 /// A part that is missing or belongs to another model.
@@ -153,5 +153,5 @@ pub fn load_trained<M: Module>(
 /// # Errors
 /// A part that is missing or belongs to another model.
 pub fn load_module<M: Module>(checkpoint: &Checkpoint, name: &str, module: M) -> Result<M> {
-    load_parameters(module, &mut checkpoint.tensors(name)?)
+    load_trained_parameters(module, &mut checkpoint.tensors(name)?)
 }

@@ -6,6 +6,7 @@
 mod attention;
 mod decode;
 mod determinism;
+mod frozen;
 mod grouped;
 mod logprobs;
 mod pointwise;

@@ -38,7 +38,7 @@ pub fn load_config(dir: &Path) -> Result<ModelConfig> {
     Ok(config.with_generation(generation))
 }
 
-fn read_object(path: &Path) -> Result<Map<String, Value>> {
+pub(crate) fn read_object(path: &Path) -> Result<Map<String, Value>> {
     let text = std::fs::read_to_string(path).map_err(|source| Error::Io {
         path: path.to_owned(),
         source,
@@ -59,7 +59,7 @@ fn read_object(path: &Path) -> Result<Map<String, Value>> {
 /// Names the file, and the tensor or field at fault with what was expected.
 pub fn load_causal_lm(dir: &Path, device: &Device) -> Result<(CausalLm, ModelConfig)> {
     load(dir, Head::Language, |config| {
-        CausalLm::build(config.architecture(), &mut Start::zeros(device))
+        CausalLm::build(config, &mut Start::zeros(device))
     })
 }
 
@@ -69,9 +69,25 @@ pub fn load_causal_lm(dir: &Path, device: &Device) -> Result<(CausalLm, ModelCon
 /// As [`load_causal_lm`].
 pub fn load_scalar_model(dir: &Path, device: &Device) -> Result<(ScalarModel, ModelConfig)> {
     load(dir, Head::Scalar, |config| {
-        let trunk = Decoder::build(config.architecture(), &mut Start::zeros(device));
+        let trunk = Decoder::build(config, &mut Start::zeros(device));
         ScalarModel::zero_head(trunk, device)
     })
+}
+
+/// Loads the trunk of a language, reward or value model, whatever head it has.
+///
+/// # Errors
+/// As [`load_causal_lm`].
+pub fn load_decoder(dir: &Path, device: &Device) -> Result<(Decoder, ModelConfig)> {
+    /// Gives the trunk the name that it has in every model.
+    #[derive(Module, Debug)]
+    struct Headless {
+        transformer: Decoder,
+    }
+    let (model, config) = load(dir, Head::Trunk, |config| Headless {
+        transformer: Decoder::build(config, &mut Start::zeros(device)),
+    })?;
+    Ok((model.transformer, config))
 }
 
 /// Checks every tensor against the configuration, and only then makes the module and fills it.
@@ -157,7 +173,7 @@ impl<'a> Plan<'a> {
     }
 }
 
-fn missing(weights: &Weights, name: &str, expected: &[usize]) -> Error {
+pub(crate) fn missing(weights: &Weights, name: &str, expected: &[usize]) -> Error {
     Error::Tensor {
         path: weights.path().to_owned(),
         source: rlhf_core::Error::MissingTensor {
@@ -167,7 +183,7 @@ fn missing(weights: &Weights, name: &str, expected: &[usize]) -> Error {
     }
 }
 
-fn check_shape(weights: &Weights, name: &str, tensor: &StoredTensor, expected: &[usize]) -> Result<()> {
+pub(crate) fn check_shape(weights: &Weights, name: &str, tensor: &StoredTensor, expected: &[usize]) -> Result<()> {
     if tensor.shape == expected {
         return Ok(());
     }

@@ -4,9 +4,12 @@ use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
 use rlhf_core::BatchTensors;
 
-use crate::architecture::{Architecture, Positions};
+use crate::architecture::{Architecture, PassSize, Positions};
 use crate::cache::KvCache;
-use crate::layers::{Block, Embedding, Norm, Start};
+use crate::config::ModelConfig;
+use crate::families::Family;
+use crate::layers::{Block, Embedding, Linear, Norm, Start};
+use crate::lora::LoraConfig;
 use crate::rotary::Rotation;
 
 /// The trunk of a language model: embeddings, blocks, final normalisation. Its parts are those of its [`Architecture`].
@@ -18,11 +21,18 @@ pub struct Decoder {
     ln_f: Norm,
     #[module(skip)]
     architecture: Architecture,
+    /// Whose words name the layers that get adapters; nothing else asks.
+    #[module(skip)]
+    family: Family,
+    /// What the adapters are that the layers have, if they have some.
+    #[module(skip)]
+    lora: Option<LoraConfig>,
 }
 
 impl Decoder {
     /// Random weights are normal with `initializer_range`, residual layers scaled down, gains 1 and biases 0.
-    pub(crate) fn build(architecture: &Architecture, start: &mut Start<'_>) -> Self {
+    pub(crate) fn build(config: &ModelConfig, start: &mut Start<'_>) -> Self {
+        let architecture = config.architecture();
         Self {
             wte: Embedding::tokens(architecture, start),
             wpe: match architecture.positions {
@@ -34,6 +44,8 @@ impl Decoder {
                 .collect(),
             ln_f: Norm::init(architecture.d_model, architecture.norm.kind, start),
             architecture: architecture.clone(),
+            family: config.family(),
+            lora: None,
         }
     }
 
@@ -147,6 +159,47 @@ impl Decoder {
         )
     }
 
+    /// Floating-point operations of a forward pass with a head of `vocab_size` words, and of its backward pass: two products
+    /// where forward has one, and one where the weight is frozen.
+    pub fn step_flops(&self, pass: &PassSize) -> f64 {
+        let forward = self.architecture.forward_flops(pass);
+        if self.lora.is_none() {
+            return 3.0 * forward;
+        }
+        let attention = self.architecture.forward_flops(&PassSize {
+            tokens: 0,
+            predicted: 0,
+            ..*pass
+        });
+        let adapters: usize = self.h.iter().flat_map(Block::linears).map(Linear::adapter_size).sum();
+        2.0 * (forward - attention) + 3.0 * (attention + 2.0 * (adapters * pass.tokens) as f64)
+    }
+
+    /// What the adapters are that this decoder has, if it has some.
+    pub fn lora(&self) -> Option<&LoraConfig> {
+        self.lora.as_ref()
+    }
+
+    pub(crate) fn set_lora(&mut self, lora: Option<LoraConfig>) {
+        self.lora = lora;
+    }
+
+    pub(crate) fn family(&self) -> Family {
+        self.family
+    }
+
+    /// The linear layer with the weight `transformer.h.#.LAYER.weight`.
+    pub(crate) fn linear(&self, weight: &str) -> &Linear {
+        let (block, layer) = place(weight).expect(NAMED);
+        self.h[block].linear(layer).expect(NAMED)
+    }
+
+    /// As [`Decoder::linear`], to be changed.
+    pub(crate) fn linear_mut(&mut self, weight: &str) -> &mut Linear {
+        let (block, layer) = place(weight).expect(NAMED);
+        self.h[block].linear_mut(layer).expect(NAMED)
+    }
+
     /// What the decoder consists of.
     pub fn architecture(&self) -> &Architecture {
         &self.architecture
@@ -171,4 +224,13 @@ impl Decoder {
     pub fn d_model(&self) -> usize {
         self.architecture.d_model
     }
+}
+
+/// Why a layer is there.
+const NAMED: &str = "the tables of families name layers of the decoder";
+
+/// Block and layer in `transformer.h.#.LAYER.weight`.
+fn place(weight: &str) -> Option<(usize, &str)> {
+    let (block, layer) = weight.strip_prefix("transformer.h.")?.split_once('.')?;
+    Some((block.parse().ok()?, layer.strip_suffix(".weight")?))
 }

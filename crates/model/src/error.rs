@@ -69,6 +69,12 @@ pub enum Error {
         #[source]
         source: rlhf_core::Error,
     },
+    /// A model without adapters was to be written as one.
+    #[error("{}: the model has no adapters to write", path.display())]
+    NoAdapters {
+        /// The folder that was to be written.
+        path: PathBuf,
+    },
     /// The file holds tensors that the model has no place for.
     #[error("{}: surplus tensors {}", path.display(), names.join(", "))]
     SurplusTensors {

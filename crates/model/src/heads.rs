@@ -7,7 +7,6 @@ use rand_chacha::ChaCha8Rng;
 use rlhf_core::BatchTensors;
 use rlhf_kernels::{TokenLogprobs, token_logprobs};
 
-use crate::architecture::Architecture;
 use crate::config::ModelConfig;
 use crate::decoder::Decoder;
 use crate::layers::{Start, normal};
@@ -29,15 +28,24 @@ pub(crate) struct LmHead {
 impl CausalLm {
     /// A model with random weights; the same seed gives the same weights on every device.
     pub fn init(config: &ModelConfig, seed: u64, device: &Device) -> Self {
-        Self::build(config.architecture(), &mut Start::random(seed, device))
+        Self::build(config, &mut Start::random(seed, device))
     }
 
-    pub(crate) fn build(shape: &Architecture, start: &mut Start<'_>) -> Self {
-        let transformer = Decoder::build(shape, start);
+    pub(crate) fn build(config: &ModelConfig, start: &mut Start<'_>) -> Self {
+        let shape = config.architecture();
+        let transformer = Decoder::build(config, start);
         let lm_head = (!shape.tied_head).then(|| LmHead {
             weight: start.normal([shape.vocab_size, shape.d_model], shape.initializer_range),
         });
         Self { transformer, lm_head }
+    }
+
+    /// The model with its own head, if it has one, frozen.
+    pub(crate) fn with_frozen_head(self) -> Self {
+        Self {
+            transformer: self.transformer,
+            lm_head: self.lm_head.map(Module::no_grad),
+        }
     }
 
     /// See [`Decoder::hidden_states`].
@@ -96,22 +104,23 @@ impl ScalarModel {
         let d_model = transformer.d_model();
         let std = 1.0 / ((d_model + 1) as f64).sqrt();
         let values = normal(d_model, std, &mut ChaCha8Rng::seed_from_u64(seed));
-        Self::with_head(transformer, values, device)
+        Self::with_head(transformer, values, vec![0.0], device)
     }
 
     /// A head of zeros on an existing trunk (the value head of Ziegler et al., arXiv 1909.08593).
     pub fn zero_head(transformer: Decoder, device: &Device) -> Self {
         let d_model = transformer.d_model();
-        Self::with_head(transformer, vec![0.0; d_model], device)
+        Self::with_head(transformer, vec![0.0; d_model], vec![0.0], device)
     }
 
-    fn with_head(transformer: Decoder, values: Vec<f32>, device: &Device) -> Self {
-        let dims = [1, values.len()];
+    /// A head of given values, `[d_model]` and `[1]`, on an existing trunk.
+    pub(crate) fn with_head(transformer: Decoder, weight: Vec<f32>, bias: Vec<f32>, device: &Device) -> Self {
+        let dims = [1, weight.len()];
         Self {
             transformer,
             score: ScoreHead {
-                weight: Param::from_tensor(Tensor::from_data(TensorData::new(values, dims), device)),
-                bias: Param::from_tensor(Tensor::zeros([1], device)),
+                weight: Param::from_tensor(Tensor::from_data(TensorData::new(weight, dims), device)),
+                bias: Param::from_tensor(Tensor::from_data(TensorData::new(bias, [1]), device)),
             },
         }
     }
@@ -148,7 +157,7 @@ impl ScalarModel {
 }
 
 /// `new` as a fresh leaf in the autodiff state of `old`.
-fn reattach<const D: usize>(old: &Tensor<D>, new: Tensor<D>) -> Tensor<D> {
+pub(crate) fn reattach<const D: usize>(old: &Tensor<D>, new: Tensor<D>) -> Tensor<D> {
     if old.is_autodiff() {
         Tensor::from_inner(new).set_require_grad(old.is_require_grad())
     } else {

@@ -6,6 +6,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::architecture::{Activation, Architecture, AttentionShape, NormKind, Residual};
+use crate::heads::reattach;
+use crate::lora::{Adapter, Update};
 use crate::rotary::Rotation;
 
 /// What parameters start from.
@@ -93,6 +95,8 @@ impl Embedding {
 pub(crate) struct Linear {
     weight: Param<Tensor<2>>,
     bias: Option<Param<Tensor<1>>>,
+    /// Low-rank updates of the weight; none unless LoRA is on.
+    pub(crate) adapters: Vec<Adapter>,
 }
 
 impl Linear {
@@ -100,12 +104,40 @@ impl Linear {
         Self {
             weight: start.normal(dims, std),
             bias: bias.then(|| start.constant(0.0, [dims[1]])),
+            adapters: Vec::new(),
         }
     }
 
     /// `x`: `[tokens, in]`; result `[tokens, out]`
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        rlhf_kernels::linear(x, self.weight.val(), self.bias.as_ref().map(Param::val))
+        let y = rlhf_kernels::linear(x.clone(), self.weight.val(), self.bias.as_ref().map(Param::val));
+        if self.adapters.is_empty() {
+            return y;
+        }
+        let [_, out] = y.dims();
+        y + Update::of(&self.adapters, out).apply(x)
+    }
+
+    /// Numbers in all adapters.
+    pub(crate) fn adapter_size(&self) -> usize {
+        let size = |adapter: &Adapter| {
+            let sizes = adapter.sizes();
+            sizes.rank * (sizes.input + sizes.width)
+        };
+        self.adapters.iter().map(size).sum()
+    }
+
+    /// Adds the updates of the adapters to the weight and takes them off.
+    pub(crate) fn merge(&mut self) {
+        if self.adapters.is_empty() {
+            return;
+        }
+        let [_, out] = self.weight.val().dims();
+        let update = Update::of(&std::mem::take(&mut self.adapters), out).weight().inner();
+        self.weight = self
+            .weight
+            .clone()
+            .map(|old| reattach(&old, old.clone().inner() + update));
     }
 }
 
@@ -192,8 +224,8 @@ impl Attention {
 #[derive(Module, Debug)]
 pub(crate) struct Mlp {
     /// `[d_model, d_inner]`, or `[d_model, 2 * d_inner]`: gates, and what they let through.
-    c_fc: Linear,
-    c_proj: Linear,
+    pub(crate) c_fc: Linear,
+    pub(crate) c_proj: Linear,
 }
 
 impl Mlp {
@@ -237,6 +269,30 @@ impl Block {
                 c_fc: Linear::init([d, shape.mlp_width()], shape.mlp_bias, std, start),
                 c_proj: Linear::init([shape.d_inner, d], shape.mlp_bias, residual_std, start),
             },
+        }
+    }
+
+    /// The linear layers.
+    pub(crate) fn linears(&self) -> [&Linear; 4] {
+        [&self.attn.c_attn, &self.attn.c_proj, &self.mlp.c_fc, &self.mlp.c_proj]
+    }
+
+    /// The linear layer of this name.
+    pub(crate) fn linear(&self, name: &str) -> Option<&Linear> {
+        let place = ["attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"]
+            .iter()
+            .position(|&known| known == name)?;
+        Some(self.linears()[place])
+    }
+
+    /// As [`Block::linear`], to be changed.
+    pub(crate) fn linear_mut(&mut self, name: &str) -> Option<&mut Linear> {
+        match name {
+            "attn.c_attn" => Some(&mut self.attn.c_attn),
+            "attn.c_proj" => Some(&mut self.attn.c_proj),
+            "mlp.c_fc" => Some(&mut self.mlp.c_fc),
+            "mlp.c_proj" => Some(&mut self.mlp.c_proj),
+            _ => None,
         }
     }
 

@@ -61,11 +61,11 @@ impl StoredParameter {
     /// Where part `index` lies. A bias is a matrix of one input.
     fn place(&self, index: usize) -> Place {
         let out = self.shape[self.shape.len() - 1];
-        let widths = self.parts.iter().map(|part| part.shape[0]);
+        let (first, width) = self.columns(index);
         Place {
             input: self.shape.iter().product::<usize>() / out,
-            first: widths.clone().take(index).sum(),
-            width: self.parts[index].shape[0],
+            first,
+            width,
             out,
         }
     }

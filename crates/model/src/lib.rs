@@ -4,7 +4,8 @@
 //! A [`ModelConfig`] is a `config.json`: its family says what the fields mean, an [`Architecture`] is what they mean. One
 //! [`Decoder`] is built from that and turns tokens into hidden states. [`CausalLm`] reads next-token log-probabilities from
 //! them, [`ScalarModel`] one number per position: a reward model reads it at the last token of an answer, a value model
-//! before each token. Which tensors of a checkpoint make up which parameter stands in one table per family.
+//! before each token. Which tensors of a checkpoint make up which parameter stands in one table per family. A model may
+//! have low-rank adapters ([`LoraConfig`]) that are trained in place of its weights.
 //!
 //! ```
 //! use burn::tensor::Device;
@@ -30,6 +31,7 @@ mod heads;
 mod induction;
 mod layers;
 mod layout;
+mod lora;
 mod mapped;
 mod passes;
 mod rotary;
@@ -42,13 +44,17 @@ pub use architecture::{
     SlidingWindow,
 };
 pub use cache::KvCache;
-pub use checkpoint::{load_causal_lm, load_config, load_scalar_model};
+pub use checkpoint::{load_causal_lm, load_config, load_decoder, load_scalar_model};
 pub use config::{FieldFault, Gpt2Config, ModelConfig};
 pub use decoder::Decoder;
 pub use error::{Error, Result};
 pub use families::Family;
 pub use heads::{CausalLm, ScalarModel};
 pub use induction::WeightInit;
+pub use lora::{
+    AdapterConfig, AdapterTask, LoraConfig, load_adapter_config, load_causal_adapter, load_scalar_adapter,
+    save_causal_adapter, save_scalar_adapter,
+};
 pub use passes::{SequenceLogprobs, group_scores, last_scores, sequence_logprobs, sequence_scores, sequence_values};
 pub use rlhf_kernels::TokenLogprobs;
 pub use save::{MAX_SHARD_BYTES, checkpoint_tensors, save_causal_lm, save_causal_lm_in_shards, save_scalar_model};

@@ -21,12 +21,13 @@ use crate::weights::{INDEX_FILE, WEIGHTS_FILE};
 pub const MAX_SHARD_BYTES: u64 = 5_000_000_000;
 
 /// Writes a language model into `dir`, which must exist: `config.json`, `generation_config.json` and the weights, in
-/// several files if there are more than [`MAX_SHARD_BYTES`] of them. Numbers have the type `config.storage()`.
+/// several files if there are more than [`MAX_SHARD_BYTES`] of them. Numbers have the type `config.storage()`. Adapters are
+/// merged into what is written.
 ///
 /// # Errors
 /// Names the file that could not be written.
 pub fn save_causal_lm(dir: &Path, model: &CausalLm, config: &ModelConfig) -> Result<()> {
-    save(dir, model, config, Head::Language, MAX_SHARD_BYTES)
+    save(dir, &model.clone().merged(), config, Head::Language, MAX_SHARD_BYTES)
 }
 
 /// As [`save_causal_lm`], with files of at most `max_shard_bytes` of weights.
@@ -39,7 +40,7 @@ pub fn save_causal_lm_in_shards(
     config: &ModelConfig,
     max_shard_bytes: u64,
 ) -> Result<()> {
-    save(dir, model, config, Head::Language, max_shard_bytes)
+    save(dir, &model.clone().merged(), config, Head::Language, max_shard_bytes)
 }
 
 /// Writes a reward or value model into `dir`, which must exist, as a sequence classifier with one label.
@@ -49,7 +50,7 @@ pub fn save_causal_lm_in_shards(
 /// # Errors
 /// As [`save_causal_lm`].
 pub fn save_scalar_model(dir: &Path, model: &ScalarModel, config: &ModelConfig) -> Result<()> {
-    save(dir, model, config, Head::Scalar, MAX_SHARD_BYTES)
+    save(dir, &model.clone().merged(), config, Head::Scalar, MAX_SHARD_BYTES)
 }
 
 /// Tensors that belong to the parameters of a model of this configuration, such as gradients, under the names and in
@@ -143,7 +144,7 @@ fn into_shards(parts: Vec<StoredPart>, max_shard_bytes: u64) -> Vec<Vec<StoredPa
     shards
 }
 
-fn write_safetensors(path: &Path, parts: Vec<StoredPart>) -> Result<()> {
+pub(crate) fn write_safetensors(path: &Path, parts: Vec<StoredPart>) -> Result<()> {
     let metadata = Some(HashMap::from([("format".to_owned(), "pt".to_owned())]));
     let views = parts.into_iter().map(|part| (part.name().to_owned(), part));
     rlhf_core::atomic::write_file_with(path, |temporary| {
@@ -154,7 +155,7 @@ fn write_safetensors(path: &Path, parts: Vec<StoredPart>) -> Result<()> {
     })
 }
 
-fn write_json(path: &Path, fields: Map<String, Value>) -> Result<()> {
+pub(crate) fn write_json(path: &Path, fields: Map<String, Value>) -> Result<()> {
     let text = serde_json::to_string_pretty(&fields).map_err(|error| Error::Config {
         path: path.to_owned(),
         message: error.to_string(),
@@ -173,11 +174,11 @@ fn remove_if_there(path: &Path) -> Result<()> {
 }
 
 /// A tensor of a checkpoint, copied to the host when it is written and not before.
-struct StoredPart {
-    parameter: StoredParameter,
-    index: usize,
-    tensor: DeviceTensor,
-    storage: StorageType,
+pub(crate) struct StoredPart {
+    pub(crate) parameter: StoredParameter,
+    pub(crate) index: usize,
+    pub(crate) tensor: DeviceTensor,
+    pub(crate) storage: StorageType,
 }
 
 impl StoredPart {

@@ -45,7 +45,8 @@ impl Weights {
         }
     }
 
-    fn open_file(path: &Path) -> Result<Self> {
+    /// Opens one file, whatever it is called.
+    pub(crate) fn open_file(path: &Path) -> Result<Self> {
         let mut weights = Self {
             path: path.to_owned(),
             files: Vec::new(),

@@ -2,6 +2,7 @@
 
 use rlhf_core::config::ConfigErrors;
 use rlhf_core::{AdamWConfig, LrSchedule, ScheduleKind};
+use rlhf_model::LoraConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -84,6 +85,10 @@ pub struct PpoConfig {
     pub samples: usize,
     /// Updates in a row with a mean KL below 0 after which the run stops, since sampling and scoring then disagree.
     pub abort_negative_kl_iterations: usize,
+    /// Low-rank adapters of the policy and of the value function, trained in place of the weights; the reference is the
+    /// policy without them. Without this section all weights are trained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lora: Option<LoraConfig>,
 }
 
 /// Penalty on leaving the reference policy.
@@ -240,6 +245,7 @@ impl Default for PpoConfig {
             sample_every: 10,
             samples: 4,
             abort_negative_kl_iterations: 10,
+            lora: None,
         }
     }
 }
@@ -341,6 +347,9 @@ impl PpoConfig {
         errors.nest("value_lr", self.value_lr.validate());
         for (field, message) in self.adam.faults() {
             errors.push(format!("adam.{field}"), message);
+        }
+        if let Some(lora) = &self.lora {
+            errors.nest("lora", lora.validate());
         }
         errors
     }

@@ -1,5 +1,7 @@
 //! What can end a PPO run.
 
+use rlhf_core::config::ConfigErrors;
+
 /// Result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -52,6 +54,9 @@ pub enum Error {
         /// Updates done.
         update: u64,
     },
+    /// Settings of the adapters that do not fit the model.
+    #[error("lora.{0}")]
+    Lora(#[from] ConfigErrors),
     /// Checkpoint or metrics.
     #[error(transparent)]
     Core(#[from] rlhf_core::Error),

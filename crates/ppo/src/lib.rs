@@ -25,6 +25,7 @@ mod invariants;
 mod kl;
 mod loss;
 mod metrics;
+mod models;
 mod ptx;
 mod reward;
 mod rollout;
@@ -43,7 +44,8 @@ pub use loss::{
     value_loss,
 };
 pub use metrics::{KL_COEF, OBJECTIVE_KL, OBJECTIVE_SCORES};
+pub use models::PpoModels;
 pub use ptx::{GradientPair, PtxUnit, ptx_weights};
 pub use reward::{MissingEos, Terminal, effective_score, token_rewards, whiten_rewards};
 pub use rollout::{Episode, RolloutModels, RolloutRequest, collect_rollout};
-pub use train::{Observer, PpoData, PpoModels, PpoOutcome, PpoReport, train};
+pub use train::{Observer, PpoData, PpoOutcome, PpoReport, train};

@@ -9,23 +9,15 @@ use rlhf_data::{TokenSequence, shuffled_order};
 use rlhf_model::{CausalLm, ScalarModel};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{AdvantageWhitening, EmaPer, PpoConfig, ValueInit};
+use crate::config::{AdvantageWhitening, EmaPer, PpoConfig};
 use crate::error::{Error, Result};
 use crate::invariants::{check_first_step, check_kl_sign, check_rollout};
 use crate::kl::KlController;
 use crate::metrics::{OBJECTIVE_KL, OBJECTIVE_SCORES, StepMeans, rollout_metrics};
+use crate::models::PpoModels;
 use crate::ptx::GradientPair;
 use crate::rollout::{Episode, RolloutModels, RolloutRequest, collect_rollout, whiten_episodes};
 use crate::step::{policy_gradients, ptx_gradients, value_gradients};
-
-/// The networks PPO starts from, on the plain device.
-#[derive(Debug, Clone)]
-pub struct PpoModels {
-    /// The SFT model: both the policy's start and the frozen reference.
-    pub sft: CausalLm,
-    /// The reward model, calibrated so that demonstrations average 0.
-    pub reward: ScalarModel,
-}
 
 /// What PPO learns from.
 #[derive(Debug, Clone, Copy)]
@@ -81,7 +73,8 @@ pub struct PpoReport {
 /// never interrupted.
 ///
 /// # Errors
-/// No data, a broken invariant, a loss that is not finite, an interruption, or a file that cannot be written.
+/// No data, adapters that do not fit the models, a broken invariant, a loss that is not finite, an interruption, or a file
+/// that cannot be written.
 pub fn train(
     models: PpoModels,
     data: PpoData<'_>,
@@ -162,19 +155,17 @@ impl<'a> Run<'a> {
         config: &'a PpoConfig,
         context: &'a StageContext<'a>,
     ) -> Result<Self> {
-        let value = match config.value_init {
-            ValueInit::RewardModel => models.reward.clone(),
-            ValueInit::ZeroHead => ScalarModel::zero_head(models.sft.transformer.clone(), &context.device),
-        };
+        let policy = models.first_policy(config, context.seed)?;
+        let value = models.first_value(config, context.seed)?;
         let mut run = Self {
             data,
             config,
             context,
-            policy: models.sft.clone().train(),
+            ema: (config.ema.per != EmaPer::Off).then(|| policy.clone()),
+            policy: policy.train(),
             policy_optimizer: AdamW::new(config.adam.clone()),
             value: value.train(),
             value_optimizer: AdamW::new(config.adam.clone()),
-            ema: (config.ema.per != EmaPer::Off).then(|| models.sft.clone()),
             reference: models.sft,
             reward: models.reward,
             state: State {

@@ -9,7 +9,7 @@ use rlhf_core::{
     CheckpointStore, LrSchedule, MetricRow, ScheduleKind, StopFlag, named_parameters, permutation, read_metrics, rng,
 };
 use rlhf_data::TokenSequence;
-use rlhf_model::{CausalLm, Gpt2Config, ScalarModel};
+use rlhf_model::{CausalLm, Gpt2Config, LoraConfig, ModelConfig, ScalarModel};
 use rlhf_ppo::{
     ControllerConfig, EmaConfig, Episode, Error, KlConfig, Observer, PpoConfig, PpoData, PpoModels, PpoOutcome,
     PtxConfig, train,
@@ -55,9 +55,7 @@ fn settings() -> PpoConfig {
     }
 }
 
-/// Starts, or goes on; with `stop` raised the loop stops wherever it looks at the flag.
-fn run(dir: &Path, stop: bool) -> Result<PpoOutcome, Error> {
-    let device = Device::flex();
+fn config() -> ModelConfig {
     let config = Gpt2Config {
         vocab_size: 12,
         n_positions: 12,
@@ -65,8 +63,13 @@ fn run(dir: &Path, stop: bool) -> Result<PpoOutcome, Error> {
         n_layer: 1,
         n_head: 2,
         ..Default::default()
-    }
-    .into();
+    };
+    config.into()
+}
+
+/// Starts, or goes on; with `stop` raised the loop stops wherever it looks at the flag.
+fn run(dir: &Path, settings: &PpoConfig, stop: bool) -> Result<PpoOutcome, Error> {
+    let (device, config) = (Device::flex(), config());
     let sft = CausalLm::init(&config, 1, &device);
     let reward = ScalarModel::from_decoder(CausalLm::init(&config, 2, &device).transformer, 3, &device);
     let prompts: Vec<Vec<u32>> = (0..6).map(|i| vec![i, (i + 1) % 12]).collect();
@@ -79,9 +82,8 @@ fn run(dir: &Path, stop: bool) -> Result<PpoOutcome, Error> {
             }
         })
         .collect();
-    let settings = settings();
     let checkpoints = CheckpointStore::open(dir.join("checkpoints"), 2)?;
-    let mut context = StageContext::new(device, 1, dir, checkpoints, fingerprint(&settings)?, &Quiet);
+    let mut context = StageContext::new(device, 1, dir, checkpoints, fingerprint(settings)?, &Quiet);
     context.stop = StopFlag::new();
     if stop {
         context.stop.request();
@@ -91,7 +93,7 @@ fn run(dir: &Path, stop: bool) -> Result<PpoOutcome, Error> {
         pretraining: &text,
         eos_token_id: 0,
     };
-    train(PpoModels { sft, reward }, data, &settings, &context, &mut Silent)
+    train(PpoModels { sft, reward }, data, settings, &context, &mut Silent)
 }
 
 fn curves(dir: &Path) -> Vec<MetricRow> {
@@ -101,11 +103,33 @@ fn curves(dir: &Path) -> Vec<MetricRow> {
 
 #[test]
 fn a_run_stopped_after_the_rollout_and_after_every_step_ends_with_the_same_bytes() {
-    let (quiet, disturbed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let expected = run(quiet.path(), false).unwrap();
+    interrupted_everywhere(&settings());
+}
+
+#[test]
+fn a_run_with_adapters_stopped_after_the_rollout_and_after_every_step_ends_with_the_same_bytes() {
+    let lora = LoraConfig {
+        rank: 2,
+        ..Default::default()
+    };
+    let settings = PpoConfig {
+        lora: Some(lora),
+        ..settings()
+    };
+    let outcome = interrupted_everywhere(&settings);
+    // The policy after training, its adapters off, is the SFT model: reference and policy have one backbone.
+    let reference = named_parameters(&CausalLm::init(&config(), 1, &Device::flex()));
+    assert!(named_parameters(&outcome.policy.without_lora()) == reference);
+    assert!(named_parameters(&outcome.ema.expect("the defaults average").without_lora()) == reference);
+}
+
+/// Stops a run wherever it can be and compares its end with that of an undisturbed one.
+fn interrupted_everywhere(settings: &PpoConfig) -> PpoOutcome {
+    let [quiet, disturbed] = [(); 2].map(|()| tempfile::tempdir().expect("a temporary folder"));
+    let expected = run(quiet.path(), settings, false).expect("nobody asks it to stop");
     let mut stops = 0;
     let found = loop {
-        match run(disturbed.path(), true) {
+        match run(disturbed.path(), settings, true) {
             Ok(outcome) => break outcome,
             // A run that does not go on from where it was would never end.
             Err(Error::Interrupted { .. }) if stops < 100 => stops += 1,
@@ -126,4 +150,5 @@ fn a_run_stopped_after_the_rollout_and_after_every_step_ends_with_the_same_bytes
     let ema = |outcome: &PpoOutcome| named_parameters(outcome.ema.as_ref().expect("the defaults average"));
     assert!(ema(&found) == ema(&expected), "average");
     assert_eq!(curves(disturbed.path()), curves(quiet.path()));
+    found
 }

@@ -2,6 +2,7 @@
 
 use rlhf_core::config::ConfigErrors;
 use rlhf_core::{AdamWConfig, LrSchedule};
+use rlhf_model::LoraConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +47,10 @@ pub struct RewardConfig {
     pub length_edges: Vec<f64>,
     /// Edges between the buckets of accuracy by the labeler's confidence; rising.
     pub confidence_edges: Vec<f64>,
+    /// Low-rank adapters that are trained, with the head, in place of the weights; without this section all weights are
+    /// trained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lora: Option<LoraConfig>,
 }
 
 /// The loss of one prompt: `-ln sigmoid(r_w - r_l - margin)` over pairs, ties left out, and what is added to it.
@@ -99,6 +104,7 @@ impl Default for RewardConfig {
             calibration_bins: 10,
             length_edges: vec![-16.0, -4.0, 0.0, 1.0, 5.0, 17.0],
             confidence_edges: vec![0.5, 0.75],
+            lora: None,
         }
     }
 }
@@ -165,6 +171,9 @@ impl RewardConfig {
         errors.nest("lr", self.lr.validate());
         for (field, message) in self.adam.faults() {
             errors.push(format!("adam.{field}"), message);
+        }
+        if let Some(lora) = &self.lora {
+            errors.nest("lora", lora.validate());
         }
         errors
     }

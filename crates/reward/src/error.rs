@@ -1,5 +1,7 @@
 //! What can go wrong while training a reward model.
 
+use rlhf_core::config::ConfigErrors;
+
 /// Result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -33,6 +35,9 @@ pub enum Error {
         /// Steps done.
         step: u64,
     },
+    /// Settings of the adapters that do not fit the model.
+    #[error("lora.{0}")]
+    Lora(#[from] ConfigErrors),
     /// Checkpoint or metrics.
     #[error(transparent)]
     Core(#[from] rlhf_core::Error),

@@ -32,13 +32,15 @@ pub struct RewardData<'a> {
     pub demonstrations: &'a [Vec<u32>],
 }
 
-/// Trains a reward model on the trunk of the SFT model, with a new head, and calibrates it.
+/// Trains a reward model on the trunk of the SFT model, with a new head, and calibrates it. With `config.lora` it has
+/// adapters then, and shares its weights with `trunk`.
 ///
 /// Continues from the newest checkpoint of the same configuration, and then ends with the same bytes as a run that was
 /// never interrupted.
 ///
 /// # Errors
-/// No data, a loss that is not finite, an interruption, or a file that cannot be written.
+/// No data, adapters that do not fit the model, a loss that is not finite, an interruption, or a file that cannot be
+/// written.
 pub fn train(
     trunk: &Decoder,
     data: RewardData<'_>,
@@ -102,7 +104,7 @@ impl<'a> Run<'a> {
             data,
             config,
             context,
-            model: fresh_model(trunk, context, 0),
+            model: fresh_model(trunk, config, context, 0)?,
             optimizer: AdamW::new(config.adam.clone()),
             best: None,
             position: Position::default(),
@@ -145,7 +147,7 @@ impl<'a> Run<'a> {
         self.step += 1;
         let seconds = started.elapsed().as_secs_f64();
         let pass: PassSize = prompts.iter().map(|p| p.pass_size()).sum();
-        let flops = self.model.transformer.architecture().forward_flops(&pass);
+        let flops = self.model.transformer.step_flops(&pass);
         let values = [
             ("loss/train", batch.loss),
             ("accuracy/train", batch.accuracy),
@@ -164,7 +166,7 @@ impl<'a> Run<'a> {
         if ended || every > 0 && self.step.is_multiple_of(every) {
             let loss = self.validate()?;
             if ended {
-                self.end_seed(seed_index, loss);
+                self.end_seed(seed_index, loss)?;
             }
         }
         Ok(())
@@ -202,16 +204,17 @@ impl<'a> Run<'a> {
         Ok(loss)
     }
 
-    fn end_seed(&mut self, seed_index: u64, loss: f64) {
+    fn end_seed(&mut self, seed_index: u64, loss: f64) -> Result<()> {
         self.position.seed_losses.push(loss);
         if self.position.best_loss.is_none_or(|best| loss < best) {
             self.position.best_loss = Some(loss);
             self.best = Some(self.model.valid());
         }
         if self.step < self.total_steps {
-            self.model = fresh_model(self.trunk, self.context, seed_index + 1);
+            self.model = fresh_model(self.trunk, self.config, self.context, seed_index + 1)?;
             self.optimizer = AdamW::new(self.config.adam.clone());
         }
+        Ok(())
     }
 
     fn save(&self) -> Result<()> {
@@ -237,9 +240,19 @@ impl<'a> Run<'a> {
     }
 }
 
-fn fresh_model(trunk: &Decoder, context: &StageContext<'_>, seed_index: u64) -> ScalarModel {
+fn fresh_model(
+    trunk: &Decoder,
+    config: &RewardConfig,
+    context: &StageContext<'_>,
+    seed_index: u64,
+) -> Result<ScalarModel> {
     let head_seed = rng(context.seed, "reward.head", &[seed_index]).random();
-    ScalarModel::from_decoder(trunk.clone(), head_seed, &context.device).train()
+    let model = ScalarModel::from_decoder(trunk.clone(), head_seed, &context.device);
+    let model = match &config.lora {
+        Some(lora) => model.with_lora(lora, head_seed)?,
+        None => model,
+    };
+    Ok(model.train())
 }
 
 /// Scores of the completions of every prompt.

@@ -2,6 +2,7 @@
 
 use rlhf_core::config::ConfigErrors;
 use rlhf_core::{AdamWConfig, LrSchedule, ScheduleKind};
+use rlhf_model::LoraConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +40,10 @@ pub struct LmTrainConfig {
     pub select: Selection,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
+    /// Low-rank adapters that are trained in place of the weights, which is for the sft stage alone; without this section
+    /// all weights are trained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lora: Option<LoraConfig>,
 }
 
 impl Default for LmTrainConfig {
@@ -57,6 +62,7 @@ impl Default for LmTrainConfig {
             eval_every: 0,
             select: Selection::ValidationLoss,
             checkpoint_every: 50,
+            lora: None,
         }
     }
 }
@@ -99,6 +105,9 @@ impl LmTrainConfig {
         errors.nest("lr", self.lr.validate());
         for (field, message) in self.adamw.faults() {
             errors.push(format!("adamw.{field}"), message);
+        }
+        if let Some(lora) = &self.lora {
+            errors.nest("lora", lora.validate());
         }
         errors
     }

@@ -62,13 +62,15 @@ struct Best {
     evaluation: Evaluation,
 }
 
-/// Trains `model`, on the plain device of `context`, and returns the selected weights there.
+/// Trains `model`, on the plain device of `context`, and returns the selected weights there. With `config.lora` it has
+/// adapters then, and its own weights are those it came with.
 ///
 /// Continues from the newest checkpoint of the same configuration, and then ends with the same bytes as a run that was
 /// never interrupted.
 ///
 /// # Errors
-/// No data, a loss that is not finite, an interruption, or a file that cannot be written.
+/// No data, adapters that do not fit the model, a loss that is not finite, an interruption, or a file that cannot be
+/// written.
 pub fn train(
     model: CausalLm,
     data: Dataset<'_>,
@@ -118,6 +120,10 @@ impl<'a> Run<'a> {
         config: &'a LmTrainConfig,
         context: &'a StageContext<'a>,
     ) -> Result<Self> {
+        let model = match &config.lora {
+            Some(lora) => model.with_lora(lora, context.seed)?,
+            None => model,
+        };
         let total_steps = (config.epochs * data.train.len().div_ceil(config.batch_size)) as u64;
         let mut run = Self {
             data,
@@ -190,7 +196,7 @@ impl<'a> Run<'a> {
         let seconds = started.elapsed().as_secs_f64();
         let speed = tokens as f64 / seconds;
         let pass: PassSize = sequences.iter().map(pass_size).sum();
-        let flops = self.model.transformer.architecture().forward_flops(&pass);
+        let flops = self.model.transformer.step_flops(&pass);
         let values = [
             ("loss/train", loss),
             ("lr", lr),

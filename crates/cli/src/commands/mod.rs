@@ -7,6 +7,7 @@ mod data;
 mod generate;
 mod input;
 mod logprobs;
+mod merge;
 mod model;
 mod output;
 mod sampling;
@@ -48,6 +49,8 @@ pub(crate) enum Command {
     /// Rows are JSON lines, {"messages":[{"role":…,"content":…}]}, perhaps with "tools", answered by
     /// {"text":…,"input_ids":[…],"assistant_mask":[…]}.
     Template(template::Args),
+    /// Write a model with LoRA adapters as a model without: their updates are added to its weights
+    Merge(merge::Args),
     /// Print the configuration that holds, with the source of each value
     Config(config::Args),
     /// Measure how fast this machine trains and samples: one JSON line a measurement
@@ -64,6 +67,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Generate(args) => generate::run(&args),
         Command::Chat(args) => chat::run(&args),
         Command::Template(args) => template::run(&args),
+        Command::Merge(args) => merge::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Data(command) => data::run(&command),

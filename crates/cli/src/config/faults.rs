@@ -2,6 +2,7 @@
 
 use rlhf_core::config::ConfigErrors;
 use rlhf_data::{Clock, Source};
+use rlhf_model::Family;
 
 use super::{Config, DataSource, LabelerKind};
 
@@ -19,6 +20,7 @@ impl Config {
         });
         errors.nest("reward", self.reward.validate());
         errors.nest("ppo", self.ppo.validate());
+        self.check_adapters(&mut errors);
         errors.check(self.sample.k_min >= 2, "sample.k_min", || {
             format!(
                 "{} completions cannot be compared, expected at least 2",
@@ -72,6 +74,26 @@ impl Config {
         }
         for (field, message) in faults {
             errors.push(format!("model.{}", documented_name(field)), message);
+        }
+    }
+
+    fn check_adapters(&self, errors: &mut ConfigErrors) {
+        errors.check(self.pretrain.lora.is_none(), "pretrain.lora", || {
+            "set, expected nothing: adapters change a pretrained model, and this stage starts from random weights"
+                .into()
+        });
+        if !self.data.base.as_os_str().is_empty() {
+            // The stages know the family once they have read it.
+            return;
+        }
+        for (path, lora) in [
+            ("sft.lora", &self.sft.lora),
+            ("reward.lora", &self.reward.lora),
+            ("ppo.lora", &self.ppo.lora),
+        ] {
+            if let Some(lora) = lora {
+                errors.nest(path, lora.validate_targets(Family::Gpt2));
+            }
         }
     }
 

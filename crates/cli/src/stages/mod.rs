@@ -1,5 +1,6 @@
 //! The stages in their order, each a file: what it reads, what it runs, what it writes.
 
+mod adapters;
 mod dataset;
 mod eval;
 mod judge;
@@ -82,7 +83,10 @@ pub(crate) fn inputs(stage: Stage, work: &Workspace) -> Result<Vec<PathBuf>> {
             model("sft", Stage::Sft)?,
             work.needed("label/comparisons.jsonl", Stage::Label)?,
         ],
-        Stage::Ppo => vec![model("sft", Stage::Sft)?, model("reward", Stage::Reward)?],
+        Stage::Ppo => {
+            let files = [model("sft", Stage::Sft)?, model("reward", Stage::Reward)?];
+            files.into_iter().chain(ppo::reward_adapter(work)).collect()
+        }
         Stage::Eval => vec![
             model("pretrain", Stage::Pretrain)?,
             model("sft", Stage::Sft)?,

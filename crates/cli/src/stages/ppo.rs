@@ -1,14 +1,18 @@
 //! PPO against the reward model.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rlhf_core::atomic;
 use rlhf_core::hash::Fingerprint;
 use rlhf_data::Tokenizer;
-use rlhf_model::{StorageType, load_causal_lm, load_scalar_model, save_causal_lm, save_scalar_model};
-use rlhf_ppo::{Episode, Observer, PpoData, PpoModels, train};
+use rlhf_model::{
+    CausalLm, ModelConfig, ScalarModel, StorageType, load_causal_lm, load_scalar_adapter, load_scalar_model,
+    save_causal_lm, save_scalar_model,
+};
+use rlhf_ppo::{Episode, Observer, PpoData, PpoModels, PpoOutcome, ValueInit, train};
 use serde_json::json;
 
+use super::adapters::{self, ADAPTER};
 use super::dataset::text_windows;
 use super::pretrain::save_model;
 use super::samples::write_samples;
@@ -23,8 +27,13 @@ pub(crate) const EMA_MODEL: &str = "ema_model";
 pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
     let tokenizer = work.tokenizer(Stage::Sft)?;
     let (sft, config) = load_causal_lm(&work.path("sft"), &work.device)?;
+    adapters::check(Stage::Ppo, work.config.ppo.lora.as_ref(), &config)?;
     let config = config.with_storage(StorageType::F32);
-    let (reward, _) = load_scalar_model(&work.path("reward"), &work.device)?;
+    let reward = reward_model(work, &sft)?;
+    let value_base = match work.config.ppo.value_init {
+        ValueInit::RewardModel if reward.transformer.lora().is_none() => "reward",
+        _ => "sft",
+    };
     let prompts = work.ppo_prompts()?.train;
     let max_new_tokens = work.config.ppo.max_new_tokens;
     let (prompts, _) = work.prompt_ids(&tokenizer, &prompts, max_new_tokens, config.max_seq_len())?;
@@ -57,17 +66,52 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
         report.first_score, report.last_score, report.last_kl,
     ));
     work.write_json(&work.dir.path().join("report.json"), report)?;
+    save(work, &outcome, &work.path(value_base), &config, &tokenizer)
+}
+
+/// Writes policy, average and value model. The adapters of the value model belong to `value_base`.
+fn save(
+    work: &Workspace,
+    outcome: &PpoOutcome,
+    value_base: &Path,
+    config: &ModelConfig,
+    tokenizer: &Tokenizer,
+) -> Result<()> {
+    let base = work.path("sft");
     if let Some(ema) = &outcome.ema {
         atomic::write_dir(work.dir.other_model_dir(EMA_MODEL), |dir| -> Result<()> {
-            save_causal_lm(dir, ema, &config)?;
+            adapters::save_causal(dir, ema, &base)?;
+            save_causal_lm(dir, ema, config)?;
             Ok(tokenizer.save(dir)?)
         })?;
     }
     atomic::write_dir(work.dir.other_model_dir("value_model"), |dir| -> Result<()> {
-        save_scalar_model(dir, &outcome.value, &config)?;
+        adapters::save_scalar(dir, &outcome.value, value_base)?;
+        save_scalar_model(dir, &outcome.value, config)?;
         Ok(tokenizer.save(dir)?)
     })?;
-    save_model(work, &outcome.policy, &config, &tokenizer)
+    adapters::save_causal(work.dir.model_dir(), &outcome.policy, &base)?;
+    save_model(work, &outcome.policy, config, tokenizer)
+}
+
+/// The file of the reward model's adapters, if PPO may read them in place of the merged model: where it trains adapters
+/// itself, so that no weight of the trunk changes.
+pub(crate) fn reward_adapter(work: &Workspace) -> Option<PathBuf> {
+    let path = work.path("reward").join(ADAPTER).join("adapter_model.safetensors");
+    (work.config.ppo.lora.is_some() && path.exists()).then_some(path)
+}
+
+/// The reward model, as adapters on the trunk of the SFT model where it was trained so, and on this very model.
+fn reward_model(work: &Workspace, sft: &CausalLm) -> Result<ScalarModel> {
+    const SFT_WEIGHTS: &str = "sft/model.safetensors";
+    let dir = work.path("reward");
+    let trained_on = work.run.stage(Stage::Reward.name()).completion()?;
+    let trained_on = trained_on.and_then(|completion| completion.inputs.get(SFT_WEIGHTS).cloned());
+    if reward_adapter(work).is_some() && trained_on.is_some() && trained_on == work.input_hash(SFT_WEIGHTS) {
+        note("      ppo policy, reference, reward and value models share one backbone");
+        return Ok(load_scalar_adapter(&dir.join(ADAPTER), sft.transformer.clone())?);
+    }
+    Ok(load_scalar_model(&dir, &work.device)?.0)
 }
 
 struct RolloutSamples<'a> {

@@ -7,6 +7,7 @@ use rlhf_data::{Comparison, Tokenizer, all_comparison_tokens, read_comparisons};
 use rlhf_model::{StorageType, load_causal_lm, save_scalar_model};
 use rlhf_reward::{RankedPrompt, RewardData, group_comparisons, train};
 
+use super::adapters;
 use super::label::{COMPARISONS, HELD_OUT, VALIDATION};
 use crate::error::Result;
 use crate::progress::note;
@@ -15,7 +16,9 @@ use crate::stages::Stage;
 
 pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
     let tokenizer = work.tokenizer(Stage::Sft)?;
-    let (sft, config) = load_causal_lm(&work.path("sft"), &work.device)?;
+    let base = work.path("sft");
+    let (sft, config) = load_causal_lm(&base, &work.device)?;
+    adapters::check(Stage::Reward, work.config.reward.lora.as_ref(), &config)?;
     let config = config.with_storage(StorageType::F32);
     let context_len = config.max_seq_len();
     let read = |file: &str| ranked_prompts(&work.path("label").join(file), &tokenizer, context_len);
@@ -49,6 +52,7 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
         report.demonstration_std,
     ));
     work.write_json(&work.dir.path().join("report.json"), &report)?;
+    adapters::save_scalar(work.dir.model_dir(), &model, &base)?;
     save_scalar_model(work.dir.model_dir(), &model, &config)?;
     Ok(tokenizer.save(work.dir.model_dir())?)
 }

@@ -5,6 +5,7 @@ use rlhf_data::{TokenSequence, Tokenizer, shuffled_order};
 use rlhf_model::{StorageType, load_causal_lm, load_scalar_model};
 use rlhf_sft::{Dataset, train};
 
+use super::adapters;
 use super::dataset::{supervised, text_windows};
 use super::pretrain::save_model;
 use super::samples::SampleObserver;
@@ -37,7 +38,9 @@ fn pretraining_mix(
 
 pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
     let tokenizer = work.tokenizer(Stage::Tokenizer)?;
-    let (model, config) = load_causal_lm(&work.path("pretrain"), &work.device)?;
+    let base = work.path("pretrain");
+    let (model, config) = load_causal_lm(&base, &work.device)?;
+    adapters::check(Stage::Sft, work.config.sft.lora.as_ref(), &config)?;
     // What training adds may be less than a step of the type that the base came in.
     let config = config.with_storage(StorageType::F32);
     let demonstrations = work.demonstrations()?;
@@ -83,5 +86,6 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
         report.initial.loss, report.selected.loss, report.selected_step, report.steps,
     ));
     work.write_json(&work.dir.path().join("report.json"), &report)?;
+    adapters::save_causal(work.dir.model_dir(), &model, &base)?;
     save_model(work, &model, &config, &tokenizer)
 }

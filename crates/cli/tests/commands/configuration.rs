@@ -33,6 +33,30 @@ fn values_of_a_wrong_kind_or_out_of_range_are_named_with_their_source() {
 }
 
 #[test]
+fn adapters_that_cannot_be_are_refused_by_the_path_of_their_field() {
+    rlhf(&["config", "--set", "sft.lora.rank=0"]).refused(1, &["sft.lora.rank: 0, expected at least 1 (--set)"]);
+    rlhf(&["config", "--set", "reward.lora.alpha=-1"]).refused(1, &["reward.lora.alpha", "-1", "above 0"]);
+    rlhf(&["config", "--set", "ppo.lora.target_modules=[]"]).refused(1, &["ppo.lora.target_modules", "all-linear"]);
+    rlhf(&["config", "--set", "ppo.lora.rnk=4"]).refused(1, &["ppo.lora.rnk", "did you mean `ppo.lora.rank`?"]);
+    let targets = "sft.lora.target_modules=[\"c_attn\", \"mlp.c_fcc\"]";
+    rlhf(&["config", "--set", targets]).refused(
+        1,
+        &[
+            "sft.lora.target_modules[1]: `mlp.c_fcc`",
+            "gpt2",
+            "did you mean `mlp.c_fc`?",
+            "--set",
+        ],
+    );
+    rlhf(&["config", "--set", "pretrain.lora.rank=4"]).refused(1, &["pretrain.lora", "random weights"]);
+    // The layers of a model that is brought along are known when a stage reads it.
+    let other = "sft.lora.target_modules=[\"q_proj\"]";
+    rlhf(&["config", "--set", other, "--base", "somewhere"]).printed();
+    let printed = rlhf(&["config", "--set", "sft.lora={}"]).printed();
+    assert!(printed.contains("[sft.lora]") && printed.contains("rank = 8") && printed.contains("# lora is not set"));
+}
+
+#[test]
 fn a_file_that_is_missing_or_no_toml_is_named() {
     rlhf(&["config", "--config", "nowhere.toml"]).refused(1, &["nowhere.toml", "no such file"]);
     let path = file(&folder("configuration_malformed"), "a.toml", "seed = 1\n[ppo\n");

@@ -173,7 +173,7 @@ fn list_paths(node: &Node<'_>, path: &str, into: &mut Vec<String>) {
 }
 
 /// The name that a slip of the pen could have turned into `found`.
-fn nearest<'a>(found: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(found: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (found.chars().count() / 3).max(1);
     let near = names
         .map(|name| (damerau_levenshtein(found, name), name))

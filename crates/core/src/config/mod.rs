@@ -33,6 +33,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use toml::Table;
 
+pub use check::nearest;
 pub use errors::{ConfigErrors, FieldError};
 pub use layer::Source;
 

@@ -32,8 +32,8 @@ fn register(grads: &mut Gradients, parent: Option<NodeId>, gradient: impl FnOnce
 #[derive(Debug)]
 struct LinearStep;
 
-/// Inputs `x` and `weight`.
-type LinearState = (FlexTensor, FlexTensor);
+/// Input `x`, which the gradient of the weight alone needs: not there if the weight is frozen; and `weight`.
+type LinearState = (Option<FlexTensor>, FlexTensor);
 
 /// Registers the gradients of `x` and `weight` and returns that of the result.
 fn linear_backward<const N: usize>(
@@ -43,11 +43,13 @@ fn linear_backward<const N: usize>(
     let grad = contiguous(grads.consume::<Flex>(&ops.node));
     let (x, weight) = ops.state;
     let mut parents = ops.parents.map(|parent| parent.map(|node| node.id));
+    let ([tokens, _], [inputs, out]) = (dims(&grad), dims(&weight));
     register(grads, parents[0].take(), || {
-        tensor(linear::backward_input(matrix(&grad), matrix(&weight)), dims::<2>(&x))
+        tensor(linear::backward_input(matrix(&grad), matrix(&weight)), [tokens, inputs])
     });
     register(grads, parents[1].take(), || {
-        tensor(linear::backward_weight(matrix(&x), matrix(&grad)), dims::<2>(&weight))
+        let x = x.expect("it is kept where the weight has a gradient");
+        tensor(linear::backward_weight(matrix(&x), matrix(&grad)), [inputs, out])
     });
     (grad, parents)
 }
@@ -229,33 +231,37 @@ impl Backward<Flex, 2> for LogprobsStep {
             stats,
         } = ops.state;
         let head = logprobs_head(&hidden, &weight, &targets, temperature);
-        let gradients = logprobs::backward(head, &stats, slice(&grad));
         let [hidden_node, weight_node] = ops.parents.map(|parent| parent.map(|node| node.id));
+        let gradients = logprobs::backward(head, &stats, slice(&grad), weight_node.is_some());
         register(grads, hidden_node, || tensor(gradients.hidden, dims::<2>(&hidden)));
-        register(grads, weight_node, || tensor(gradients.weight, dims::<2>(&weight)));
+        if let Some(gradient) = gradients.weight {
+            register(grads, weight_node, || tensor(gradient, dims::<2>(&weight)));
+        }
     }
 }
 
 impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
     fn fused_matmul(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        let is_trained = weight.is_tracked();
         let ((x, x_node), (weight, weight_node)) = (x.into_parts(), weight.into_parts());
         let [x, weight] = [x, weight].map(strided);
         let y = linear_forward(&x, &weight, None);
         let nodes: [_; 2] = [x_node, weight_node];
         match LinearStep.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((x, weight), y),
+            OpsKind::Tracked(prep) => prep.finish((is_trained.then_some(x), weight), y),
             OpsKind::UnTracked(prep) => prep.finish(y),
         }
     }
 
     fn fused_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        let is_trained = weight.is_tracked();
         let ((x, x_node), (weight, weight_node)) = (x.into_parts(), weight.into_parts());
         let (bias, bias_node) = bias.into_parts();
         let [x, weight] = [x, weight].map(strided);
         let y = linear_forward(&x, &weight, Some(&contiguous(bias)));
         let nodes: [_; 3] = [x_node, weight_node, bias_node];
         match LinearStep.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((x, weight), y),
+            OpsKind::Tracked(prep) => prep.finish((is_trained.then_some(x), weight), y),
             OpsKind::UnTracked(prep) => prep.finish(y),
         }
     }

@@ -67,10 +67,10 @@ impl Softmax {
     }
 }
 
-/// Gradients of the two inputs.
+/// Gradients of the two inputs; none of a weight that is frozen.
 pub(super) struct Gradients {
     pub(super) hidden: Vec<f32>,
-    pub(super) weight: Vec<f32>,
+    pub(super) weight: Option<Vec<f32>>,
 }
 
 /// A block of words and its part of the weight.
@@ -174,17 +174,19 @@ fn update(logits: &[f32], first_word: usize, targets: &[usize], stats: &mut [Sof
     }
 }
 
-/// Gradients for `grad`, the gradient of each log-probability.
-pub(super) fn backward(head: Head<'_>, stats: &[Softmax], grad: &[f32]) -> Gradients {
+/// Gradients for `grad`, the gradient of each log-probability; that of the weight only where `of_weight` asks for it.
+pub(super) fn backward(head: Head<'_>, stats: &[Softmax], grad: &[f32], of_weight: bool) -> Gradients {
     let (d_model, vocab) = (head.d_model, head.vocab());
     let mut hidden = vec![0.0; head.hidden.len()];
-    let mut weight = vec![0.0; head.weight.len()];
-    let mut weight_rest = MatrixMut::new(&mut weight, vocab, d_model);
+    let mut weight = of_weight.then(|| vec![0.0; head.weight.len()]);
+    let mut weight_rest = weight.as_mut().map(|weight| MatrixMut::new(weight, vocab, d_model));
     let mut tile = head.tile();
     for range in head.word_blocks() {
         let mut buffer = Vec::new();
         let words = head.words(range, &mut buffer);
-        let mut dweight = weight_rest.rows_from(words.range.start, words.range.len());
+        let mut dweight = weight_rest
+            .as_mut()
+            .map(|rest| rest.rows_from(words.range.start, words.range.len()));
         for positions in head.position_blocks() {
             let width = words.range.len();
             let slopes = head.logits(&positions, &words, &mut tile);
@@ -203,9 +205,11 @@ pub(super) fn backward(head: Head<'_>, stats: &[Softmax], grad: &[f32]) -> Gradi
             product(slopes, words.weight)
                 .parallel()
                 .add_to(&mut MatrixMut::new(rows, positions.len(), d_model));
-            product(slopes.t(), head.hidden_block(&positions))
-                .parallel()
-                .add_to(&mut dweight);
+            if let Some(dweight) = &mut dweight {
+                product(slopes.t(), head.hidden_block(&positions))
+                    .parallel()
+                    .add_to(dweight);
+            }
         }
     }
     Gradients { hidden, weight }

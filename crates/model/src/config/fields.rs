@@ -120,6 +120,24 @@ impl<'a> Fields<'a> {
         Ok(self.optional_text(name)?.unwrap_or(default))
     }
 
+    /// The text in a field, if it holds one; other kinds of values are passed over.
+    pub(crate) fn word(&self, name: &str) -> Option<&'a str> {
+        self.get(name).and_then(Value::as_str)
+    }
+
+    /// Refuses anything but an absent field, an empty list or an empty object.
+    pub(crate) fn nothing(&self, name: &str) -> Result<(), FieldFault> {
+        let is_empty = |value: &Value| match value {
+            Value::Array(items) => items.is_empty(),
+            Value::Object(fields) => fields.is_empty(),
+            _ => false,
+        };
+        match self.get(name) {
+            Some(value) if !is_empty(value) => Err(self.wrong(name, "nothing", value)),
+            _ => Ok(()),
+        }
+    }
+
     /// A list of texts, if it is there.
     pub(crate) fn texts(&self, name: &str) -> Result<Option<Vec<&'a str>>, FieldFault> {
         self.parsed(name, "a list of texts", |value| {

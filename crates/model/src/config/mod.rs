@@ -124,7 +124,7 @@ impl ModelConfig {
                 fields.insert("id2label".into(), json!({"0": "score"}));
                 fields.insert("label2id".into(), json!({"score": 0}));
             }
-            Head::Language => {
+            Head::Language | Head::Trunk => {
                 for name in ["num_labels", "id2label", "label2id"] {
                     fields.shift_remove(name);
                 }

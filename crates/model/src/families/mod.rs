@@ -5,9 +5,8 @@ mod names;
 use crate::config::FieldFault;
 use crate::config::fields::Fields;
 
-#[cfg(test)]
 pub(crate) use names::Part;
-pub(crate) use names::{Layout, StoredParameter, parameters, standard_names};
+pub(crate) use names::{Layout, StoredParameter, linear_weights, parameters, standard_names};
 
 /// A family of models, which `config.json` names in `model_type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,6 +29,8 @@ pub enum Family {
 /// What is read from a model's hidden states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Head {
+    /// Nothing: the trunk alone.
+    Trunk,
     /// Next-token logits.
     Language,
     /// One number.
@@ -80,6 +81,7 @@ impl Family {
             Self::Qwen3 => "Qwen3",
         };
         match (self, head) {
+            (_, Head::Trunk) => format!("{base}Model"),
             (_, Head::Scalar) => format!("{base}ForSequenceClassification"),
             (Self::Gpt2, Head::Language) => "GPT2LMHeadModel".to_owned(),
             (_, Head::Language) => format!("{base}ForCausalLM"),

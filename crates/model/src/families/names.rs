@@ -52,6 +52,18 @@ pub(crate) struct StoredParameter {
     pub(crate) parts: Vec<Part>,
 }
 
+impl StoredParameter {
+    /// First output and number of outputs that tensor `part` holds, in the order in which tensors follow each other.
+    pub(crate) fn columns(&self, part: usize) -> (usize, usize) {
+        let out = self.shape[self.shape.len() - 1];
+        if self.layout == Layout::Same {
+            return (0, out);
+        }
+        let widths = self.parts.iter().map(|part| part.shape[0]);
+        (widths.take(part).sum(), self.parts[part].shape[0])
+    }
+}
+
 /// What a family calls the tensors of a block and of the rest; `weight` and `bias` follow after a dot.
 struct Names {
     /// Before the names of everything but the heads.
@@ -139,6 +151,12 @@ impl Family {
         }
     }
 
+    /// The linear layers of a block, as checkpoints of the family name them.
+    pub fn linear_names(self) -> Vec<&'static str> {
+        let names = self.names();
+        [names.qkv, &[names.out], names.up, &[names.down]].concat()
+    }
+
     fn layouts(self, attention: &AttentionShape) -> (Layout, Layout) {
         match self {
             Self::Gpt2 => (Layout::Same, Layout::Same),
@@ -195,6 +213,13 @@ pub(crate) fn parameters(
     }
     .last(head);
     first.into_iter().chain(blocks).chain(last)
+}
+
+/// The weights of the linear layers of all blocks.
+pub(crate) fn linear_weights(family: Family, architecture: &Architecture) -> Vec<StoredParameter> {
+    parameters(family, architecture, Head::Trunk)
+        .filter(|parameter| parameter.name.starts_with("transformer.h.") && parameter.shape.len() == 2)
+        .collect()
 }
 
 /// The names of a family with the sizes of a model.
@@ -298,6 +323,7 @@ impl Table<'_> {
         };
         let mut all = self.norm("ln_f", "", self.names.last_norm);
         match head {
+            Head::Trunk => {}
             Head::Language if tied_head => {}
             Head::Language => {
                 let stored = format!("{}.weight", self.names.lm_head);

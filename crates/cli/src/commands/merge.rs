@@ -1,0 +1,59 @@
+//! `rlhf merge`.
+
+use std::path::{Path, PathBuf};
+
+use rlhf_core::{atomic, available_devices, parse_device};
+use rlhf_data::Tokenizer;
+use rlhf_model::{
+    AdapterTask, StorageType, load_adapter_config, load_causal_adapter, load_causal_lm, load_decoder,
+    load_scalar_adapter, save_causal_lm, save_scalar_model,
+};
+
+use crate::error::{Error, Result};
+use crate::progress::note;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Folder of the model that the adapters belong to
+    #[arg(long, value_name = "DIR")]
+    base: PathBuf,
+    /// Folder with adapter_config.json and adapter_model.safetensors
+    #[arg(long, value_name = "DIR")]
+    adapter: PathBuf,
+    /// Folder of the merged model, which must not be there yet
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+pub(super) fn run(args: &Args) -> Result<()> {
+    if args.out.exists() {
+        return Err(Error::Usage(format!(
+            "--out: {} is there already, expected the name of a new folder",
+            args.out.display()
+        )));
+    }
+    let device = parse_device(available_devices().first().unwrap_or(&"flex"))?;
+    let tokenizer = Tokenizer::load_optional(&args.base)?;
+    let fill = |dir: &Path| -> Result<()> {
+        // An update may be less than a step of the type that the base came in.
+        match load_adapter_config(&args.adapter)?.task {
+            AdapterTask::Language => {
+                let (base, config) = load_causal_lm(&args.base, &device)?;
+                let model = load_causal_adapter(&args.adapter, base)?;
+                save_causal_lm(dir, &model, &config.with_storage(StorageType::F32))?;
+            }
+            AdapterTask::Scalar => {
+                let (base, config) = load_decoder(&args.base, &device)?;
+                let model = load_scalar_adapter(&args.adapter, base)?;
+                save_scalar_model(dir, &model, &config.with_storage(StorageType::F32))?;
+            }
+        }
+        match &tokenizer {
+            Some(tokenizer) => Ok(tokenizer.save(dir)?),
+            None => Ok(()),
+        }
+    };
+    atomic::write_dir(&args.out, fill)?;
+    note(&format!("merged model in {}", args.out.display()));
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! The networks that PPO starts from, and what it makes of them.
+
+use rlhf_model::{CausalLm, ScalarModel};
+
+use crate::config::{PpoConfig, ValueInit};
+use crate::error::Result;
+
+/// The networks PPO starts from, on the plain device.
+#[derive(Debug, Clone)]
+pub struct PpoModels {
+    /// The SFT model: both the policy's start and the frozen reference. With `lora` the two share its weights, and the
+    /// policy has adapters besides.
+    pub sft: CausalLm,
+    /// The reward model, calibrated so that demonstrations average 0. If it has adapters on the trunk of `sft`, and `lora`
+    /// is set, all four models share that trunk; the value function then goes on from the reward model's adapters.
+    pub reward: ScalarModel,
+}
+
+impl PpoModels {
+    /// Where the policy starts: the SFT model, with adapters if that is what is trained.
+    pub(crate) fn first_policy(&self, config: &PpoConfig, seed: u64) -> Result<CausalLm> {
+        let policy = self.sft.clone();
+        match &config.lora {
+            Some(lora) => Ok(policy.with_lora(lora, seed)?),
+            None => Ok(policy.merged()),
+        }
+    }
+
+    /// Where the value function starts.
+    pub(crate) fn first_value(&self, config: &PpoConfig, seed: u64) -> Result<ScalarModel> {
+        let value = match config.value_init {
+            ValueInit::RewardModel => self.reward.clone(),
+            ValueInit::ZeroHead => {
+                let trunk = self.sft.transformer.clone().merged();
+                let device = trunk.device();
+                ScalarModel::zero_head(trunk, &device)
+            }
+        };
+        match &config.lora {
+            Some(lora) if value.transformer.lora().is_none() => Ok(value.with_lora(lora, seed ^ VALUE_ADAPTERS)?),
+            Some(_) => Ok(value),
+            None => Ok(value.merged()),
+        }
+    }
+}
+
+/// Keeps the first adapters of the value function apart from those of the policy.
+const VALUE_ADAPTERS: u64 = 0x7661_6c75_655f_6c6f;
