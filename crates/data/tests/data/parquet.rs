@@ -1,7 +1,5 @@
 //! Parquet files as `datasets` writes them.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use std::path::PathBuf;
 
 use rlhf_data::{Columns, DataKind, inspect, read_comparisons_from, read_demonstrations, read_prompts};
