@@ -32,6 +32,17 @@ pub(super) fn run(args: &Args) -> Result<()> {
             args.out.display()
         )));
     }
+    for (path, expected) in [
+        (args.base.join("config.json"), "the folder of a model"),
+        (
+            args.adapter.join("adapter_config.json"),
+            "a folder of adapters as PEFT saves them, with adapter_config.json and adapter_model.safetensors",
+        ),
+    ] {
+        if !path.exists() {
+            return Err(rlhf_data::Error::MissingFile { path, expected }.into());
+        }
+    }
     let device = parse_device(available_devices().first().unwrap_or(&"flex"))?;
     let tokenizer = Tokenizer::load_optional(&args.base)?;
     let fill = |dir: &Path| -> Result<()> {

@@ -103,8 +103,10 @@ fn what_cannot_be_merged_is_refused_and_leaves_nothing() {
         ])
     };
     merge(&golden("qwen2"), &adapter, &out).refused(1, &["adapter_model.safetensors", "missing"]);
-    merge(&base, &dir.join("nowhere"), &out).refused(1, &["nowhere", "adapter_config.json"]);
-    merge(&dir.join("nowhere"), &adapter, &out).refused(1, &["nowhere", "config.json"]);
+    merge(&base, &dir.join("nowhere"), &out)
+        .refused(1, &["nowhere", "adapter_config.json", "expected a folder of adapters"]);
+    merge(&dir.join("nowhere"), &adapter, &out)
+        .refused(1, &["nowhere", "config.json", "expected the folder of a model"]);
     assert!(!out.exists());
     merge(&base, &adapter, &adapter).refused(1, &["--out", "is there already"]);
     assert!(adapter.join("adapter_config.json").exists());
