@@ -25,7 +25,7 @@ impl<'a> Start<'a> {
         }
     }
 
-    /// Zeros, which take no memory until something is written.
+    /// Zeros that take no memory.
     pub(crate) fn zeros(device: &'a Device) -> Self {
         Self { rng: None, device }
     }
@@ -33,14 +33,14 @@ impl<'a> Start<'a> {
     pub(crate) fn normal<const D: usize>(&mut self, dims: [usize; D], std: f64) -> Param<Tensor<D>> {
         match &mut self.rng {
             Some(rng) => parameter(normal(dims.iter().product(), std, rng), dims, self.device),
-            None => Param::from_tensor(Tensor::zeros(dims, self.device)),
+            None => placeholder(dims, self.device),
         }
     }
 
     fn constant<const D: usize>(&self, value: f32, dims: [usize; D]) -> Param<Tensor<D>> {
         match self.rng {
             Some(_) => parameter(vec![value; dims.iter().product()], dims, self.device),
-            None => Param::from_tensor(Tensor::zeros(dims, self.device)),
+            None => placeholder(dims, self.device),
         }
     }
 }
@@ -56,6 +56,11 @@ pub(crate) fn normal(count: usize, std: f64, rng: &mut ChaCha8Rng) -> Vec<f32> {
     }
     values.truncate(count);
     values
+}
+
+/// One zero, seen everywhere: a parameter of the right shape that is about to be replaced.
+fn placeholder<const D: usize>(dims: [usize; D], device: &Device) -> Param<Tensor<D>> {
+    Param::from_tensor(Tensor::<D>::zeros([1; D], device).expand(dims))
 }
 
 fn parameter<const D: usize>(values: Vec<f32>, dims: [usize; D], device: &Device) -> Param<Tensor<D>> {
