@@ -8,9 +8,9 @@ use rlhf_core::{
     GradientBuffer, NamedTensor, PaddingSide, Targets, TokenBatch, float_tensor, index_tensor, last_positions,
     micro_batches, rng, to_host, trained_parameters,
 };
-use rlhf_model::{CausalLm, LoraConfig, ScalarModel, last_scores};
+use rlhf_model::{Activations, CausalLm, LoraConfig, ScalarModel, last_scores};
 
-use crate::lora::adapted;
+use crate::lora::{adapted, everywhere, fixture};
 use crate::tiny::{
     assert_close, causal_lm, long_lm, proptest_config, scalar_model, sequences, shaken, with_trained_parameters,
 };
@@ -298,4 +298,45 @@ proptest! {
         thrice.add_scaled(parts, 2.0);
         prop_assert!((thrice.norm() - 3.0 * norm).abs() <= 1e-5 * norm);
     }
+}
+
+/// Gradients of a weighted sum of log-probabilities of some packed sequences.
+fn training_gradients(model: &CausalLm, activations: Activations) -> Vec<NamedTensor> {
+    let device = crate::tiny::device();
+    let sequences = sequences(&[9, 4, 7], 3);
+    let batch = TokenBatch::pack(&sequences, 14);
+    let targets = Targets::from_positions(&batch, &sequences, &[1, 2, 1]);
+    let (hidden, pass) = model.transformer.training_pass(&batch.to_device(&device), activations);
+    let logprobs = model
+        .token_logprobs(targets.select(hidden), targets.ids(&device), 0.7)
+        .logprobs;
+    let weights = matching(&weights(targets.len(), 5), logprobs.clone());
+    let mut gradients = GradientBuffer::new();
+    pass.backward((logprobs * weights).sum(), model, &mut gradients);
+    gradients.to_named(model)
+}
+
+#[test]
+fn gradient_checkpointing_changes_no_bit_of_a_gradient() {
+    let compare = |name: &str, model: CausalLm| {
+        let model = model.train();
+        let kept = training_gradients(&model, Activations::Kept);
+        assert!(kept.iter().any(|g| g.values.iter().any(|v| *v != 0.0)), "{name}");
+        for (kept, again) in kept.iter().zip(training_gradients(&model, Activations::Recomputed)) {
+            assert_eq!(kept, &again, "{name}");
+        }
+    };
+    for (name, config) in crate::families::cases() {
+        let model = crate::families::model(&config);
+        compare(name, model.clone());
+        compare(&format!("{name} with adapters"), adapted(model, &everywhere(), 7));
+    }
+    let first_only = LoraConfig {
+        target_modules: vec!["c_fc".into()],
+        ..everywhere()
+    };
+    compare(
+        "adapters on one kind of layer",
+        adapted(fixture("gpt2"), &first_only, 7),
+    );
 }

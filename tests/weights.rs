@@ -2,6 +2,7 @@
 
 use rlhf_core::{
     AdamW, AdamWConfig, GradientBuffer, Targets, TensorMap, TokenBatch, count_parameters, ema_update, named_parameters,
+    to_host,
 };
 use rlhf_model::CausalLm;
 
@@ -70,7 +71,7 @@ fn state(optimizer: &AdamW) -> TensorMap {
     optimizer
         .state()
         .into_iter()
-        .map(|t| (t.name, (t.shape, t.values)))
+        .map(|t| (t.name, (t.shape, to_host(t.values))))
         .collect()
 }
 

@@ -42,6 +42,13 @@ pub(crate) enum Error {
         expected: String,
         found: String,
     },
+    #[error("this needs {needed} of memory and {available} are free ({parts}); {advice}; or give --ignore-memory")]
+    Memory {
+        needed: String,
+        available: String,
+        parts: String,
+        advice: String,
+    },
     #[error("interrupted; start again to continue")]
     Interrupted,
     #[error("{}: {source}", path.display())]

@@ -3,6 +3,7 @@
 mod commands;
 mod config;
 mod error;
+mod memory;
 mod pace;
 mod progress;
 mod run;
@@ -61,6 +62,9 @@ pub(crate) struct StageArgs {
     /// Replace what this stage finished earlier with another configuration
     #[arg(long)]
     pub(crate) overwrite: bool,
+    /// Start even if the memory forecast says that the stage cannot fit
+    #[arg(long)]
+    pub(crate) ignore_memory: bool,
 }
 
 /// Where the configuration comes from.

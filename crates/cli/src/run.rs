@@ -1,6 +1,6 @@
 //! What surrounds every stage: configuration, run directory, lock, fingerprint, the mark that it is complete.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -8,6 +8,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 use rlhf_core::config::{ConfigLoader, Loaded};
 use rlhf_core::hash::{Fingerprint, file_sha256, fingerprint};
+use rlhf_core::memory::MemoryForecast;
 use rlhf_core::stage::StageContext;
 use rlhf_core::{Completion, RunDir, StageDir, atomic, parse_device};
 use serde::Serialize;
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::memory::{self, Savings};
 use crate::pace::pace;
 use crate::progress::{Bar, note};
 use crate::stages::{self, Stage};
@@ -30,6 +32,9 @@ pub(crate) struct Workspace {
     stage: Stage,
     inputs: RefCell<BTreeMap<String, String>>,
     overwrite: bool,
+    ignore_memory: bool,
+    /// Bytes that the stage was forecast to need.
+    forecast: Cell<Option<u64>>,
 }
 
 /// Reads and checks the configuration.
@@ -71,6 +76,8 @@ pub(crate) fn run_stage(stage: Stage, args: &StageArgs) -> Result<()> {
         stage,
         inputs: RefCell::default(),
         overwrite: args.overwrite,
+        ignore_memory: args.ignore_memory,
+        forecast: Cell::new(None),
     };
     for path in stages::inputs(stage, &work)? {
         work.add_input(&path)?;
@@ -93,7 +100,11 @@ pub(crate) fn run_stage(stage: Stage, args: &StageArgs) -> Result<()> {
         })?;
         let pace = pace(&work.dir.metrics_path(), &work.device)?;
         let pace = pace.map_or_else(String::new, |pace| format!(": {pace}"));
-        note(&format!("{:>9} done in {seconds:.0} s{pace}", stage.name()));
+        note(&format!(
+            "{:>9} done in {seconds:.0} s{pace}{}",
+            stage.name(),
+            work.memory()
+        ));
     }
     stages::show(stage, &work)
 }
@@ -190,6 +201,25 @@ impl Workspace {
             fingerprint.clone(),
             &self.bar,
         ))
+    }
+
+    /// Says what memory the stage is going to need, and whether it is there. The models must not be loaded yet.
+    pub(crate) fn announce_memory(&self, forecast: &MemoryForecast, savings: Savings<'_>) -> Result<()> {
+        let needed = memory::announce(self.stage.name(), forecast, savings, self.ignore_memory)?;
+        self.forecast.set(Some(needed));
+        Ok(())
+    }
+
+    /// For the end of a stage: what it took beside what was forecast.
+    fn memory(&self) -> String {
+        match (memory::peak(), self.forecast.get()) {
+            (Some(peak), Some(forecast)) => format!(
+                "; memory {} at most, forecast {}",
+                memory::amount(peak),
+                memory::amount(forecast)
+            ),
+            _ => String::new(),
+        }
     }
 
     /// A file of another stage of this run.

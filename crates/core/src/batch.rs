@@ -195,6 +195,11 @@ impl TokenBatch {
         self.row_len
     }
 
+    /// Tokens that go through the network: those of the sequences and the unused places.
+    pub fn slots(&self) -> usize {
+        self.rows * self.row_len
+    }
+
     /// Tokens that belong to sequences.
     pub fn real_tokens(&self) -> usize {
         self.places.iter().map(|place| place.len).sum()

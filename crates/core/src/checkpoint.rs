@@ -10,7 +10,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -18,7 +17,8 @@ use crate::{
     atomic::{self, PendingDir},
     error::{Error, Result},
     hash::{Fingerprint, bytes_sha256, file_sha256},
-    params::TensorMap,
+    params::DeviceTensor,
+    tensor_file::{self, TensorFile},
 };
 
 /// Version of the layout below; a change that older programs cannot read raises it.
@@ -152,44 +152,36 @@ impl CheckpointWriter<'_> {
             what: name.into(),
             message: e.to_string(),
         })?;
-        self.add(name, "json", &bytes)
+        self.add_written(name, "json", &bytes)
     }
 
-    /// Adds tensors, as `(name, shape, values)`, that are read back with [`Checkpoint::tensors`]. They are kept bit for
-    /// bit, in a safetensors file.
-    pub fn add_tensors<T>(&mut self, name: &str, tensors: impl IntoIterator<Item = T>) -> Result<()>
-    where
-        T: Into<(String, Vec<usize>, Vec<f32>)>,
-    {
-        let encode = |e: safetensors::SafeTensorError| Error::Encode {
-            what: name.into(),
-            message: e.to_string(),
-        };
-        let raw: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
-            .into_iter()
-            .map(|tensor| {
-                let (tensor, shape, values) = tensor.into();
-                (tensor, shape, values.into_iter().flat_map(f32::to_le_bytes).collect())
+    /// Adds tensors that are read back with [`Checkpoint::tensors`]. They are kept bit for bit, in a safetensors file, and
+    /// come to the host one at a time.
+    pub fn add_tensors(&mut self, name: &str, tensors: Vec<DeviceTensor>) -> Result<()> {
+        self.add(name, "safetensors", |path| {
+            tensor_file::write(path, tensors).map_err(|error| match error {
+                safetensors::SafeTensorError::IoError(source) => Error::io("write", path, source),
+                other => Error::Encode {
+                    what: name.into(),
+                    message: other.to_string(),
+                },
             })
-            .collect();
-        let views = raw
-            .iter()
-            .map(|(tensor, shape, bytes)| Ok((tensor, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
-            .collect::<std::result::Result<Vec<_>, _>>()
-            .map_err(encode)?;
-        self.add(
-            name,
-            "safetensors",
-            &safetensors::serialize(views, None).map_err(encode)?,
-        )
+        })
     }
 
     /// Adds a part that is read back with [`Checkpoint::bytes`].
     pub fn add_bytes(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        self.add(name, "bin", bytes)
+        self.add_written(name, "bin", bytes)
     }
 
-    fn add(&mut self, name: &str, extension: &str, bytes: &[u8]) -> Result<()> {
+    fn add_written(&mut self, name: &str, extension: &str, bytes: &[u8]) -> Result<()> {
+        self.add(name, extension, |path| {
+            fs::write(path, bytes).map_err(|e| Error::io("write", path, e))
+        })
+    }
+
+    /// Adds the file that `write` leaves at the path it gets.
+    fn add(&mut self, name: &str, extension: &str, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         let file = format!("{name}.{extension}");
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         let reason = if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
@@ -198,14 +190,10 @@ impl CheckpointWriter<'_> {
             "the checkpoint has such a file already"
         } else {
             let path = self.pending.path().join(&file);
-            fs::write(&path, bytes).map_err(|e| Error::io("write", &path, e))?;
-            self.files.insert(
-                file,
-                FileEntry {
-                    bytes: bytes.len() as u64,
-                    sha256: bytes_sha256(bytes),
-                },
-            );
+            write(&path)?;
+            let bytes = fs::metadata(&path).map_err(|e| Error::io("read", &path, e))?.len();
+            let sha256 = file_sha256(&path)?;
+            self.files.insert(file, FileEntry { bytes, sha256 });
             return Ok(());
         };
         Err(Error::BadName {
@@ -267,26 +255,9 @@ impl Checkpoint {
         })
     }
 
-    /// Reads what [`CheckpointWriter::add_tensors`] wrote: shape and values by name.
-    pub fn tensors(&self, name: &str) -> Result<TensorMap> {
-        let (path, bytes) = self.read(name, "safetensors")?;
-        let malformed = |message: String| Error::Malformed {
-            path: path.clone(),
-            line: None,
-            expected: "f32 safetensors",
-            message,
-        };
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| malformed(e.to_string()))?;
-        let mut tensors = TensorMap::new();
-        for (tensor, view) in file.iter() {
-            if view.dtype() != Dtype::F32 {
-                return Err(malformed(format!("`{tensor}` is {:?}", view.dtype())));
-            }
-            let (words, _) = view.data().as_chunks::<4>();
-            let values = words.iter().map(|&word| f32::from_le_bytes(word)).collect();
-            tensors.insert(tensor.to_owned(), (view.shape().to_vec(), values));
-        }
-        Ok(tensors)
+    /// Opens what [`CheckpointWriter::add_tensors`] wrote.
+    pub fn tensors(&self, name: &str) -> Result<TensorFile> {
+        TensorFile::open(&self.path_of(name, "safetensors")?)
     }
 
     /// Reads what [`CheckpointWriter::add_bytes`] wrote.
@@ -295,8 +266,14 @@ impl Checkpoint {
     }
 
     fn read(&self, name: &str, extension: &str) -> Result<(PathBuf, Vec<u8>)> {
+        let path = self.path_of(name, extension)?;
+        let bytes = fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
+        Ok((path, bytes))
+    }
+
+    /// Where a part of the checkpoint stands.
+    fn path_of(&self, name: &str, extension: &str) -> Result<PathBuf> {
         let file = format!("{name}.{extension}");
-        let path = self.dir.join(&file);
         if !self.manifest.files.contains_key(&file) {
             let known = self.manifest.files.keys().cloned().collect();
             return Err(Error::UnknownPart {
@@ -305,8 +282,7 @@ impl Checkpoint {
                 known,
             });
         }
-        let bytes = fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
-        Ok((path, bytes))
+        Ok(self.dir.join(file))
     }
 }
 

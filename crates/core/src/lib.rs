@@ -11,8 +11,10 @@ mod error;
 pub mod hash;
 mod interrupt;
 pub mod lanes;
+mod learner;
 mod logprobs;
 pub mod masked;
+pub mod memory;
 mod metrics;
 mod optim;
 mod params;
@@ -21,6 +23,7 @@ mod schedule;
 mod seed;
 pub mod stage;
 pub mod stats;
+mod tensor_file;
 mod tensorboard;
 
 pub use batch::{
@@ -32,13 +35,16 @@ pub use clock::{PartTimes, timed};
 pub use device::{available_devices, parse_device};
 pub use error::{Error, Result};
 pub use interrupt::StopFlag;
+pub use learner::Learner;
 pub use logprobs::{Targets, last_positions};
 pub use metrics::{METRICS_FILE, MetricRow, MetricWriter, TIME_PREFIX, read_metrics};
 pub use optim::{AdamW, AdamWConfig, EpsMode, EpsModeConfig, GradientBuffer, ema_update};
 pub use params::{
     DeviceTensor, NamedTensor, TensorMap, count_parameters, count_trained_parameters, device_parameters,
-    load_parameters, load_parameters_from, load_trained_parameters, named_parameters, trained_parameters,
+    load_parameters, load_parameters_from, load_trained_parameters, named_parameters, trained_device_parameters,
+    trained_parameters,
 };
 pub use run_dir::{Completion, RunDir, StageDir, StageLock};
 pub use schedule::{LrSchedule, ScheduleKind};
 pub use seed::{permutation, rng};
+pub use tensor_file::{TensorFile, TensorSource};

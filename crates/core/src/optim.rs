@@ -13,7 +13,8 @@ pub use rlhf_kernels::EpsMode;
 
 use crate::batch::to_host;
 use crate::error::{Error, Result};
-use crate::params::{AutodiffState, NamedTensor, TensorMap, device_parameters, trained_flags};
+use crate::params::{AutodiffState, DeviceTensor, NamedTensor, device_parameters, trained_flags};
+use crate::tensor_file::TensorSource;
 
 /// Hyper-parameters of [`AdamW`]; the learning rate comes with each step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -277,15 +278,15 @@ impl AdamW {
         })
     }
 
-    /// Moments on the host, as `exp_avg.NAME` and `exp_avg_sq.NAME`.
-    pub fn state(&self) -> Vec<NamedTensor> {
+    /// The moments, as `exp_avg.NAME` and `exp_avg_sq.NAME`; they share their memory with the optimiser.
+    pub fn state(&self) -> Vec<DeviceTensor> {
         let mut out = Vec::new();
         for moments in self.moments.iter().flatten() {
             for (kind, tensor) in [("exp_avg", &moments.exp_avg), ("exp_avg_sq", &moments.exp_avg_sq)] {
-                out.push(NamedTensor {
+                out.push(DeviceTensor {
                     name: format!("{kind}.{}", moments.name),
                     shape: tensor.dims().to_vec(),
-                    values: to_host(tensor.clone()),
+                    values: tensor.clone(),
                 });
             }
         }
@@ -296,30 +297,19 @@ impl AdamW {
     ///
     /// # Errors
     /// [`Error::MissingTensor`] or [`Error::TensorShape`] when the state is not that of such a module.
-    pub fn restore<M: Module>(config: AdamWConfig, module: &M, step: usize, state: &mut TensorMap) -> Result<Self> {
-        struct Restore<'a> {
+    pub fn restore<M: Module>(
+        config: AdamWConfig,
+        module: &M,
+        step: usize,
+        state: &mut impl TensorSource,
+    ) -> Result<Self> {
+        struct Restore<'a, S> {
             path: Vec<String>,
-            state: &'a mut TensorMap,
+            state: &'a mut S,
             moments: Vec<Option<Moments>>,
             fault: Option<Error>,
         }
-        impl Restore<'_> {
-            fn take(&mut self, name: String, count: usize) -> Result<Vec<f32>> {
-                let (shape, values) = self.state.remove(&name).ok_or_else(|| Error::MissingTensor {
-                    name: name.clone(),
-                    expected: vec![count],
-                })?;
-                if shape != [count] {
-                    return Err(Error::TensorShape {
-                        name,
-                        expected: vec![count],
-                        found: shape,
-                    });
-                }
-                Ok(values)
-            }
-        }
-        impl ModuleVisitor for Restore<'_> {
+        impl<S: TensorSource> ModuleVisitor for Restore<'_, S> {
             fn enter_module(&mut self, name: &str, _: &str) {
                 self.path.push(name.to_owned());
             }
@@ -337,8 +327,9 @@ impl AdamW {
                 let count: usize = param.val().dims().iter().product();
                 let device = param.val().device().inner();
                 let pair = self
-                    .take(format!("exp_avg.{name}"), count)
-                    .and_then(|m| Ok((m, self.take(format!("exp_avg_sq.{name}"), count)?)));
+                    .state
+                    .take(&format!("exp_avg.{name}"), &[count])
+                    .and_then(|m| Ok((m, self.state.take(&format!("exp_avg_sq.{name}"), &[count])?)));
                 match pair {
                     Ok((m, v)) => self.moments.push(Some(Moments {
                         name,

@@ -9,7 +9,8 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
 
 use crate::batch::to_host;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::tensor_file::TensorSource;
 
 /// A parameter on the host.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,12 +21,6 @@ pub struct NamedTensor {
     pub shape: Vec<usize>,
     /// Values in row-major order.
     pub values: Vec<f32>,
-}
-
-impl From<NamedTensor> for (String, Vec<usize>, Vec<f32>) {
-    fn from(tensor: NamedTensor) -> Self {
-        (tensor.name, tensor.shape, tensor.values)
-    }
 }
 
 /// Tensors by name, as read from a file.
@@ -40,6 +35,17 @@ pub struct DeviceTensor {
     pub shape: Vec<usize>,
     /// Values in row-major order, `[n]`.
     pub values: Tensor<1>,
+}
+
+impl DeviceTensor {
+    /// The tensor copied to the host.
+    pub fn to_named(self) -> NamedTensor {
+        NamedTensor {
+            name: self.name,
+            shape: self.shape,
+            values: to_host(self.values),
+        }
+    }
 }
 
 /// Every float parameter of `module`, in declaration order; they share their memory with the module.
@@ -77,11 +83,7 @@ pub fn device_parameters<M: Module>(module: &M) -> Vec<DeviceTensor> {
 pub fn named_parameters<M: Module>(module: &M) -> Vec<NamedTensor> {
     device_parameters(module)
         .into_iter()
-        .map(|tensor| NamedTensor {
-            name: tensor.name,
-            shape: tensor.shape,
-            values: to_host(tensor.values),
-        })
+        .map(DeviceTensor::to_named)
         .collect()
 }
 
@@ -101,17 +103,20 @@ pub(crate) fn trained_flags<M: Module>(module: &M) -> Vec<bool> {
     flags.0
 }
 
-/// Copies the parameters of `module` that are not frozen to the host, in declaration order.
-pub fn trained_parameters<M: Module>(module: &M) -> Vec<NamedTensor> {
+/// The parameters of `module` that are not frozen, in declaration order; they share their memory with the module.
+pub fn trained_device_parameters<M: Module>(module: &M) -> Vec<DeviceTensor> {
     device_parameters(module)
         .into_iter()
         .zip(trained_flags(module))
-        .filter(|(_, trained)| *trained)
-        .map(|(tensor, _)| NamedTensor {
-            name: tensor.name,
-            shape: tensor.shape,
-            values: to_host(tensor.values),
-        })
+        .filter_map(|(tensor, trained)| trained.then_some(tensor))
+        .collect()
+}
+
+/// Copies the parameters of `module` that are not frozen to the host, in declaration order.
+pub fn trained_parameters<M: Module>(module: &M) -> Vec<NamedTensor> {
+    trained_device_parameters(module)
+        .into_iter()
+        .map(DeviceTensor::to_named)
         .collect()
 }
 
@@ -119,10 +124,10 @@ pub fn trained_parameters<M: Module>(module: &M) -> Vec<NamedTensor> {
 ///
 /// # Errors
 /// As [`load_parameters`].
-pub fn load_trained_parameters<M: Module>(module: M, tensors: &mut TensorMap) -> Result<M> {
+pub fn load_trained_parameters<M: Module>(module: M, tensors: &mut impl TensorSource) -> Result<M> {
     let mut trained = trained_flags(&module).into_iter();
     replace_parameters(module, |name, expected| match trained.next() {
-        Some(true) => take(tensors, name, expected).map(Some),
+        Some(true) => tensors.take(name, expected).map(Some),
         _ => Ok(None),
     })
 }
@@ -133,24 +138,8 @@ pub fn load_trained_parameters<M: Module>(module: M, tensors: &mut TensorMap) ->
 ///
 /// # Errors
 /// [`Error::MissingTensor`] or [`Error::TensorShape`], naming the first parameter at fault.
-pub fn load_parameters<M: Module>(module: M, tensors: &mut TensorMap) -> Result<M> {
-    load_parameters_from(module, |name, expected| take(tensors, name, expected))
-}
-
-/// Takes a tensor that must be there in the expected shape.
-fn take(tensors: &mut TensorMap, name: &str, expected: &[usize]) -> Result<Vec<f32>> {
-    let (shape, values) = tensors.remove(name).ok_or_else(|| Error::MissingTensor {
-        name: name.to_owned(),
-        expected: expected.to_vec(),
-    })?;
-    if shape != expected {
-        return Err(Error::TensorShape {
-            name: name.to_owned(),
-            expected: expected.to_vec(),
-            found: shape,
-        });
-    }
-    Ok(values)
+pub fn load_parameters<M: Module>(module: M, tensors: &mut impl TensorSource) -> Result<M> {
+    load_parameters_from(module, |name, expected| tensors.take(name, expected))
 }
 
 /// Replaces every float parameter of `module` by what `values` gives for its name and shape, one after the other, so

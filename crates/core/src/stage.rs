@@ -11,8 +11,7 @@ use crate::error::Result;
 use crate::hash::Fingerprint;
 use crate::interrupt::StopFlag;
 use crate::metrics::MetricWriter;
-use crate::optim::{AdamW, AdamWConfig};
-use crate::params::{TensorMap, load_trained_parameters, trained_parameters};
+use crate::params::{load_trained_parameters, trained_device_parameters};
 
 /// Somebody who is told how far a loop has come; the command line draws a bar.
 pub trait Progress {
@@ -108,44 +107,12 @@ impl<'a> StageContext<'a> {
     }
 }
 
-/// Adds a module and its optimiser to a checkpoint, as `NAME` and `NAME.optimizer`.
-///
-/// # Errors
-/// A file that cannot be written.
-pub fn save_trained<M: Module>(
-    writer: &mut CheckpointWriter<'_>,
-    name: &str,
-    module: &M,
-    optimizer: &AdamW,
-) -> Result<()> {
-    save_module(writer, name, module)?;
-    writer.add_tensors(&format!("{name}.optimizer"), optimizer.state())?;
-    writer.add_json(&format!("{name}.optimizer.steps"), &optimizer.steps())
-}
-
 /// Adds a module to a checkpoint, without the parameters that are frozen: they are those of the model the run began with.
 ///
 /// # Errors
 /// A file that cannot be written.
 pub fn save_module<M: Module>(writer: &mut CheckpointWriter<'_>, name: &str, module: &M) -> Result<()> {
-    writer.add_tensors(name, trained_parameters(module))
-}
-
-/// Reads back what [`save_trained`] wrote; `module` gives shape, device and the frozen parameters.
-///
-/// # Errors
-/// A part that is missing or belongs to another model.
-pub fn load_trained<M: Module>(
-    checkpoint: &Checkpoint,
-    name: &str,
-    module: M,
-    config: AdamWConfig,
-) -> Result<(M, AdamW)> {
-    let module = load_module(checkpoint, name, module)?;
-    let steps = checkpoint.json(&format!("{name}.optimizer.steps"))?;
-    let mut state: TensorMap = checkpoint.tensors(&format!("{name}.optimizer"))?;
-    let optimizer = AdamW::restore(config, &module, steps, &mut state)?;
-    Ok((module, optimizer))
+    writer.add_tensors(name, trained_device_parameters(module))
 }
 
 /// Reads back what [`save_module`] wrote.

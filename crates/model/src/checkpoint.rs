@@ -58,9 +58,7 @@ pub(crate) fn read_object(path: &Path) -> Result<Map<String, Value>> {
 /// # Errors
 /// Names the file, and the tensor or field at fault with what was expected.
 pub fn load_causal_lm(dir: &Path, device: &Device) -> Result<(CausalLm, ModelConfig)> {
-    load(dir, Head::Language, |config| {
-        CausalLm::build(config, &mut Start::zeros(device))
-    })
+    load(dir, Head::Language, |config| CausalLm::outline(config, device))
 }
 
 /// Loads a reward or value model; `score.bias` is 0 where the file has none.
@@ -68,10 +66,7 @@ pub fn load_causal_lm(dir: &Path, device: &Device) -> Result<(CausalLm, ModelCon
 /// # Errors
 /// As [`load_causal_lm`].
 pub fn load_scalar_model(dir: &Path, device: &Device) -> Result<(ScalarModel, ModelConfig)> {
-    load(dir, Head::Scalar, |config| {
-        let trunk = Decoder::build(config, &mut Start::zeros(device));
-        ScalarModel::zero_head(trunk, device)
-    })
+    load(dir, Head::Scalar, |config| ScalarModel::outline(config, device))
 }
 
 /// Loads the trunk of a language, reward or value model, whatever head it has.

@@ -29,6 +29,16 @@ pub struct Decoder {
     lora: Option<LoraConfig>,
 }
 
+/// What all blocks share in a pass over a batch.
+#[derive(Debug)]
+pub(crate) struct Surroundings {
+    /// `[rows, row_len, 3]`; see [`BatchTensors`].
+    visible: Tensor<3, Int>,
+    /// The same for layers with a sliding window, if there are some.
+    windowed: Option<Tensor<3, Int>>,
+    rotation: Option<Rotation>,
+}
+
 impl Decoder {
     /// Random weights are normal with `initializer_range`, residual layers scaled down, gains 1 and biases 0.
     pub(crate) fn build(config: &ModelConfig, start: &mut Start<'_>) -> Self {
@@ -55,34 +65,52 @@ impl Decoder {
     /// - `batch`: `rows * row_len` tokens
     /// - result: `[rows * row_len, d_model]`
     pub fn hidden_states(&self, batch: &BatchTensors) -> Tensor<2> {
-        let shape = &self.architecture;
-        let [rows, row_len, _] = batch.visible.dims();
+        let surroundings = self.surroundings(batch);
         let mut x = self.embed(batch.input_ids.clone(), batch.position_ids.clone()); // [tokens, d_model]
-        let rotation = self.rotation(batch.position_ids.clone());
-        let windowed = self.windowed(&batch.visible);
-        for (layer, block) in self.h.iter().enumerate() {
-            let visible = match (&windowed, shape.window(layer)) {
-                (Some(windowed), Some(_)) => windowed.clone(),
-                _ => batch.visible.clone(),
-            };
-            x = block.forward(x, shape, |attention, qkv| {
-                let out = match &rotation {
-                    None => {
-                        let [_, width] = qkv.dims();
-                        let qkv = qkv.reshape([rows, row_len, width]);
-                        rlhf_kernels::causal_attention(qkv, visible, shape.attention.n_heads)
-                    }
-                    Some(rotation) => {
-                        let heads = attention.heads(qkv, &shape.attention, shape.norm.eps, rotation);
-                        let [query, key, value] = heads.by_row(rows);
-                        rlhf_kernels::grouped_attention(query, key, value, visible)
-                    }
-                };
-                let [_, _, width] = out.dims();
-                out.reshape([rows * row_len, width])
-            });
+        for layer in 0..self.h.len() {
+            x = self.block(layer, x, &surroundings);
         }
-        self.ln_f.forward(x, shape.norm.eps)
+        self.normalise(x)
+    }
+
+    /// What the blocks need to know of a batch.
+    pub(crate) fn surroundings(&self, batch: &BatchTensors) -> Surroundings {
+        Surroundings {
+            visible: batch.visible.clone(),
+            windowed: self.windowed(&batch.visible),
+            rotation: self.rotation(batch.position_ids.clone()),
+        }
+    }
+
+    /// One block on a whole batch: `[rows * row_len, d_model]` in and out.
+    pub(crate) fn block(&self, layer: usize, x: Tensor<2>, surroundings: &Surroundings) -> Tensor<2> {
+        let shape = &self.architecture;
+        let visible = match (&surroundings.windowed, shape.window(layer)) {
+            (Some(windowed), Some(_)) => windowed.clone(),
+            _ => surroundings.visible.clone(),
+        };
+        let [rows, row_len, _] = visible.dims();
+        self.h[layer].forward(x, shape, |attention, qkv| {
+            let out = match &surroundings.rotation {
+                None => {
+                    let [_, width] = qkv.dims();
+                    let qkv = qkv.reshape([rows, row_len, width]);
+                    rlhf_kernels::causal_attention(qkv, visible, shape.attention.n_heads)
+                }
+                Some(rotation) => {
+                    let heads = attention.heads(qkv, &shape.attention, shape.norm.eps, rotation);
+                    let [query, key, value] = heads.by_row(rows);
+                    rlhf_kernels::grouped_attention(query, key, value, visible)
+                }
+            };
+            let [_, _, width] = out.dims();
+            out.reshape([rows * row_len, width])
+        })
+    }
+
+    /// What follows the last block.
+    pub(crate) fn normalise(&self, x: Tensor<2>) -> Tensor<2> {
+        self.ln_f.forward(x, self.architecture.norm.eps)
     }
 
     /// Hidden states of new tokens that follow those in `cache`, which takes them in.
@@ -113,15 +141,22 @@ impl Decoder {
             });
         }
         cache.advance(new_tokens);
-        self.ln_f.forward(x, shape.norm.eps)
+        self.normalise(x)
     }
 
-    fn embed(&self, input_ids: Tensor<1, Int>, position_ids: Tensor<1, Int>) -> Tensor<2> {
+    /// `input_ids`, `position_ids`: `[tokens]`; result `[tokens, d_model]`
+    pub(crate) fn embed(&self, input_ids: Tensor<1, Int>, position_ids: Tensor<1, Int>) -> Tensor<2> {
         let tokens = self.wte.forward(input_ids);
         match &self.wpe {
             Some(wpe) => tokens + wpe.forward(position_ids),
             None => tokens,
         }
+    }
+
+    /// Whether an embedding is trained, rather than frozen.
+    pub(crate) fn trains_embeddings(&self) -> bool {
+        let trained = |embedding: &Embedding| embedding.weight.val().is_require_grad();
+        trained(&self.wte) || self.wpe.as_ref().is_some_and(trained)
     }
 
     /// The rotation of queries and keys, one for all layers.

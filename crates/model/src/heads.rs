@@ -40,6 +40,11 @@ impl CausalLm {
         Self { transformer, lm_head }
     }
 
+    /// A model of zeros that take no memory: its sizes are right, and nothing else.
+    pub fn outline(config: &ModelConfig, device: &Device) -> Self {
+        Self::build(config, &mut Start::zeros(device))
+    }
+
     /// The model with its own head, if it has one, frozen.
     pub(crate) fn with_frozen_head(self) -> Self {
         Self {
@@ -98,6 +103,11 @@ pub(crate) struct ScoreHead {
 }
 
 impl ScalarModel {
+    /// A model of zeros that take no memory but for the head: its sizes are right, and nothing else.
+    pub fn outline(config: &ModelConfig, device: &Device) -> Self {
+        Self::zero_head(Decoder::build(config, &mut Start::zeros(device)), device)
+    }
+
     /// A head with weights of standard deviation 1/√(d_model + 1) and bias 0 (Stiennon et al., arXiv 2009.01325) on an
     /// existing trunk.
     pub fn from_decoder(transformer: Decoder, seed: u64, device: &Device) -> Self {

@@ -15,7 +15,7 @@
 use burn::tensor::Device;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use rlhf_core::{NamedTensor, load_parameters, named_parameters};
+use rlhf_core::{NamedTensor, TensorMap, load_parameters, named_parameters};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -81,7 +81,7 @@ impl WeightInit {
             return model;
         }
         let circuit = Circuit::new(config, seed);
-        let mut tensors = named_parameters(&model)
+        let mut tensors: TensorMap = named_parameters(&model)
             .into_iter()
             .map(|mut tensor| {
                 circuit.plant(&mut tensor);

@@ -33,10 +33,12 @@ mod layers;
 mod layout;
 mod lora;
 mod mapped;
+mod memory;
 mod passes;
 mod rotary;
 mod save;
 mod storage;
+mod training_pass;
 mod weights;
 
 pub use architecture::{
@@ -55,8 +57,10 @@ pub use lora::{
     AdapterConfig, AdapterTask, LoraConfig, load_adapter_config, load_causal_adapter, load_scalar_adapter,
     save_causal_adapter, save_scalar_adapter,
 };
+pub use memory::LargestPass;
 pub use passes::{SequenceLogprobs, group_scores, last_scores, sequence_logprobs, sequence_scores, sequence_values};
 pub use rlhf_kernels::TokenLogprobs;
 pub use save::{MAX_SHARD_BYTES, checkpoint_tensors, save_causal_lm, save_causal_lm_in_shards, save_scalar_model};
 pub use storage::StorageType;
+pub use training_pass::{Activations, TrainingPass};
 pub use weights::read_safetensors;

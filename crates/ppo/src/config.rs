@@ -29,6 +29,9 @@ pub struct PpoConfig {
     pub n_minibatches: usize,
     /// Most tokens in one forward and backward pass. Bounds memory and changes no result.
     pub microbatch_tokens: usize,
+    /// Keep the input of each block alone and compute the other activations again in the backward pass: less memory for one
+    /// forward pass more a step, and the same gradients.
+    pub gradient_checkpointing: bool,
     /// Passes over the episodes of an update. InstructGPT: 1; Stiennon, N+: 4.
     pub ppo_epochs: usize,
     /// Longest response, in tokens, the end-of-sequence token included. N+: 53; InstructGPT: up to 1,000.
@@ -218,6 +221,7 @@ impl Default for PpoConfig {
             batch_size: 512,
             n_minibatches: 8,
             microbatch_tokens: 8192,
+            gradient_checkpointing: false,
             ppo_epochs: 1,
             max_new_tokens: 53,
             temperature: 1.0,

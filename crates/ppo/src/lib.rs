@@ -24,6 +24,7 @@ mod golden;
 mod invariants;
 mod kl;
 mod loss;
+mod memory;
 mod metrics;
 mod models;
 mod ptx;
@@ -43,6 +44,7 @@ pub use loss::{
     PolicyLoss, PolicyStats, PolicyTerms, Reduction, ValueLoss, ValueStats, ValueTerms, policy_loss, token_weights,
     value_loss,
 };
+pub use memory::memory_forecast;
 pub use metrics::{KL_COEF, OBJECTIVE_KL, OBJECTIVE_SCORES};
 pub use models::PpoModels;
 pub use ptx::{GradientPair, PtxUnit, ptx_weights};

@@ -7,7 +7,7 @@ use rlhf_model::{CausalLm, ScalarModel};
 
 use crate::config::PpoConfig;
 use crate::loss::{PolicyStats, PolicyTerms, ValueStats, ValueTerms, policy_loss, token_weights, value_loss};
-use crate::ptx::{PtxUnit, ptx_weights};
+use crate::ptx::ptx_weights;
 use crate::rollout::Episode;
 
 /// Gradient of the policy loss over `episodes`, its statistics, and the largest |ratio - 1|.
@@ -19,6 +19,7 @@ pub(crate) fn policy_gradients(
     let device = policy.transformer.device();
     let lengths: Vec<usize> = episodes.iter().map(Episode::response_len).collect();
     let weights = token_weights(&lengths, config.reduction);
+    let activations = config.gradient_checkpointing.into();
     let mut gradients = GradientBuffer::new();
     let (mut stats, mut ratio_errors) = (Vec::new(), Vec::new());
     for_each_part(episodes, &lengths, config.microbatch_tokens, |part, tokens| {
@@ -26,10 +27,10 @@ pub(crate) fn policy_gradients(
         let from: Vec<usize> = part.iter().map(|e| e.prompt_len).collect();
         let batch = TokenBatch::pack(&sequences, ROW_LEN);
         let targets = Targets::from_positions(&batch, &sequences, &from);
-        let hidden = targets.select(policy.hidden_states(&batch.to_device(&device)));
+        let (hidden, pass) = policy.transformer.training_pass(&batch.to_device(&device), activations);
         let terms = PolicyTerms {
             logprobs: policy
-                .token_logprobs(hidden, targets.ids(&device), config.temperature)
+                .token_logprobs(targets.select(hidden), targets.ids(&device), config.temperature)
                 .logprobs,
             old_logprobs: flat(part, |e| &e.old_logprobs, &device),
             advantages: flat(part, |e| &e.advantages[..e.response_len()], &device),
@@ -38,7 +39,7 @@ pub(crate) fn policy_gradients(
         let loss = policy_loss(terms, config.cliprange);
         stats.push(loss.stats);
         ratio_errors.push(loss.max_ratio_error);
-        gradients.add(policy, loss.loss.backward());
+        pass.backward(loss.loss, policy, &mut gradients);
     });
     let errors = to_host(Tensor::cat(ratio_errors, 0));
     // Not f32::max, which would pass over a NaN.
@@ -55,6 +56,7 @@ pub(crate) fn value_gradients(
     let device = value.transformer.device();
     let lengths: Vec<usize> = episodes.iter().map(|e| e.values.len()).collect();
     let weights = token_weights(&lengths, config.reduction);
+    let activations = config.gradient_checkpointing.into();
     let mut gradients = GradientBuffer::new();
     let mut stats = Vec::new();
     for_each_part(episodes, &lengths, config.microbatch_tokens, |part, tokens| {
@@ -62,35 +64,35 @@ pub(crate) fn value_gradients(
         let from: Vec<usize> = part.iter().map(|e| e.prompt_len).collect();
         let batch = TokenBatch::pack(&sequences, ROW_LEN);
         let targets = Targets::from_positions(&batch, &sequences, &from);
-        let hidden = targets.select(value.transformer.hidden_states(&batch.to_device(&device)));
+        let (hidden, pass) = value.transformer.training_pass(&batch.to_device(&device), activations);
         let terms = ValueTerms {
-            values: value.score(hidden),
+            values: value.score(targets.select(hidden)),
             old_values: flat(part, |e| &e.values, &device),
             returns: flat(part, |e| &e.returns, &device),
             weights: float_tensor(&to_f32(&weights[tokens]), &device),
         };
         let loss = value_loss(terms, config.cliprange_value.range());
         stats.push(loss.stats);
-        gradients.add(value, loss.loss.backward());
+        pass.backward(loss.loss, value, &mut gradients);
     });
     (gradients, ValueStats::read(total(stats)))
 }
 
-/// Gradient of the pretraining loss, and the loss in the given unit.
+/// Gradient of the pretraining loss, and the loss in the unit of `config.ptx`.
 pub(crate) fn ptx_gradients(
     policy: &CausalLm,
     sequences: &[&TokenSequence],
-    unit: PtxUnit,
-    microbatch_tokens: usize,
+    config: &PpoConfig,
 ) -> (GradientBuffer, f64) {
     let device = policy.transformer.device();
     let lengths: Vec<usize> = sequences.iter().map(|s| s.targets()).collect();
-    let weights = ptx_weights(&lengths, unit);
+    let weights = ptx_weights(&lengths, config.ptx.unit);
+    let activations = config.gradient_checkpointing.into();
     let tokens_of: Vec<usize> = sequences.iter().map(|s| s.len()).collect();
     let mut gradients = GradientBuffer::new();
     let mut losses = Vec::new();
     let mut first = 0;
-    for range in micro_batches(&tokens_of, microbatch_tokens) {
+    for range in micro_batches(&tokens_of, config.microbatch_tokens) {
         let part = &sequences[range];
         let ids: Vec<&[u32]> = part.iter().map(|s| s.input_ids.as_slice()).collect();
         let masks: Vec<&[bool]> = part.iter().map(|s| s.loss_mask.as_slice()).collect();
@@ -98,11 +100,13 @@ pub(crate) fn ptx_gradients(
         let targets = Targets::from_masks(&batch, &ids, &masks);
         let weights = to_f32(&weights[first..first + targets.len()]);
         first += targets.len();
-        let hidden = targets.select(policy.hidden_states(&batch.to_device(&device)));
-        let logprobs = policy.token_logprobs(hidden, targets.ids(&device), 1.0).logprobs;
+        let (hidden, pass) = policy.transformer.training_pass(&batch.to_device(&device), activations);
+        let logprobs = policy
+            .token_logprobs(targets.select(hidden), targets.ids(&device), 1.0)
+            .logprobs;
         let loss = -(logprobs * float_tensor(&weights, &device)).sum();
         losses.push(loss.clone().inner());
-        gradients.add(policy, loss.backward());
+        pass.backward(loss, policy, &mut gradients);
     }
     let loss = to_host(Tensor::cat(losses, 0)).into_iter().map(f64::from).sum();
     (gradients, loss)

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use burn::module::Module;
-use rlhf_core::stage::{StageContext, load_module, load_trained, save_module, save_trained};
-use rlhf_core::{AdamW, GradientBuffer, ema_update, permutation, rng};
+use rlhf_core::stage::{StageContext, load_module, save_module};
+use rlhf_core::{GradientBuffer, Learner, ema_update, permutation, rng};
 use rlhf_data::{TokenSequence, shuffled_order};
 use rlhf_model::{CausalLm, ScalarModel};
 use serde::{Deserialize, Serialize};
@@ -139,10 +139,8 @@ struct Run<'a> {
     context: &'a StageContext<'a>,
     reference: CausalLm,
     reward: ScalarModel,
-    policy: CausalLm,
-    policy_optimizer: AdamW,
-    value: ScalarModel,
-    value_optimizer: AdamW,
+    policy: Learner<CausalLm>,
+    value: Learner<ScalarModel>,
     ema: Option<CausalLm>,
     state: State,
     in_hand: Option<InHand>,
@@ -162,10 +160,8 @@ impl<'a> Run<'a> {
             config,
             context,
             ema: (config.ema.per != EmaPer::Off).then(|| policy.clone()),
-            policy: policy.train(),
-            policy_optimizer: AdamW::new(config.adam.clone()),
-            value: value.train(),
-            value_optimizer: AdamW::new(config.adam.clone()),
+            policy: Learner::new(policy.train(), config.adam.clone()),
+            value: Learner::new(value.train(), config.adam.clone()),
             reference: models.sft,
             reward: models.reward,
             state: State {
@@ -185,8 +181,8 @@ impl<'a> Run<'a> {
         };
         if let Some(checkpoint) = context.resume()? {
             let adam = || config.adam.clone();
-            (run.policy, run.policy_optimizer) = load_trained(&checkpoint, "policy", run.policy, adam())?;
-            (run.value, run.value_optimizer) = load_trained(&checkpoint, "value", run.value, adam())?;
+            run.policy = Learner::load(&checkpoint, "policy", run.policy.into_module(), adam())?;
+            run.value = Learner::load(&checkpoint, "value", run.value.into_module(), adam())?;
             run.ema = run.ema.map(|ema| load_module(&checkpoint, "ema", ema)).transpose()?;
             run.state = checkpoint.json("state")?;
             run.in_hand = checkpoint.json("in_hand")?;
@@ -251,7 +247,7 @@ impl<'a> Run<'a> {
     fn rollout(&self) -> Result<Vec<Episode>> {
         let kl_coef = self.state.controller.coef();
         let chosen = self.chosen_prompts();
-        let (policy, value) = (self.policy.valid(), self.value.valid());
+        let (policy, value) = (self.policy.module().valid(), self.value.module().valid());
         let models = RolloutModels {
             policy: &policy,
             reference: &self.reference,
@@ -288,7 +284,7 @@ impl<'a> Run<'a> {
         if self.config.whiten_advantages == AdvantageWhitening::Minibatch {
             whiten_episodes(&mut minibatch);
         }
-        let (mut gradients, stats, ratio_error) = policy_gradients(&self.policy, &minibatch, self.config);
+        let (mut gradients, stats, ratio_error) = policy_gradients(self.policy.module(), &minibatch, self.config);
         if is_first {
             check_first_step(self.state.update, ratio_error, &stats)?;
             means.add("policy/first_ratio_error", ratio_error);
@@ -296,15 +292,15 @@ impl<'a> Run<'a> {
         self.add_pretraining(&mut gradients, means);
         let norm = self.clip(&mut gradients, "policy", stats.loss)?;
         means.add_policy(&stats, norm);
-        let (mut value_grads, value_stats) = value_gradients(&self.value, &minibatch, self.config);
+        let (mut value_grads, value_stats) = value_gradients(self.value.module(), &minibatch, self.config);
         let value_norm = self.clip(&mut value_grads, "value", value_stats.loss)?;
         means.add_value(&value_stats, value_norm);
 
         let (update, updates) = (self.state.update, self.config.updates() as u64);
         let lr = self.config.lr.lr_at(update, updates);
         let value_lr = self.config.value_lr.lr_at(update, updates);
-        self.policy = self.policy_optimizer.step(self.policy.clone(), gradients, lr);
-        self.value = self.value_optimizer.step(self.value.clone(), value_grads, value_lr);
+        self.policy.step(gradients, lr);
+        self.value.step(value_grads, value_lr);
         self.state.step += 1;
         if self.config.ema.per == EmaPer::Step {
             self.average();
@@ -322,7 +318,7 @@ impl<'a> Run<'a> {
         let rows = cyclic_order(self.data.pretraining.len(), self.context.seed ^ PTX_ORDER, first, count);
         let sequences: Vec<&TokenSequence> = rows.iter().map(|&row| &self.data.pretraining[row]).collect();
         let ptx = &self.config.ptx;
-        let (ptx_grads, loss) = ptx_gradients(&self.policy, &sequences, ptx.unit, self.config.microbatch_tokens);
+        let (ptx_grads, loss) = ptx_gradients(self.policy.module(), &sequences, self.config);
         let pair = GradientPair {
             ppo_norm: gradients.norm(),
             ptx_norm: ptx_grads.norm(),
@@ -358,7 +354,7 @@ impl<'a> Run<'a> {
 
     fn average(&mut self) {
         let decay = self.config.ema.decay;
-        self.ema = self.ema.take().map(|ema| ema_update(ema, &self.policy, decay));
+        self.ema = self.ema.take().map(|ema| ema_update(ema, self.policy.module(), decay));
     }
 
     /// Controller, metrics, samples: what ends an update.
@@ -409,8 +405,8 @@ impl<'a> Run<'a> {
 
     fn save(&self) -> Result<()> {
         self.context.checkpoint(self.state.update, |writer| {
-            save_trained(writer, "policy", &self.policy, &self.policy_optimizer)?;
-            save_trained(writer, "value", &self.value, &self.value_optimizer)?;
+            self.policy.save(writer, "policy")?;
+            self.value.save(writer, "value")?;
             if let Some(ema) = &self.ema {
                 save_module(writer, "ema", ema)?;
             }
@@ -422,9 +418,9 @@ impl<'a> Run<'a> {
 
     fn finish(self) -> PpoOutcome {
         PpoOutcome {
-            policy: self.policy.valid(),
+            policy: self.policy.module().valid(),
             ema: self.ema,
-            value: self.value.valid(),
+            value: self.value.module().valid(),
             report: self.state.report,
         }
     }

@@ -22,6 +22,9 @@ pub struct RewardConfig {
     pub batch_prompts: usize,
     /// Most tokens in one forward and backward pass. Bounds memory and changes no result.
     pub microbatch_tokens: usize,
+    /// Keep the input of each block alone and compute the other activations again in the backward pass: less memory for one
+    /// forward pass more a step, and the same gradients.
+    pub gradient_checkpointing: bool,
     /// Learning rate; its steps are optimiser steps. InstructGPT: peak 9e-6, cosine to a tenth, no warm-up.
     pub lr: LrSchedule,
     /// Optimiser. InstructGPT: beta 0.9 and 0.95; N+: eps 1e-5.
@@ -89,6 +92,7 @@ impl Default for RewardConfig {
             epochs: 1,
             batch_prompts: 64,
             microbatch_tokens: 8192,
+            gradient_checkpointing: false,
             lr: LrSchedule {
                 peak_lr: 9e-6,
                 ..LrSchedule::default()

@@ -17,6 +17,7 @@ mod config;
 mod error;
 mod groups;
 mod loss;
+mod memory;
 mod metrics;
 mod normalise;
 mod report;
@@ -28,6 +29,7 @@ pub use groups::{Annotation, RankedPrompt, group_comparisons};
 pub use loss::{
     KwiseLoss, KwiseOptions, PairDivisor, best_of_n_loss, kwise_loss, mean_loss, pairs_from_ranking, sigmoid,
 };
+pub use memory::memory_forecast;
 pub use metrics::{
     Bucket, CalibrationBin, ScoredPair, accuracy_by_confidence, accuracy_by_labeler, accuracy_by_length,
     calibration_curve, calibration_error, pair_accuracy,

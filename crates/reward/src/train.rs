@@ -5,11 +5,11 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use rand::Rng;
-use rlhf_core::stage::{StageContext, load_module, load_trained, save_module, save_trained};
-use rlhf_core::{AdamW, GROUP_ROW_LEN, GradientBuffer, PartTimes, TokenBatch};
-use rlhf_core::{float_tensor, micro_batches, rng, timed, to_host};
+use rlhf_core::stage::{StageContext, load_module, save_module};
+use rlhf_core::{GROUP_ROW_LEN, GradientBuffer, Learner, PartTimes, TokenBatch};
+use rlhf_core::{float_tensor, index_tensor, last_positions, micro_batches, rng, timed, to_host};
 use rlhf_data::shuffled_order;
-use rlhf_model::{Decoder, PassSize, ScalarModel, group_scores, last_scores, sequence_scores};
+use rlhf_model::{Activations, Decoder, PassSize, ScalarModel, TrainingPass, group_scores, sequence_scores};
 use serde::{Deserialize, Serialize};
 
 use crate::config::RewardConfig;
@@ -81,8 +81,7 @@ struct Run<'a> {
     data: RewardData<'a>,
     config: &'a RewardConfig,
     context: &'a StageContext<'a>,
-    model: ScalarModel,
-    optimizer: AdamW,
+    learner: Learner<ScalarModel>,
     best: Option<ScalarModel>,
     position: Position,
     step: u64,
@@ -104,8 +103,7 @@ impl<'a> Run<'a> {
             data,
             config,
             context,
-            model: fresh_model(trunk, config, context, 0)?,
-            optimizer: AdamW::new(config.adam.clone()),
+            learner: Learner::new(fresh_model(trunk, config, context, 0)?, config.adam.clone()),
             best: None,
             position: Position::default(),
             step: 0,
@@ -113,11 +111,11 @@ impl<'a> Run<'a> {
             total_steps: seed_steps * config.n_seeds as u64,
         };
         if let Some(checkpoint) = context.resume()? {
-            (run.model, run.optimizer) = load_trained(&checkpoint, "model", run.model, config.adam.clone())?;
+            run.learner = Learner::load(&checkpoint, "model", run.learner.into_module(), config.adam.clone())?;
             run.position = checkpoint.json("position")?;
             run.step = checkpoint.step();
             if run.position.best_loss.is_some() {
-                run.best = Some(load_module(&checkpoint, "best", run.model.valid())?);
+                run.best = Some(load_module(&checkpoint, "best", run.learner.module().valid())?);
             }
         }
         Ok(run)
@@ -130,7 +128,7 @@ impl<'a> Run<'a> {
         let rows = self.batch_rows(seed_index, step);
         let prompts: Vec<&RankedPrompt> = rows.iter().map(|&row| &self.data.train[row]).collect();
         let mut times = PartTimes::default();
-        let (mut gradients, batch) = batch_gradients(&self.model, &prompts, self.config, &mut times);
+        let (mut gradients, batch) = batch_gradients(self.learner.module(), &prompts, self.config, &mut times);
         let grad_norm = timed(&mut times.backward, || gradients.clip_norm(self.config.max_grad_norm));
         if !batch.loss.is_finite() || !grad_norm.is_finite() {
             return Err(Error::NonFinite {
@@ -141,13 +139,11 @@ impl<'a> Run<'a> {
             });
         }
         let lr = self.config.lr.lr_at(step, self.seed_steps);
-        self.model = timed(&mut times.optimizer, || {
-            self.optimizer.step(self.model.clone(), gradients, lr)
-        });
+        timed(&mut times.optimizer, || self.learner.step(gradients, lr));
         self.step += 1;
         let seconds = started.elapsed().as_secs_f64();
         let pass: PassSize = prompts.iter().map(|p| p.pass_size()).sum();
-        let flops = self.model.transformer.step_flops(&pass);
+        let flops = self.learner.module().transformer.step_flops(&pass);
         let values = [
             ("loss/train", batch.loss),
             ("accuracy/train", batch.accuracy),
@@ -183,7 +179,11 @@ impl<'a> Run<'a> {
     }
 
     fn validate(&self) -> Result<f64> {
-        let scores = score_prompts(&self.model.valid(), self.data.validation, self.config.microbatch_tokens);
+        let scores = score_prompts(
+            &self.learner.module().valid(),
+            self.data.validation,
+            self.config.microbatch_tokens,
+        );
         let losses: Vec<f64> = self
             .data
             .validation
@@ -208,18 +208,18 @@ impl<'a> Run<'a> {
         self.position.seed_losses.push(loss);
         if self.position.best_loss.is_none_or(|best| loss < best) {
             self.position.best_loss = Some(loss);
-            self.best = Some(self.model.valid());
+            self.best = Some(self.learner.module().valid());
         }
         if self.step < self.total_steps {
-            self.model = fresh_model(self.trunk, self.config, self.context, seed_index + 1)?;
-            self.optimizer = AdamW::new(self.config.adam.clone());
+            let model = fresh_model(self.trunk, self.config, self.context, seed_index + 1)?;
+            self.learner = Learner::new(model, self.config.adam.clone());
         }
         Ok(())
     }
 
     fn save(&self) -> Result<()> {
         self.context.checkpoint(self.step, |writer| {
-            save_trained(writer, "model", &self.model, &self.optimizer)?;
+            self.learner.save(writer, "model")?;
             if let Some(best) = &self.best {
                 save_module(writer, "best", best)?;
             }
@@ -299,14 +299,15 @@ fn batch_gradients(
     let lens: Vec<usize> = prompts.iter().map(|p| p.tokens()).collect();
     let mut gradients = GradientBuffer::new();
     let mut total = PartLoss::default();
+    let activations = config.gradient_checkpointing.into();
     for range in micro_batches(&lens, config.microbatch_tokens) {
         let part = &prompts[range];
         let groups: Vec<&[Vec<u32>]> = part.iter().map(|p| p.sequences.as_slice()).collect();
         if part.iter().map(|p| p.tokens()).sum::<usize>() <= config.microbatch_tokens {
-            let scores = timed(&mut times.forward, || batch_scores(model, &groups));
+            let (scores, pass) = timed(&mut times.forward, || batch_scores(model, &groups, activations));
             let loss = part_loss(part, &to_host(scores.clone().inner()), prompts.len(), config);
             let surrogate = surrogate(scores, &loss.derivatives);
-            timed(&mut times.backward, || gradients.add(model, surrogate.backward()));
+            timed(&mut times.backward, || pass.backward(surrogate, model, &mut gradients));
             total.add(&loss);
             continue;
         }
@@ -316,9 +317,10 @@ fn batch_gradients(
         let loss = part_loss(part, &scores, prompts.len(), config);
         let lens: Vec<usize> = sequences.iter().map(Vec::len).collect();
         for chunk in micro_batches(&lens, config.microbatch_tokens) {
-            let scores = timed(&mut times.forward, || batch_scores(model, &[&sequences[chunk.clone()]]));
+            let group = &sequences[chunk.clone()];
+            let (scores, pass) = timed(&mut times.forward, || batch_scores(model, &[group], activations));
             let surrogate = surrogate(scores, &loss.derivatives[chunk]);
-            timed(&mut times.backward, || gradients.add(model, surrogate.backward()));
+            timed(&mut times.backward, || pass.backward(surrogate, model, &mut gradients));
         }
         total.add(&loss);
     }
@@ -373,10 +375,18 @@ fn part_loss(part: &[&RankedPrompt], scores: &[f32], n_prompts: usize, config: &
     out
 }
 
-/// Scores of all completions of some groups, `[completions]`.
-fn batch_scores(model: &ScalarModel, groups: &[&[Vec<u32>]]) -> Tensor<1> {
+/// Scores of all completions of some groups, `[completions]`, and the way back from them.
+fn batch_scores<'m>(
+    model: &'m ScalarModel,
+    groups: &[&[Vec<u32>]],
+    activations: Activations,
+) -> (Tensor<1>, TrainingPass<'m>) {
+    let device = model.transformer.device();
     let sequences: Vec<&Vec<u32>> = groups.iter().copied().flatten().collect();
-    last_scores(model, &TokenBatch::pack_groups(groups, GROUP_ROW_LEN), &sequences)
+    let batch = TokenBatch::pack_groups(groups, GROUP_ROW_LEN);
+    let (hidden, pass) = model.transformer.training_pass(&batch.to_device(&device), activations);
+    let last = index_tensor(&last_positions(&batch, &sequences), &device);
+    (model.score(hidden.select(0, last)), pass)
 }
 
 /// `sum_i dL/dr_i · r_i`, whose gradient is that of the loss.

@@ -28,6 +28,9 @@ pub struct LmTrainConfig {
     pub batch_size: usize,
     /// Tokens that go through the network at once; bounds memory and changes no result.
     pub microbatch_tokens: usize,
+    /// Keep the input of each block alone and compute the other activations again in the backward pass: less memory for one
+    /// forward pass more a step, and the same gradients.
+    pub gradient_checkpointing: bool,
     /// Learning rate over the steps of the stage.
     pub lr: LrSchedule,
     /// Optimiser.
@@ -53,6 +56,7 @@ impl Default for LmTrainConfig {
             epochs: 2,
             batch_size: 32,
             microbatch_tokens: 4096,
+            gradient_checkpointing: false,
             lr: LrSchedule {
                 peak_lr: 1e-5,
                 ..LrSchedule::default()

@@ -6,9 +6,11 @@
 mod config;
 mod error;
 mod evaluate;
+mod memory;
 mod train;
 
 pub use config::{LmTrainConfig, Selection};
 pub use error::{Error, Result};
 pub use evaluate::{Evaluation, evaluate};
+pub use memory::{Sampled, memory_forecast};
 pub use train::{Dataset, LmReport, Observer, train};

@@ -2,8 +2,8 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use rlhf_core::stage::{StageContext, load_module, load_trained, save_module, save_trained};
-use rlhf_core::{AdamW, GradientBuffer, PartTimes, ROW_LEN, Targets, TokenBatch, micro_batches, timed, to_host};
+use rlhf_core::stage::{StageContext, load_module, save_module};
+use rlhf_core::{GradientBuffer, Learner, PartTimes, ROW_LEN, Targets, TokenBatch, micro_batches, timed, to_host};
 use rlhf_data::{TokenSequence, shuffled_order};
 use rlhf_model::{CausalLm, PassSize};
 use serde::{Deserialize, Serialize};
@@ -104,8 +104,7 @@ struct Run<'a> {
     data: Dataset<'a>,
     config: &'a LmTrainConfig,
     context: &'a StageContext<'a>,
-    model: CausalLm,
-    optimizer: AdamW,
+    learner: Learner<CausalLm>,
     selected: Option<CausalLm>,
     position: Position,
     step: u64,
@@ -129,7 +128,6 @@ impl<'a> Run<'a> {
             data,
             config,
             context,
-            optimizer: AdamW::new(config.adamw.clone()),
             selected: None,
             position: Position {
                 initial: Evaluation { loss: 0.0, tokens: 0 },
@@ -139,14 +137,14 @@ impl<'a> Run<'a> {
             step: 0,
             total_steps,
             epoch_order: (u64::MAX, Vec::new()),
-            model: model.train(),
+            learner: Learner::new(model.train(), config.adamw.clone()),
         };
         if let Some(checkpoint) = context.resume()? {
-            (run.model, run.optimizer) = load_trained(&checkpoint, "model", run.model, config.adamw.clone())?;
+            run.learner = Learner::load(&checkpoint, "model", run.learner.into_module(), config.adamw.clone())?;
             run.position = checkpoint.json("position")?;
             run.step = checkpoint.step();
             if run.keeps_selected() && run.position.best.is_some() {
-                run.selected = Some(load_module(&checkpoint, "selected", run.model.clone().valid())?);
+                run.selected = Some(load_module(&checkpoint, "selected", run.learner.module().valid())?);
             }
         } else {
             run.position.initial = run.evaluation();
@@ -176,7 +174,7 @@ impl<'a> Run<'a> {
         let rows = self.batch_rows();
         let sequences: Vec<TokenSequence> = rows.iter().map(|&row| self.data.train[row].clone()).collect();
         let mut times = PartTimes::default();
-        let (mut gradients, loss) = batch_gradients(&self.model, &sequences, self.config.microbatch_tokens, &mut times);
+        let (mut gradients, loss) = batch_gradients(self.learner.module(), &sequences, self.config, &mut times);
         let grad_norm = timed(&mut times.backward, || gradients.clip_norm(self.config.max_grad_norm));
         if !loss.is_finite() || !grad_norm.is_finite() {
             return Err(Error::NonFinite {
@@ -187,16 +185,14 @@ impl<'a> Run<'a> {
             });
         }
         let lr = self.config.lr.lr_at(self.step, self.total_steps);
-        self.model = timed(&mut times.optimizer, || {
-            self.optimizer.step(self.model.clone(), gradients, lr)
-        });
+        timed(&mut times.optimizer, || self.learner.step(gradients, lr));
         self.step += 1;
         let tokens: usize = sequences.iter().map(TokenSequence::len).sum();
         self.position.tokens += tokens as u64;
         let seconds = started.elapsed().as_secs_f64();
         let speed = tokens as f64 / seconds;
         let pass: PassSize = sequences.iter().map(pass_size).sum();
-        let flops = self.model.transformer.step_flops(&pass);
+        let flops = self.learner.module().transformer.step_flops(&pass);
         let values = [
             ("loss/train", loss),
             ("lr", lr),
@@ -221,7 +217,11 @@ impl<'a> Run<'a> {
     }
 
     fn evaluation(&self) -> Evaluation {
-        evaluate(&self.model.valid(), self.data.validation, self.config.microbatch_tokens)
+        evaluate(
+            &self.learner.module().valid(),
+            self.data.validation,
+            self.config.microbatch_tokens,
+        )
     }
 
     fn log_evaluation(&self, evaluation: Evaluation) -> Result<()> {
@@ -241,7 +241,7 @@ impl<'a> Run<'a> {
             perplexity = evaluation.perplexity(),
             "validation"
         );
-        let model = self.model.valid();
+        let model = self.learner.module().valid();
         let score = observer
             .evaluated(self.step, &model, &evaluation)
             .map_err(|message| Error::Observer { message })?;
@@ -272,7 +272,7 @@ impl<'a> Run<'a> {
 
     fn save(&self) -> Result<()> {
         self.context.checkpoint(self.step, |writer| {
-            save_trained(writer, "model", &self.model, &self.optimizer)?;
+            self.learner.save(writer, "model")?;
             if let Some(selected) = &self.selected {
                 save_module(writer, "selected", selected)?;
             }
@@ -294,7 +294,7 @@ impl<'a> Run<'a> {
             selected_step: best.step,
             tokens: self.position.tokens,
         };
-        (self.selected.unwrap_or_else(|| self.model.valid()), report)
+        (self.selected.unwrap_or_else(|| self.learner.module().valid()), report)
     }
 }
 
@@ -305,10 +305,10 @@ fn pass_size(sequence: &TokenSequence) -> PassSize {
 
 /// Gradient of the mean negative log-probability of all supervised tokens of `sequences`, with that mean; how they are
 /// split into micro-batches does not matter. Adds what it took to `times`.
-pub(crate) fn batch_gradients(
+fn batch_gradients(
     model: &CausalLm,
     sequences: &[TokenSequence],
-    microbatch_tokens: usize,
+    config: &LmTrainConfig,
     times: &mut PartTimes,
 ) -> (GradientBuffer, f64) {
     let device = model.transformer.device();
@@ -317,20 +317,23 @@ pub(crate) fn batch_gradients(
     let lens: Vec<usize> = sequences.iter().map(|s| s.input_ids.len()).collect();
     let mut gradients = GradientBuffer::new();
     let mut losses: Vec<Tensor<1>> = Vec::new();
-    for range in micro_batches(&lens, microbatch_tokens) {
+    for range in micro_batches(&lens, config.microbatch_tokens) {
         let (ids, masks) = ids_and_masks(&sequences[range]);
         let batch = TokenBatch::pack(&ids, ROW_LEN);
         let targets = Targets::from_masks(&batch, &ids, &masks);
         if targets.is_empty() {
             continue;
         }
-        let loss = timed(&mut times.forward, || {
-            let hidden = targets.select(model.hidden_states(&batch.to_device(&device)));
-            let logprobs = model.token_logprobs(hidden, targets.ids(&device), 1.0).logprobs;
-            logprobs.sum() * (-1.0 / n_targets as f64)
+        let (loss, pass) = timed(&mut times.forward, || {
+            let activations = config.gradient_checkpointing.into();
+            let (hidden, pass) = model.transformer.training_pass(&batch.to_device(&device), activations);
+            let logprobs = model
+                .token_logprobs(targets.select(hidden), targets.ids(&device), 1.0)
+                .logprobs;
+            (logprobs.sum() * (-1.0 / n_targets as f64), pass)
         });
         losses.push(loss.clone().inner());
-        timed(&mut times.backward, || gradients.add(model, loss.backward()));
+        timed(&mut times.backward, || pass.backward(loss, model, &mut gradients));
     }
     let loss = match losses.is_empty() {
         true => 0.0,

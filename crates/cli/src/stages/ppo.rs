@@ -6,10 +6,10 @@ use rlhf_core::atomic;
 use rlhf_core::hash::Fingerprint;
 use rlhf_data::Tokenizer;
 use rlhf_model::{
-    CausalLm, ModelConfig, ScalarModel, StorageType, load_causal_lm, load_scalar_adapter, load_scalar_model,
-    save_causal_lm, save_scalar_model,
+    CausalLm, ModelConfig, ScalarModel, StorageType, load_causal_lm, load_config, load_scalar_adapter,
+    load_scalar_model, save_causal_lm, save_scalar_model,
 };
-use rlhf_ppo::{Episode, Observer, PpoData, PpoModels, PpoOutcome, ValueInit, train};
+use rlhf_ppo::{Episode, Observer, PpoConfig, PpoData, PpoModels, PpoOutcome, ValueInit, memory_forecast, train};
 use serde_json::json;
 
 use super::adapters::{self, ADAPTER};
@@ -17,6 +17,7 @@ use super::dataset::text_windows;
 use super::pretrain::save_model;
 use super::samples::write_samples;
 use crate::error::Result;
+use crate::memory::Savings;
 use crate::progress::note;
 use crate::run::Workspace;
 use crate::stages::Stage;
@@ -26,14 +27,9 @@ pub(crate) const EMA_MODEL: &str = "ema_model";
 
 pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
     let tokenizer = work.tokenizer(Stage::Sft)?;
-    let (sft, config) = load_causal_lm(&work.path("sft"), &work.device)?;
+    let config = load_config(&work.path("sft"))?;
     adapters::check(Stage::Ppo, work.config.ppo.lora.as_ref(), &config)?;
     let config = config.with_storage(StorageType::F32);
-    let reward = reward_model(work, &sft)?;
-    let value_base = match work.config.ppo.value_init {
-        ValueInit::RewardModel if reward.transformer.lora().is_none() => "reward",
-        _ => "sft",
-    };
     let prompts = work.ppo_prompts()?.train;
     let max_new_tokens = work.config.ppo.max_new_tokens;
     let (prompts, _) = work.prompt_ids(&tokenizer, &prompts, max_new_tokens, config.max_seq_len())?;
@@ -47,18 +43,26 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
         pretraining: &pretraining,
         eos_token_id: tokenizer.eos_token_id(),
     };
+    let settings = &work.config.ppo;
+    let is_shared = shares_backbone(work)?;
+    let outline = CausalLm::outline(&config, &work.device);
+    let outline = with_reward_model(outline, is_shared, work, |dir| {
+        Ok(ScalarModel::outline(&load_config(dir)?, &work.device))
+    })?;
+    let forecast = memory_forecast(&outline, data, settings, work.config.seed)?;
+    work.announce_memory(&forecast, savings(settings))?;
+    let (sft, _) = load_causal_lm(&work.path("sft"), &work.device)?;
+    let models = with_reward_model(sft, is_shared, work, |dir| Ok(load_scalar_model(dir, &work.device)?.0))?;
+    let value_base = match settings.value_init {
+        ValueInit::RewardModel if models.reward.transformer.lora().is_none() => "reward",
+        _ => "sft",
+    };
     let mut observer = RolloutSamples {
         path: work.dir.samples_path(),
         tokenizer: &tokenizer,
     };
     let context = work.context(fingerprint)?;
-    let outcome = train(
-        PpoModels { sft, reward },
-        data,
-        &work.config.ppo,
-        &context,
-        &mut observer,
-    )?;
+    let outcome = train(models, data, settings, &context, &mut observer)?;
     work.bar.finish();
     let report = &outcome.report;
     note(&format!(
@@ -101,17 +105,43 @@ pub(crate) fn reward_adapter(work: &Workspace) -> Option<PathBuf> {
     (work.config.ppo.lora.is_some() && path.exists()).then_some(path)
 }
 
-/// The reward model, as adapters on the trunk of the SFT model where it was trained so, and on this very model.
-fn reward_model(work: &Workspace, sft: &CausalLm) -> Result<ScalarModel> {
+/// Whether the reward model is adapters on the trunk of the SFT model, trained on this very model, so that all models of PPO
+/// can share it.
+fn shares_backbone(work: &Workspace) -> Result<bool> {
     const SFT_WEIGHTS: &str = "sft/model.safetensors";
-    let dir = work.path("reward");
     let trained_on = work.run.stage(Stage::Reward.name()).completion()?;
     let trained_on = trained_on.and_then(|completion| completion.inputs.get(SFT_WEIGHTS).cloned());
-    if reward_adapter(work).is_some() && trained_on.is_some() && trained_on == work.input_hash(SFT_WEIGHTS) {
+    let is_shared =
+        reward_adapter(work).is_some() && trained_on.is_some() && trained_on == work.input_hash(SFT_WEIGHTS);
+    if is_shared {
         note("      ppo policy, reference, reward and value models share one backbone");
-        return Ok(load_scalar_adapter(&dir.join(ADAPTER), sft.transformer.clone())?);
     }
-    Ok(load_scalar_model(&dir, &work.device)?.0)
+    Ok(is_shared)
+}
+
+/// The SFT model and the reward model, on its trunk or `alone`, from the folder it is in.
+fn with_reward_model(
+    sft: CausalLm,
+    is_shared: bool,
+    work: &Workspace,
+    alone: impl FnOnce(&Path) -> Result<ScalarModel>,
+) -> Result<PpoModels> {
+    let dir = work.path("reward");
+    let reward = match is_shared {
+        true => load_scalar_adapter(&dir.join(ADAPTER), sft.transformer.clone())?,
+        false => alone(&dir)?,
+    };
+    Ok(PpoModels { sft, reward })
+}
+
+/// How the stage could do with less memory.
+fn savings(settings: &PpoConfig) -> Savings<'static> {
+    Savings {
+        section: "ppo",
+        microbatch_tokens: settings.microbatch_tokens,
+        gradient_checkpointing: settings.gradient_checkpointing,
+        has_adapters: settings.lora.is_some(),
+    }
 }
 
 struct RolloutSamples<'a> {

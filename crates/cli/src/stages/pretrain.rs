@@ -3,10 +3,11 @@
 use rlhf_core::hash::Fingerprint;
 use rlhf_data::Tokenizer;
 use rlhf_model::{CausalLm, ModelConfig, load_causal_lm, save_causal_lm};
-use rlhf_sft::{Dataset, train};
+use rlhf_sft::{Dataset, Sampled, memory_forecast, train};
 
 use super::dataset::text_windows;
 use super::samples::SampleObserver;
+use super::sft::savings;
 use crate::error::Result;
 use crate::progress::note;
 use crate::run::Workspace;
@@ -31,42 +32,44 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
         tokenizer.eos_token_id(),
         tokenizer.pad_token_id(),
     );
-    let model = work
-        .config
-        .model
-        .init
-        .model(&architecture, work.config.seed, &work.device);
-    let config: ModelConfig = architecture.into();
+    let config: ModelConfig = architecture.clone().into();
     let documents = work.documents()?;
     let train_windows = text_windows(&tokenizer, &documents.train, config.max_seq_len());
     let validation = text_windows(&tokenizer, &documents.validation, config.max_seq_len());
+    let outline = CausalLm::outline(&config, &work.device);
     note(&format!(
         " pretrain {} parameters on {} tokens of text",
-        rlhf_core::count_parameters(&model),
+        rlhf_core::count_parameters(&outline),
         train_windows.iter().map(|w| w.len()).sum::<usize>(),
     ));
-    let prompts = validation
+    let prompts: Vec<Vec<u32>> = validation
         .iter()
         .filter(|w| w.len() > SAMPLE_PROMPT_TOKENS)
         .map(|w| w.input_ids[..SAMPLE_PROMPT_TOKENS].to_vec())
         .take(SAMPLES)
         .collect();
+    let max_new_tokens = 48.min(config.max_seq_len() - SAMPLE_PROMPT_TOKENS);
+    let data = Dataset {
+        train: &train_windows,
+        validation: &validation,
+    };
+    let (seed, settings) = (work.config.seed, &work.config.pretrain);
+    let sampled = Sampled::longest(&prompts, max_new_tokens);
+    let forecast = memory_forecast(&outline, data, settings, seed, sampled)?;
+    work.announce_memory(&forecast, savings("pretrain", settings))?;
+    let model = work.config.model.init.model(&architecture, seed, &work.device);
     let mut observer = SampleObserver {
         path: work.dir.samples_path(),
         tokenizer: &tokenizer,
         prompts,
         shown: SAMPLES,
-        max_new_tokens: 48.min(config.max_seq_len() - SAMPLE_PROMPT_TOKENS),
+        max_new_tokens,
         sampling: work.config.eval.sampling.clone(),
         seed: work.config.seed,
         reward_model: None,
     };
     let context = work.context(fingerprint)?;
-    let data = Dataset {
-        train: &train_windows,
-        validation: &validation,
-    };
-    let (model, report) = train(model, data, &work.config.pretrain, &context, &mut observer)?;
+    let (model, report) = train(model, data, settings, &context, &mut observer)?;
     work.bar.finish();
     note(&format!(
         " pretrain validation perplexity {:.1} -> {:.2}",

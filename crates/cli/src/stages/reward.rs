@@ -4,12 +4,13 @@ use std::path::Path;
 
 use rlhf_core::hash::Fingerprint;
 use rlhf_data::{Comparison, Tokenizer, all_comparison_tokens, read_comparisons};
-use rlhf_model::{StorageType, load_causal_lm, save_scalar_model};
-use rlhf_reward::{RankedPrompt, RewardData, group_comparisons, train};
+use rlhf_model::{ScalarModel, StorageType, load_config, load_decoder, save_scalar_model};
+use rlhf_reward::{RankedPrompt, RewardConfig, RewardData, group_comparisons, memory_forecast, train};
 
 use super::adapters;
 use super::label::{COMPARISONS, HELD_OUT, VALIDATION};
 use crate::error::Result;
+use crate::memory::Savings;
 use crate::progress::note;
 use crate::run::Workspace;
 use crate::stages::Stage;
@@ -17,7 +18,7 @@ use crate::stages::Stage;
 pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
     let tokenizer = work.tokenizer(Stage::Sft)?;
     let base = work.path("sft");
-    let (sft, config) = load_causal_lm(&base, &work.device)?;
+    let config = load_config(&base)?;
     adapters::check(Stage::Reward, work.config.reward.lora.as_ref(), &config)?;
     let config = config.with_storage(StorageType::F32);
     let context_len = config.max_seq_len();
@@ -40,8 +41,13 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
         held_out_labelers: &held_out,
         demonstrations: &demonstrations,
     };
+    let settings = &work.config.reward;
+    let outline = ScalarModel::outline(&config, &work.device);
+    let forecast = memory_forecast(&outline, data, settings, work.config.seed)?;
+    work.announce_memory(&forecast, savings(settings))?;
+    let (trunk, _) = load_decoder(&base, &work.device)?;
     let context = work.context(fingerprint)?;
-    let (model, report) = train(&sft.transformer, data, &work.config.reward, &context)?;
+    let (model, report) = train(&trunk, data, settings, &context)?;
     work.bar.finish();
     note(&format!(
         "   reward pair accuracy on held-out prompts {:.1} % ({:.1} to {:.1}); demonstrations score {:+.4} ± {:.2}",
@@ -55,6 +61,16 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
     adapters::save_scalar(work.dir.model_dir(), &model, &base)?;
     save_scalar_model(work.dir.model_dir(), &model, &config)?;
     Ok(tokenizer.save(work.dir.model_dir())?)
+}
+
+/// How the stage could do with less memory.
+fn savings(settings: &RewardConfig) -> Savings<'static> {
+    Savings {
+        section: "reward",
+        microbatch_tokens: settings.microbatch_tokens,
+        gradient_checkpointing: settings.gradient_checkpointing,
+        has_adapters: settings.lora.is_some(),
+    }
 }
 
 fn ranked_prompts(path: &Path, tokenizer: &Tokenizer, context: usize) -> Result<Vec<RankedPrompt>> {

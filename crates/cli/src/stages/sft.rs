@@ -2,20 +2,31 @@
 
 use rlhf_core::hash::Fingerprint;
 use rlhf_data::{TokenSequence, Tokenizer, shuffled_order};
-use rlhf_model::{StorageType, load_causal_lm, load_scalar_model};
-use rlhf_sft::{Dataset, train};
+use rlhf_model::{CausalLm, StorageType, load_causal_lm, load_config, load_scalar_model};
+use rlhf_sft::{Dataset, LmTrainConfig, Sampled, memory_forecast, train};
 
 use super::adapters;
 use super::dataset::{supervised, text_windows};
 use super::pretrain::save_model;
 use super::samples::SampleObserver;
 use crate::error::Result;
+use crate::memory::Savings;
 use crate::progress::note;
 use crate::run::Workspace;
 use crate::stages::Stage;
 
 /// Validation prompts that are answered at each evaluation.
 const SAMPLES: usize = 8;
+
+/// How next-token training could do with less memory.
+pub(crate) fn savings<'a>(section: &'a str, settings: &LmTrainConfig) -> Savings<'a> {
+    Savings {
+        section,
+        microbatch_tokens: settings.microbatch_tokens,
+        gradient_checkpointing: settings.gradient_checkpointing,
+        has_adapters: settings.lora.is_some(),
+    }
+}
 
 /// Windows of pretraining text that make up the configured share of the stage's tokens.
 fn pretraining_mix(
@@ -39,7 +50,7 @@ fn pretraining_mix(
 pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
     let tokenizer = work.tokenizer(Stage::Tokenizer)?;
     let base = work.path("pretrain");
-    let (model, config) = load_causal_lm(&base, &work.device)?;
+    let config = load_config(&base)?;
     adapters::check(Stage::Sft, work.config.sft.lora.as_ref(), &config)?;
     // What training adds may be less than a step of the type that the base came in.
     let config = config.with_storage(StorageType::F32);
@@ -59,6 +70,20 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
         })
         .take(work.config.sft_selection.prompts.max(SAMPLES))
         .collect::<Result<Vec<_>, _>>()?;
+    let data = Dataset {
+        train: &train_rows,
+        validation: &validation,
+    };
+    let settings = &work.config.sft;
+    let forecast = memory_forecast(
+        &CausalLm::outline(&config, &work.device),
+        data,
+        settings,
+        work.config.seed,
+        Sampled::longest(&prompts, max_new_tokens),
+    )?;
+    work.announce_memory(&forecast, savings("sft", settings))?;
+    let (model, _) = load_causal_lm(&base, &work.device)?;
     let reward_dir = &work.config.sft_selection.reward_model;
     let reward_model = match reward_dir.as_os_str().is_empty() {
         true => None,
@@ -75,11 +100,7 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
         reward_model,
     };
     let context = work.context(fingerprint)?;
-    let data = Dataset {
-        train: &train_rows,
-        validation: &validation,
-    };
-    let (model, report) = train(model, data, &work.config.sft, &context, &mut observer)?;
+    let (model, report) = train(model, data, settings, &context, &mut observer)?;
     work.bar.finish();
     note(&format!(
         "      sft validation loss {:.3} -> {:.3} (step {} of {})",

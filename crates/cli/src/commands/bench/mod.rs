@@ -223,10 +223,7 @@ fn step_line(setting: &Setting, bench: &'static str, batch: usize, measured: &[V
 
 /// Most memory the process has held so far, in MB; 0 where the system does not say.
 fn peak_rss_mb() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = peak.and_then(|rest| rest.trim().strip_suffix("kB"));
-    kilobytes.and_then(|n| n.trim().parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+    crate::memory::peak().map_or(0.0, |bytes| bytes as f64 / f64::from(1 << 20))
 }
 
 #[cfg(test)]

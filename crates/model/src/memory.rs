@@ -1,0 +1,105 @@
+//! Bytes that passes through a decoder take. What is counted is what the fused operations of `rlhf-kernels` keep; the
+//! composed ones of other backends keep a few times as much.
+
+use rlhf_core::memory::{F32, MemoryForecast, ParameterBytes};
+
+use crate::architecture::{Architecture, Residual};
+use crate::training_pass::Activations;
+
+/// The passes of a training loop, where they are largest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LargestPass {
+    /// Tokens that go through the network at once, unused places included.
+    pub slots: usize,
+    /// Tokens at which the head says what comes next.
+    pub predicted: usize,
+    /// Whether a step of the optimiser sums up the gradients of several passes.
+    pub is_one_of_several: bool,
+    /// What is kept for the backward pass.
+    pub activations: Activations,
+}
+
+impl LargestPass {
+    /// What a step needs beside weights and moments of the optimiser: when the backward pass begins, when it ends, and when
+    /// the optimiser goes through the parameters.
+    pub fn moments(&self, architecture: &Architecture, size: &ParameterBytes) -> [MemoryForecast; 3] {
+        let summed = if self.is_one_of_several { size.trained } else { 0 };
+        // The embedding of tokens, whose gradient has two halves where it is the head too.
+        let words = match size.trained == size.all {
+            true => architecture.head_bytes(),
+            false => 0,
+        };
+        let head = if self.predicted > 0 { words } else { 0 };
+        let none = MemoryForecast::default();
+        let begins = MemoryForecast {
+            gradients: summed + head,
+            activations: architecture.training_bytes(self.slots, self.predicted, self.activations),
+            ..none
+        };
+        let ends = MemoryForecast {
+            gradients: summed + size.trained + words,
+            activations: architecture.inference_bytes(self.slots),
+            ..none
+        };
+        let optimizer = MemoryForecast {
+            gradients: size.trained + size.largest_trained,
+            ..none
+        };
+        [begins, ends, optimizer]
+    }
+}
+
+impl Architecture {
+    /// Bytes that a training pass has put aside when its forward part ends: `slots` tokens through the blocks, `predicted`
+    /// of them through the head.
+    pub fn training_bytes(&self, slots: usize, predicted: usize, activations: Activations) -> u64 {
+        let block = self.kept_in_block();
+        let blocks = match activations {
+            Activations::Kept => self.n_layers * block,
+            // One block at a time, and the gradients that are on their way through it.
+            Activations::Recomputed => self.n_layers * self.d_model + block + self.inner_of_mlp(),
+        };
+        // Around the last normalisation, its input, its result, and the gradient of that; before the head, what was selected
+        // and its gradient.
+        let ends = 3 * slots * self.d_model + 2 * predicted * self.d_model;
+        F32 * (slots * blocks + ends) as u64
+    }
+
+    /// Bytes that a pass without gradients needs for `tokens` at the widest place of a block.
+    pub fn inference_bytes(&self, tokens: usize) -> u64 {
+        F32 * (tokens * (3 * self.d_model + self.inner_of_mlp())) as u64
+    }
+
+    /// Bytes of the keys and values of `rows` sequences of up to `capacity` tokens.
+    pub fn cache_bytes(&self, rows: usize, capacity: usize) -> u64 {
+        let heads = self.attention.n_kv_heads * self.attention.d_head;
+        F32 * (2 * self.n_layers * heads * rows * capacity) as u64
+    }
+
+    /// Bytes of the matrix between hidden states and words.
+    pub fn head_bytes(&self) -> u64 {
+        F32 * (self.vocab_size * self.d_model) as u64
+    }
+
+    /// Numbers that stay behind in a block for each token.
+    fn kept_in_block(&self) -> usize {
+        let (d, heads) = (self.d_model, &self.attention);
+        let attended = heads.n_heads * heads.d_head;
+        // Inputs of the normalisations: those of a parallel block are one. Their results: inputs of linear layers.
+        let inputs = match self.residual {
+            Residual::Sequential => 2 * d,
+            Residual::Parallel => d,
+        };
+        let normalised_heads = match heads.qk_norm {
+            true => (heads.n_heads + heads.n_kv_heads) * heads.d_head,
+            false => 0,
+        };
+        // Attention reads queries, keys and values side by side, repeated where heads share them.
+        inputs + 2 * d + normalised_heads + 3 * attended + attended + self.inner_of_mlp()
+    }
+
+    /// Numbers between the layers of the MLP for each token.
+    fn inner_of_mlp(&self) -> usize {
+        self.mlp_width() + self.d_inner
+    }
+}

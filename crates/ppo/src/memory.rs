@@ -1,0 +1,116 @@
+//! How much memory PPO is going to need.
+
+use rlhf_core::lanes::at_once;
+use rlhf_core::memory::{MemoryForecast, ParameterBytes};
+use rlhf_inference::GenerateOptions;
+use rlhf_model::{Architecture, LargestPass};
+
+use crate::config::{EmaPer, PpoConfig};
+use crate::error::Result;
+use crate::models::PpoModels;
+use crate::train::PpoData;
+
+/// Memory of [`crate::train`] at its highest moment, if every response is as long as it may be. The values of `models` do
+/// not matter, only their sizes.
+///
+/// # Errors
+/// Adapters that do not fit the models.
+pub fn memory_forecast(models: &PpoModels, data: PpoData<'_>, config: &PpoConfig, seed: u64) -> Result<MemoryForecast> {
+    let (policy, value) = (models.first_policy(config, seed)?, models.first_value(config, seed)?);
+    let [policy_size, sft] = [&policy, &models.sft].map(ParameterBytes::of);
+    let [value_size, reward] = [&value, &models.reward].map(ParameterBytes::of);
+    let ema = match config.ema.per {
+        EmaPer::Off => 0,
+        EmaPer::Step | EmaPer::Iteration => policy_size.trained,
+    };
+    let reward_trunk = match models.reward.transformer.lora() {
+        // Adapters on the trunk of the SFT model.
+        Some(_) if config.lora.is_some() => reward.trained,
+        _ => reward.all,
+    };
+    let between = MemoryForecast {
+        weights: sft.all + reward_trunk + policy_size.trained + value_size.trained + ema,
+        optimizer: 2 * (policy_size.trained + value_size.trained),
+        ..MemoryForecast::default()
+    };
+    let sizes = Sizes::of(data, config);
+    let (policy_architecture, value_architecture) =
+        (policy.transformer.architecture(), value.transformer.architecture());
+    let update = sizes.pass(sizes.minibatch, sizes.responses, config);
+    let pretraining = sizes.pass(sizes.pretraining, sizes.pretraining, config);
+    let value_update = sizes.pass(sizes.minibatch, 0, config);
+    // Gradients of the policy wait for those of the pretraining term, and then for those of the value function.
+    let waiting = MemoryForecast {
+        gradients: policy_size.trained,
+        ..MemoryForecast::default()
+    };
+    let mut moments = vec![sampling(&sizes, models)];
+    moments.extend(update.moments(policy_architecture, &policy_size));
+    if sizes.pretraining > 0 {
+        let pretraining = pretraining.moments(policy_architecture, &policy_size);
+        moments.extend(pretraining.map(|moment| waiting.and(moment)));
+    }
+    let value_update = value_update.moments(value_architecture, &value_size);
+    moments.extend(value_update.map(|moment| waiting.and(moment)));
+    Ok(MemoryForecast::highest(
+        moments.into_iter().map(|moment| between.and(moment)),
+    ))
+}
+
+/// What goes through the networks at once.
+struct Sizes {
+    /// Tokens of a prompt and the longest response, on average, and at most.
+    episode: usize,
+    longest_episode: usize,
+    /// Tokens of a minibatch in one pass.
+    minibatch: usize,
+    /// Of these, tokens of responses.
+    responses: usize,
+    /// Pretraining tokens in one pass; 0 without a pretraining term.
+    pretraining: usize,
+    /// Episodes of an update.
+    episodes: usize,
+}
+
+impl Sizes {
+    fn of(data: PpoData<'_>, config: &PpoConfig) -> Self {
+        let lens = data.prompts.iter().map(Vec::len);
+        let mean = lens.clone().sum::<usize>().div_ceil(data.prompts.len().max(1));
+        let episode = mean + config.max_new_tokens;
+        let at_most = config.microbatch_tokens;
+        let minibatch = (config.minibatch_size() * episode).min(at_most.max(episode));
+        let window = data.pretraining.iter().map(|s| s.len()).max().unwrap_or(0);
+        Self {
+            episode,
+            longest_episode: lens.max().unwrap_or(0) + config.max_new_tokens,
+            minibatch,
+            responses: minibatch * config.max_new_tokens / episode,
+            pretraining: (config.ptx_examples_per_minibatch() * window).min(at_most.max(window)),
+            episodes: config.batch_size,
+        }
+    }
+
+    fn pass(&self, slots: usize, predicted: usize, config: &PpoConfig) -> LargestPass {
+        LargestPass {
+            slots,
+            predicted,
+            is_one_of_several: config.minibatch_size() * self.episode > slots,
+            activations: config.gradient_checkpointing.into(),
+        }
+    }
+}
+
+/// The cache, a pass over the prompts, and the head once more, transposed.
+fn sampling(sizes: &Sizes, models: &PpoModels) -> MemoryForecast {
+    let model = &models.sft;
+    let architecture: &Architecture = model.transformer.architecture();
+    let rows = GenerateOptions::default().batch_size.min(sizes.episodes);
+    let batches = sizes.episodes.div_ceil(rows);
+    let lanes = at_once(model, &model.transformer.device(), batches) as u64;
+    MemoryForecast {
+        weights: architecture.head_bytes(),
+        activations: lanes * architecture.inference_bytes(rows * sizes.longest_episode),
+        cache: lanes * architecture.cache_bytes(rows, sizes.longest_episode),
+        ..MemoryForecast::default()
+    }
+}

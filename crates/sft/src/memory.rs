@@ -1,0 +1,107 @@
+//! How much memory training is going to need.
+
+use rlhf_core::lanes::{at_once, lanes};
+use rlhf_core::memory::{MemoryForecast, ParameterBytes};
+use rlhf_core::{ROW_LEN, TokenBatch, micro_batches};
+use rlhf_data::{TokenSequence, shuffled_order};
+use rlhf_model::{CausalLm, LargestPass};
+
+use crate::config::{LmTrainConfig, Selection};
+use crate::error::Result;
+use crate::evaluate::ids_and_masks;
+use crate::train::Dataset;
+
+/// Answers that an [`crate::Observer`] has written at each evaluation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sampled {
+    /// How many at once.
+    pub rows: usize,
+    /// Tokens of a prompt and its answer at most.
+    pub capacity: usize,
+}
+
+impl Sampled {
+    /// Answers of up to `max_new_tokens` to all of `prompts` at once.
+    pub fn longest(prompts: &[Vec<u32>], max_new_tokens: usize) -> Self {
+        Self {
+            rows: prompts.len(),
+            capacity: prompts.iter().map(Vec::len).max().unwrap_or(0) + max_new_tokens,
+        }
+    }
+}
+
+/// Memory of [`crate::train`] at its highest moment. The values of `model` do not matter, only its sizes.
+///
+/// # Errors
+/// Adapters that do not fit the model.
+pub fn memory_forecast(
+    model: &CausalLm,
+    data: Dataset<'_>,
+    config: &LmTrainConfig,
+    seed: u64,
+    sampled: Sampled,
+) -> Result<MemoryForecast> {
+    let model = match &config.lora {
+        Some(lora) => model.clone().with_lora(lora, seed)?,
+        None => model.clone(),
+    };
+    let size = ParameterBytes::of(&model);
+    let (architecture, device) = (model.transformer.architecture(), model.transformer.device());
+    let selected = match config.select {
+        Selection::Last => 0,
+        Selection::ValidationLoss | Selection::RewardScore => size.trained,
+    };
+    let between = MemoryForecast {
+        weights: size.all + selected,
+        optimizer: 2 * size.trained,
+        ..MemoryForecast::default()
+    };
+    let lens: Vec<usize> = data.validation.iter().map(TokenSequence::len).collect();
+    let parts = lanes(&lens, config.microbatch_tokens);
+    let largest_part = parts.iter().map(|part| lens[part.clone()].iter().sum()).max();
+    let evaluation = MemoryForecast {
+        activations: at_once(&model, &device, parts.len()) as u64
+            * architecture.inference_bytes(largest_part.unwrap_or(0)),
+        ..between
+    };
+    let sampling = MemoryForecast {
+        // The head, transposed.
+        weights: between.weights + architecture.head_bytes(),
+        activations: architecture.inference_bytes(sampled.rows * sampled.capacity),
+        cache: architecture.cache_bytes(sampled.rows, sampled.capacity),
+        ..between
+    };
+    let training = largest_pass(data.train, config, seed).moments(architecture, &size);
+    let training = training.map(|moment| between.and(moment));
+    Ok(MemoryForecast::highest(
+        training.into_iter().chain([evaluation, sampling]),
+    ))
+}
+
+/// Goes through the batches as training does.
+fn largest_pass(rows: &[TokenSequence], config: &LmTrainConfig, seed: u64) -> LargestPass {
+    let mut is_one_of_several = false;
+    let mut largest: (usize, Vec<usize>) = (0, Vec::new());
+    for epoch in 0..config.epochs {
+        let order = shuffled_order(rows.len(), seed, epoch as u64);
+        for batch in order.chunks(config.batch_size) {
+            let lens: Vec<usize> = batch.iter().map(|&row| rows[row].len()).collect();
+            let passes = micro_batches(&lens, config.microbatch_tokens);
+            is_one_of_several |= passes.len() > 1;
+            for pass in passes {
+                let tokens = lens[pass.clone()].iter().sum();
+                if tokens > largest.0 {
+                    largest = (tokens, batch[pass].to_vec());
+                }
+            }
+        }
+    }
+    let sequences: Vec<TokenSequence> = largest.1.iter().map(|&row| rows[row].clone()).collect();
+    let (ids, _) = ids_and_masks(&sequences);
+    LargestPass {
+        slots: TokenBatch::pack(&ids, ROW_LEN).slots(),
+        predicted: sequences.iter().map(TokenSequence::targets).sum(),
+        is_one_of_several,
+        activations: config.gradient_checkpointing.into(),
+    }
+}
