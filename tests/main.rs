@@ -8,7 +8,7 @@
 //! AdamW, clipping), `sampling_parity` (the next-token distribution).
 //! Laws: `layout` (padding, packing, order, micro-batches), `decoding` (the cache), `generation` (streams, frequencies,
 //! limits, refusals), `families` (parts that no fixture covers), `gradients` (finite differences, accumulation), `weights` (averages, optimiser state),
-//! `checkpoints` (files written, read and refused), `lora` (adapters put on, trained, merged and taken off), `adapters`
+//! `checkpoints` (files written, read and refused), `half_weights` (weights held as bf16), `lora` (adapters put on, trained, merged and taken off), `adapters`
 //! (their files).
 //! Where `RLHF_PYTHON` names a Python that has them, `python` asks others: `transformers` what it makes of files that we wrote,
 //! `peft` PEFT what our adapters mean.
@@ -21,6 +21,7 @@ mod families;
 mod fixtures;
 mod generation;
 mod gradients;
+mod half_weights;
 mod layout;
 mod lora;
 mod model_parity;

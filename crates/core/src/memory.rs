@@ -75,8 +75,8 @@ impl ParameterBytes {
         struct Sizes(Vec<u64>);
         impl ModuleVisitor for Sizes {
             fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-                let count: usize = param.val().dims().iter().product();
-                self.0.push(F32 * count as u64);
+                let (dims, dtype) = (param.val().dims(), param.val().dtype());
+                self.0.push((dims.iter().product::<usize>() * dtype.size()) as u64);
             }
         }
         let mut sizes = Sizes(Vec::new());

@@ -180,7 +180,9 @@ fn replace_parameters<M: Module, E>(
                 Ok(None) => param,
                 Ok(Some(values)) => param.map(|old| {
                     let data = TensorData::new(values, dims);
-                    AutodiffState::of(&old).apply(Tensor::from_data(data, &old.device().inner()))
+                    let new = Tensor::<D>::from_data(data, &old.device().inner());
+                    // Weights may be held in less than f32.
+                    AutodiffState::of(&old).apply(new.cast(old.dtype()))
                 }),
                 Err(fault) => {
                     self.fault = Some(fault);

@@ -78,8 +78,8 @@ impl Generator {
         let model = model.valid();
         let head = model.head_weight().transpose(); // [d_model, vocab]
         // Through the host, once, so that every step multiplies contiguous memory.
-        let (dims, device) = (head.dims(), head.device());
-        let head = Tensor::from_data(TensorData::new(to_host(head), dims), &device);
+        let (dims, device, dtype) = (head.dims(), head.device(), head.dtype());
+        let head = Tensor::<2>::from_data(TensorData::new(to_host(head), dims), &device).cast(dtype);
         Self { model, head }
     }
 

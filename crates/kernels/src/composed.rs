@@ -3,7 +3,7 @@
 //! They run on every backend and Burn differentiates them itself, so they are what the crate uses away from Flex,
 //! and what its tests compare the fused versions with. They make many passes over memory and keep every intermediate.
 
-use burn::tensor::{Bool, Device, Int, Tensor, activation};
+use burn::tensor::{Bool, DType, Device, Int, Tensor, activation};
 
 use crate::{AdamWStep, EpsMode, KvLayer, TokenLogprobs};
 
@@ -13,6 +13,14 @@ pub use grouped::{grouped_attention, grouped_decode_attention};
 
 /// What a masked score is set to: its exponential is zero, and unlike infinity it never makes a NaN.
 const MASKED_SCORE: f32 = -1e30;
+
+/// Weights as f32, if they are held in less.
+pub(crate) fn widened(weight: Tensor<2>) -> Tensor<2> {
+    match weight.dtype() {
+        DType::BF16 => weight.cast(DType::F32),
+        _ => weight,
+    }
+}
 
 /// `x @ weight + bias`. See [`crate::linear`].
 pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {

@@ -9,6 +9,7 @@ mod attention;
 mod autodiff;
 mod decode;
 mod gelu;
+mod half_weights;
 mod layer_norm;
 mod linear;
 mod logprobs;
@@ -20,11 +21,13 @@ mod swiglu;
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, DispatchDevice, Flex, backend_extension};
-use burn::tensor::{Bytes, DType, Device, Int, Shape, Tensor};
+use burn::tensor::{Bytes, DType, Device, Int, Shape, Tensor, bf16};
 use burn_flex::{FlexTensor, Layout};
 
 use crate::{AdamWStep, KvLayer, TokenLogprobs};
 use attention::{Forward, Visible};
+use half_weights::HalfMatrix;
+use logprobs::HeadWeight;
 use matrix::Matrix;
 use rotary::{Angles, Turn};
 
@@ -189,11 +192,11 @@ pub(crate) fn decode_attention(
 
 impl FusedOps for Flex {
     fn fused_matmul(x: FlexTensor, weight: FlexTensor) -> FlexTensor {
-        linear_forward(&strided(x), &strided(weight), None)
+        linear_forward(&strided(x), &weight_view(weight), None)
     }
 
     fn fused_linear(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
-        linear_forward(&strided(x), &strided(weight), Some(&contiguous(bias)))
+        linear_forward(&strided(x), &weight_view(weight), Some(&contiguous(bias)))
     }
 
     fn fused_gelu(x: FlexTensor) -> FlexTensor {
@@ -298,8 +301,32 @@ impl FusedUpdates for Flex {
 }
 
 fn linear_forward(x: &FlexTensor, weight: &FlexTensor, bias: Option<&FlexTensor>) -> FlexTensor {
-    let (x, weight) = (matrix(x), matrix(weight));
-    tensor(linear::forward(x, weight, bias.map(slice)), [x.rows(), weight.cols()])
+    let (x, bias, [inputs, out]) = (matrix(x), bias.map(slice), dims(weight));
+    let y = match weight.dtype() {
+        DType::BF16 => half_weights::forward(x, HalfMatrix::new(slice_half(weight), inputs, out), bias),
+        _ => linear::forward(x, matrix(weight), bias),
+    };
+    tensor(y, [x.rows(), out])
+}
+
+/// The weight as f32: itself, unless it is held as bf16.
+fn widened(weight: FlexTensor) -> FlexTensor {
+    match weight.dtype() {
+        DType::BF16 => {
+            let weight = contiguous(weight);
+            let shape: [usize; 2] = dims(&weight);
+            tensor(half_weights::widened(slice_half(&weight)), shape)
+        }
+        _ => weight,
+    }
+}
+
+/// A weight ready for [`linear_forward`].
+fn weight_view(weight: FlexTensor) -> FlexTensor {
+    match weight.dtype() {
+        DType::BF16 => contiguous(weight),
+        _ => strided(weight),
+    }
 }
 
 fn swiglu_forward(gate_up: &FlexTensor) -> FlexTensor {
@@ -351,7 +378,10 @@ fn logprobs_head<'a>(
     let [_, d_model] = dims(weight);
     logprobs::Head {
         hidden: slice(hidden),
-        weight: slice(weight),
+        weight: match weight.dtype() {
+            DType::BF16 => HeadWeight::Half(slice_half(weight)),
+            _ => HeadWeight::Single(slice(weight)),
+        },
         targets,
         d_model,
         inverse_temperature: (1.0 / temperature) as f32,
@@ -408,6 +438,11 @@ fn matrix(tensor: &FlexTensor) -> Matrix<'_> {
 
 /// The elements of a tensor that went through [`contiguous`].
 fn slice(tensor: &FlexTensor) -> &[f32] {
+    tensor.as_slice().expect("the tensor was made contiguous")
+}
+
+/// The elements of a bf16 tensor that went through [`contiguous`].
+fn slice_half(tensor: &FlexTensor) -> &[bf16] {
     tensor.as_slice().expect("the tensor was made contiguous")
 }
 

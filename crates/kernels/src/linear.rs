@@ -6,7 +6,7 @@ use crate::composed;
 #[cfg(feature = "flex")]
 use crate::flex;
 
-/// `x @ weight + bias`.
+/// `x @ weight + bias`. A weight that is frozen may be held as bf16; the arithmetic is that of its numbers as f32.
 ///
 /// # Shapes
 ///
@@ -19,5 +19,5 @@ pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tenso
     if flex::handles(&x) {
         return flex::linear(x, weight, bias);
     }
-    composed::linear(x, weight, bias)
+    composed::linear(x, composed::widened(weight), bias)
 }

@@ -15,7 +15,8 @@ pub struct TokenLogprobs {
     pub entropy: Tensor<1>,
 }
 
-/// Log-softmax of `hidden @ weight^T / temperature` at the targets, and its entropy.
+/// Log-softmax of `hidden @ weight^T / temperature` at the targets, and its entropy. A weight that is frozen may be held as
+/// bf16.
 ///
 /// # Shapes
 ///
@@ -32,5 +33,5 @@ pub fn token_logprobs(
     if flex::handles(&hidden) {
         return flex::token_logprobs(hidden, weight, targets, temperature);
     }
-    composed::token_logprobs(hidden, weight, targets, temperature)
+    composed::token_logprobs(hidden, composed::widened(weight), targets, temperature)
 }

@@ -8,6 +8,7 @@ mod decode;
 mod determinism;
 mod frozen;
 mod grouped;
+mod half_weights;
 mod logprobs;
 mod pointwise;
 

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use burn::module::Module;
-use burn::tensor::Device;
 use rlhf_core::load_parameters_from;
 use serde_json::{Map, Value};
 
@@ -14,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::families::{Head, StoredParameter, parameters, standard_names};
 use crate::heads::{CausalLm, ScalarModel};
 use crate::layers::Start;
+use crate::precision::Placement;
 use crate::storage::StorageType;
 use crate::weights::{StoredTensor, Weights};
 
@@ -57,30 +57,30 @@ pub(crate) fn read_object(path: &Path) -> Result<Map<String, Value>> {
 ///
 /// # Errors
 /// Names the file, and the tensor or field at fault with what was expected.
-pub fn load_causal_lm(dir: &Path, device: &Device) -> Result<(CausalLm, ModelConfig)> {
-    load(dir, Head::Language, |config| CausalLm::outline(config, device))
+pub fn load_causal_lm<'a>(dir: &Path, placement: impl Into<Placement<'a>>) -> Result<(CausalLm, ModelConfig)> {
+    load(dir, Head::Language, |config| CausalLm::outline(config, placement))
 }
 
 /// Loads a reward or value model; `score.bias` is 0 where the file has none.
 ///
 /// # Errors
 /// As [`load_causal_lm`].
-pub fn load_scalar_model(dir: &Path, device: &Device) -> Result<(ScalarModel, ModelConfig)> {
-    load(dir, Head::Scalar, |config| ScalarModel::outline(config, device))
+pub fn load_scalar_model<'a>(dir: &Path, placement: impl Into<Placement<'a>>) -> Result<(ScalarModel, ModelConfig)> {
+    load(dir, Head::Scalar, |config| ScalarModel::outline(config, placement))
 }
 
 /// Loads the trunk of a language, reward or value model, whatever head it has.
 ///
 /// # Errors
 /// As [`load_causal_lm`].
-pub fn load_decoder(dir: &Path, device: &Device) -> Result<(Decoder, ModelConfig)> {
+pub fn load_decoder<'a>(dir: &Path, placement: impl Into<Placement<'a>>) -> Result<(Decoder, ModelConfig)> {
     /// Gives the trunk the name that it has in every model.
     #[derive(Module, Debug)]
     struct Headless {
         transformer: Decoder,
     }
     let (model, config) = load(dir, Head::Trunk, |config| Headless {
-        transformer: Decoder::build(config, &mut Start::zeros(device)),
+        transformer: Decoder::build(config, &mut Start::zeros(placement.into())),
     })?;
     Ok((model.transformer, config))
 }

@@ -10,6 +10,7 @@ use rlhf_kernels::{TokenLogprobs, token_logprobs};
 use crate::config::ModelConfig;
 use crate::decoder::Decoder;
 use crate::layers::{Start, normal};
+use crate::precision::Placement;
 
 /// A decoder with a language-model head, tied to the token embedding or its own.
 #[derive(Module, Debug)]
@@ -41,8 +42,8 @@ impl CausalLm {
     }
 
     /// A model of zeros that take no memory: its sizes are right, and nothing else.
-    pub fn outline(config: &ModelConfig, device: &Device) -> Self {
-        Self::build(config, &mut Start::zeros(device))
+    pub fn outline<'a>(config: &ModelConfig, placement: impl Into<Placement<'a>>) -> Self {
+        Self::build(config, &mut Start::zeros(placement.into()))
     }
 
     /// The model with its own head, if it has one, frozen.
@@ -104,8 +105,10 @@ pub(crate) struct ScoreHead {
 
 impl ScalarModel {
     /// A model of zeros that take no memory but for the head: its sizes are right, and nothing else.
-    pub fn outline(config: &ModelConfig, device: &Device) -> Self {
-        Self::zero_head(Decoder::build(config, &mut Start::zeros(device)), device)
+    pub fn outline<'a>(config: &ModelConfig, placement: impl Into<Placement<'a>>) -> Self {
+        let placement = placement.into();
+        let trunk = Decoder::build(config, &mut Start::zeros(placement));
+        Self::zero_head(trunk, placement.device)
     }
 
     /// A head with weights of standard deviation 1/√(d_model + 1) and bias 0 (Stiennon et al., arXiv 2009.01325) on an

@@ -1,13 +1,14 @@
 //! The layers of a decoder, each a thin shell around its operations.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::architecture::{Activation, Architecture, AttentionShape, NormKind, Residual};
 use crate::heads::reattach;
 use crate::lora::{Adapter, Update};
+use crate::precision::{Placement, WeightPrecision};
 use crate::rotary::Rotation;
 
 /// What parameters start from.
@@ -15,6 +16,8 @@ pub(crate) struct Start<'a> {
     /// Random numbers, or none for a module whose parameters are about to be replaced.
     rng: Option<ChaCha8Rng>,
     device: &'a Device,
+    /// What the matrices of a module without random numbers are held in.
+    weights: WeightPrecision,
 }
 
 impl<'a> Start<'a> {
@@ -22,25 +25,31 @@ impl<'a> Start<'a> {
         Self {
             rng: Some(ChaCha8Rng::seed_from_u64(seed)),
             device,
+            weights: WeightPrecision::F32,
         }
     }
 
     /// Zeros that take no memory.
-    pub(crate) fn zeros(device: &'a Device) -> Self {
-        Self { rng: None, device }
+    pub(crate) fn zeros(placement: Placement<'a>) -> Self {
+        let Placement { device, weights } = placement;
+        Self {
+            rng: None,
+            device,
+            weights,
+        }
     }
 
     pub(crate) fn normal<const D: usize>(&mut self, dims: [usize; D], std: f64) -> Param<Tensor<D>> {
         match &mut self.rng {
             Some(rng) => parameter(normal(dims.iter().product(), std, rng), dims, self.device),
-            None => placeholder(dims, self.device),
+            None => placeholder(dims, self.device, self.weights.dtype()),
         }
     }
 
     fn constant<const D: usize>(&self, value: f32, dims: [usize; D]) -> Param<Tensor<D>> {
         match self.rng {
             Some(_) => parameter(vec![value; dims.iter().product()], dims, self.device),
-            None => placeholder(dims, self.device),
+            None => placeholder(dims, self.device, DType::F32),
         }
     }
 }
@@ -59,8 +68,8 @@ pub(crate) fn normal(count: usize, std: f64, rng: &mut ChaCha8Rng) -> Vec<f32> {
 }
 
 /// One zero, seen everywhere: a parameter of the right shape that is about to be replaced.
-fn placeholder<const D: usize>(dims: [usize; D], device: &Device) -> Param<Tensor<D>> {
-    Param::from_tensor(Tensor::<D>::zeros([1; D], device).expand(dims))
+fn placeholder<const D: usize>(dims: [usize; D], device: &Device, dtype: DType) -> Param<Tensor<D>> {
+    Param::from_tensor(Tensor::<D>::zeros([1; D], device).cast(dtype).expand(dims))
 }
 
 fn parameter<const D: usize>(values: Vec<f32>, dims: [usize; D], device: &Device) -> Param<Tensor<D>> {
@@ -91,7 +100,11 @@ impl Embedding {
 
     /// `ids`: `[tokens]`; result `[tokens, d_model]`
     pub(crate) fn forward(&self, ids: Tensor<1, Int>) -> Tensor<2> {
-        self.weight.val().select(0, ids)
+        let rows = self.weight.val().select(0, ids);
+        match rows.dtype() {
+            DType::BF16 => rows.cast(DType::F32),
+            _ => rows,
+        }
     }
 }
 
@@ -142,7 +155,7 @@ impl Linear {
         self.weight = self
             .weight
             .clone()
-            .map(|old| reattach(&old, old.clone().inner() + update));
+            .map(|old| reattach(&old, old.clone().inner().cast(DType::F32) + update));
     }
 }
 

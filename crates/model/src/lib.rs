@@ -35,6 +35,7 @@ mod lora;
 mod mapped;
 mod memory;
 mod passes;
+mod precision;
 mod rotary;
 mod save;
 mod storage;
@@ -59,6 +60,7 @@ pub use lora::{
 };
 pub use memory::LargestPass;
 pub use passes::{SequenceLogprobs, group_scores, last_scores, sequence_logprobs, sequence_scores, sequence_values};
+pub use precision::{Placement, WeightPrecision};
 pub use rlhf_kernels::TokenLogprobs;
 pub use save::{MAX_SHARD_BYTES, checkpoint_tensors, save_causal_lm, save_causal_lm_in_shards, save_scalar_model};
 pub use storage::StorageType;

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use rlhf_core::{available_devices, parse_device};
 use rlhf_data::Tokenizer;
-use rlhf_model::{CausalLm, ModelConfig, ScalarModel, load_causal_lm, load_config, load_scalar_model};
+use rlhf_model::{
+    CausalLm, ModelConfig, Placement, ScalarModel, WeightPrecision, load_causal_lm, load_config, load_scalar_model,
+};
 
 use crate::error::{Error, Result};
 use crate::progress::note;
@@ -22,12 +24,24 @@ pub(super) struct ModelArgs {
     /// Device: flex, tch, tch:cuda:N, cuda:N or wgpu, as far as this build has them
     #[arg(long)]
     device: Option<String>,
+    /// What weights are held in: f32, or bf16 for half the memory; everything is computed in f32
+    #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = weight_precision)]
+    weights: WeightPrecision,
+}
+
+fn weight_precision(name: &str) -> Result<WeightPrecision, String> {
+    match name {
+        "f32" => Ok(WeightPrecision::F32),
+        "bf16" => Ok(WeightPrecision::Bf16),
+        _ => Err("expected f32 or bf16".to_owned()),
+    }
 }
 
 /// A model's folder, looked at but with its weights still on the disk.
 pub(super) struct ModelFolder {
     dir: PathBuf,
     device: Device,
+    weights: WeightPrecision,
     pub(super) config: ModelConfig,
     tokenizer: Option<Tokenizer>,
 }
@@ -55,6 +69,7 @@ impl ModelFolder {
         Ok(Self {
             dir,
             device,
+            weights: args.weights,
             config,
             tokenizer,
         })
@@ -69,11 +84,18 @@ impl ModelFolder {
                 self.dir.display()
             ));
         }
-        Ok(load_causal_lm(&self.dir, &self.device)?.0)
+        Ok(load_causal_lm(&self.dir, self.placement())?.0)
     }
 
     pub(super) fn scalar_model(&self) -> Result<ScalarModel> {
-        Ok(load_scalar_model(&self.dir, &self.device)?.0)
+        Ok(load_scalar_model(&self.dir, self.placement())?.0)
+    }
+
+    fn placement(&self) -> Placement<'_> {
+        Placement {
+            device: &self.device,
+            weights: self.weights,
+        }
     }
 
     /// The tokenizer, which a folder needs only where there is text.

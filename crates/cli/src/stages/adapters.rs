@@ -2,8 +2,12 @@
 
 use std::path::Path;
 
+use burn::tensor::Device;
 use rlhf_core::config::ConfigErrors;
-use rlhf_model::{CausalLm, LoraConfig, ModelConfig, ScalarModel, save_causal_adapter, save_scalar_adapter};
+use rlhf_model::{
+    CausalLm, LoraConfig, ModelConfig, Placement, ScalarModel, WeightPrecision, save_causal_adapter,
+    save_scalar_adapter,
+};
 
 use super::Stage;
 use crate::error::Result;
@@ -25,6 +29,14 @@ pub(crate) fn check(stage: Stage, lora: Option<&LoraConfig>, model: &ModelConfig
         lora.rank
     ));
     Ok(())
+}
+
+/// Where the base of a stage is loaded, and what its weights are held in: less than f32 only if they are frozen.
+pub(crate) fn placement<'a>(device: &'a Device, lora: Option<&LoraConfig>) -> Placement<'a> {
+    Placement {
+        device,
+        weights: lora.map_or(WeightPrecision::F32, |lora| lora.base_weights),
+    }
 }
 
 /// Writes the adapters of a language model, if it has some, into the folder of the model; they belong to `base`.

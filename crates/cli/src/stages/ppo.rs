@@ -45,13 +45,14 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
     };
     let settings = &work.config.ppo;
     let is_shared = shares_backbone(work)?;
-    let outline = CausalLm::outline(&config, &work.device);
+    let placement = adapters::placement(&work.device, settings.lora.as_ref());
+    let outline = CausalLm::outline(&config, placement);
     let outline = with_reward_model(outline, is_shared, work, |dir| {
         Ok(ScalarModel::outline(&load_config(dir)?, &work.device))
     })?;
     let forecast = memory_forecast(&outline, data, settings, work.config.seed)?;
     work.announce_memory(&forecast, savings(settings))?;
-    let (sft, _) = load_causal_lm(&work.path("sft"), &work.device)?;
+    let (sft, _) = load_causal_lm(&work.path("sft"), placement)?;
     let models = with_reward_model(sft, is_shared, work, |dir| Ok(load_scalar_model(dir, &work.device)?.0))?;
     let value_base = match settings.value_init {
         ValueInit::RewardModel if models.reward.transformer.lora().is_none() => "reward",

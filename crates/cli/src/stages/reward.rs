@@ -42,10 +42,11 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
         demonstrations: &demonstrations,
     };
     let settings = &work.config.reward;
-    let outline = ScalarModel::outline(&config, &work.device);
+    let placement = adapters::placement(&work.device, settings.lora.as_ref());
+    let outline = ScalarModel::outline(&config, placement);
     let forecast = memory_forecast(&outline, data, settings, work.config.seed)?;
     work.announce_memory(&forecast, savings(settings))?;
-    let (trunk, _) = load_decoder(&base, &work.device)?;
+    let (trunk, _) = load_decoder(&base, placement)?;
     let context = work.context(fingerprint)?;
     let (model, report) = train(&trunk, data, settings, &context)?;
     work.bar.finish();

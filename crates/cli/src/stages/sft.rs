@@ -75,15 +75,16 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
         validation: &validation,
     };
     let settings = &work.config.sft;
+    let placement = adapters::placement(&work.device, settings.lora.as_ref());
     let forecast = memory_forecast(
-        &CausalLm::outline(&config, &work.device),
+        &CausalLm::outline(&config, placement),
         data,
         settings,
         work.config.seed,
         Sampled::longest(&prompts, max_new_tokens),
     )?;
     work.announce_memory(&forecast, savings("sft", settings))?;
-    let (model, _) = load_causal_lm(&base, &work.device)?;
+    let (model, _) = load_causal_lm(&base, placement)?;
     let reward_dir = &work.config.sft_selection.reward_model;
     let reward_model = match reward_dir.as_os_str().is_empty() {
         true => None,

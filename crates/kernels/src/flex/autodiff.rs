@@ -19,7 +19,7 @@ use super::rotary::Turn;
 use super::{
     FusedOps, attention, attention_dims, attention_forward, contiguous, dims, gelu, indices, layer_norm, linear,
     linear_forward, logprobs, logprobs_head, logprobs_outputs, matrix, rms_norm, slice, slice_mut, strided, swiglu,
-    swiglu_forward, tensor, turned,
+    swiglu_forward, tensor, turned, weight_view, widened,
 };
 
 /// Hands a gradient to its node, if the node wants one.
@@ -45,6 +45,7 @@ fn linear_backward<const N: usize>(
     let mut parents = ops.parents.map(|parent| parent.map(|node| node.id));
     let ([tokens, _], [inputs, out]) = (dims(&grad), dims(&weight));
     register(grads, parents[0].take(), || {
+        let weight = widened(weight);
         tensor(linear::backward_input(matrix(&grad), matrix(&weight)), [tokens, inputs])
     });
     register(grads, parents[1].take(), || {
@@ -244,7 +245,7 @@ impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
     fn fused_matmul(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
         let is_trained = weight.is_tracked();
         let ((x, x_node), (weight, weight_node)) = (x.into_parts(), weight.into_parts());
-        let [x, weight] = [x, weight].map(strided);
+        let (x, weight) = (strided(x), weight_view(weight));
         let y = linear_forward(&x, &weight, None);
         let nodes: [_; 2] = [x_node, weight_node];
         match LinearStep.prepare::<C>(nodes).compute_bound().stateful() {
@@ -257,7 +258,7 @@ impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
         let is_trained = weight.is_tracked();
         let ((x, x_node), (weight, weight_node)) = (x.into_parts(), weight.into_parts());
         let (bias, bias_node) = bias.into_parts();
-        let [x, weight] = [x, weight].map(strided);
+        let (x, weight) = (strided(x), weight_view(weight));
         let y = linear_forward(&x, &weight, Some(&contiguous(bias)));
         let nodes: [_; 3] = [x_node, weight_node, bias_node];
         match LinearStep.prepare::<C>(nodes).compute_bound().stateful() {

@@ -4,11 +4,13 @@
 //! its largest logit and the sum of exponentials relative to it; the backward pass computes each tile again and turns
 //! it into gradients at once.
 
+use burn::tensor::bf16;
 use multiversion::multiversion;
 use rayon::prelude::*;
 use std::ops::Range;
 
 use super::{
+    half_weights::widened,
     matrix::{Matrix, MatrixMut, product, unwritten},
     simd::{exp, exp_sums, max},
 };
@@ -28,12 +30,46 @@ pub(super) struct Head<'a> {
     /// `[selected, d_model]`
     pub(super) hidden: &'a [f32],
     /// `[vocab, d_model]`
-    pub(super) weight: &'a [f32],
+    pub(super) weight: HeadWeight<'a>,
     /// `[selected]`
     pub(super) targets: &'a [usize],
     pub(super) d_model: usize,
     /// What logits are multiplied by.
     pub(super) inverse_temperature: f32,
+}
+
+/// The numbers of the head, in one of the widths they are held in.
+#[derive(Clone, Copy)]
+pub(super) enum HeadWeight<'a> {
+    Single(&'a [f32]),
+    Half(&'a [bf16]),
+}
+
+impl<'a> HeadWeight<'a> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Single(values) => values.len(),
+            Self::Half(values) => values.len(),
+        }
+    }
+
+    /// A part of the numbers; those that have to be widened are in `buffer` then.
+    fn part(self, range: Range<usize>, buffer: &'a mut Vec<f32>) -> &'a [f32] {
+        match self {
+            Self::Single(values) => &values[range],
+            Self::Half(values) => {
+                *buffer = widened(&values[range]);
+                buffer
+            }
+        }
+    }
+}
+
+/// Room for a block of words.
+#[derive(Default)]
+struct Buffers {
+    wide: Vec<f32>,
+    transposed: Vec<f32>,
 }
 
 /// Sums over the words seen so far at one position; `z` is a logit.
@@ -94,13 +130,14 @@ impl<'a> Head<'a> {
             .map(move |start| start..(start + WORDS).min(vocab))
     }
 
-    /// A block of words, the transposed weight in `buffer`.
-    fn words(self, range: Range<usize>, buffer: &'a mut Vec<f32>) -> Words<'a> {
-        let rows = &self.weight[range.start * self.d_model..range.end * self.d_model];
+    /// A block of words, the transposed weight in `buffers`.
+    fn words(self, range: Range<usize>, buffers: &'a mut Buffers) -> Words<'a> {
+        let numbers = range.start * self.d_model..range.end * self.d_model;
+        let rows = self.weight.part(numbers, &mut buffers.wide);
         let weight = Matrix::new(rows, range.len(), self.d_model);
         Words {
             weight,
-            transposed: weight.t().row_major(buffer),
+            transposed: weight.t().row_major(&mut buffers.transposed),
             range,
         }
     }
@@ -138,8 +175,8 @@ pub(super) fn forward(head: Head<'_>) -> Vec<Softmax> {
     let mut stats = vec![Softmax::EMPTY; head.targets.len()];
     let mut tile = head.tile();
     for range in head.word_blocks() {
-        let mut buffer = Vec::new();
-        let words = head.words(range, &mut buffer);
+        let mut buffers = Buffers::default();
+        let words = head.words(range, &mut buffers);
         for positions in head.position_blocks() {
             let width = words.range.len();
             let logits = head.logits(&positions, &words, &mut tile);
@@ -182,8 +219,8 @@ pub(super) fn backward(head: Head<'_>, stats: &[Softmax], grad: &[f32], of_weigh
     let mut weight_rest = weight.as_mut().map(|weight| MatrixMut::new(weight, vocab, d_model));
     let mut tile = head.tile();
     for range in head.word_blocks() {
-        let mut buffer = Vec::new();
-        let words = head.words(range, &mut buffer);
+        let mut buffers = Buffers::default();
+        let words = head.words(range, &mut buffers);
         let mut dweight = weight_rest
             .as_mut()
             .map(|rest| rest.rows_from(words.range.start, words.range.len()));

@@ -122,6 +122,21 @@ impl<'a> MatrixMut<'a> {
         })
     }
 
+    /// Divides the matrix into blocks of `width` columns; the last one has what is left.
+    pub(super) fn column_blocks(self, width: usize) -> impl Iterator<Item = MatrixMut<'a>> {
+        (0..self.cols.div_ceil(width)).map(move |block| MatrixMut {
+            // SAFETY: the offset stays inside the first row; blocks do not overlap, and `self` is gone.
+            data: unsafe { self.data.add(block * width) },
+            cols: width.min(self.cols - block * width),
+            ..self
+        })
+    }
+
+    /// Number of columns.
+    pub(super) fn cols(&self) -> usize {
+        self.cols
+    }
+
     /// The rows `first .. first + rows`.
     pub(super) fn rows_from(&mut self, first: usize, rows: usize) -> MatrixMut<'_> {
         assert!(first + rows <= self.rows, "rows out of range");

@@ -20,7 +20,7 @@ impl Decoder {
     pub fn with_lora(self, lora: &LoraConfig, seed: u64) -> Result<Self, ConfigErrors> {
         lora.validate().into_result()?;
         lora.validate_targets(self.family()).into_result()?;
-        let mut adapted = self.merged().no_grad();
+        let mut adapted = lora.base_weights.hold(self.merged()).no_grad();
         let device = adapted.wte.weight.val().device();
         for (index, weight) in adapted.linear_weights().into_iter().enumerate() {
             for part in 0..weight.parts.len() {
@@ -83,7 +83,7 @@ impl CausalLm {
     /// As [`Decoder::with_lora`].
     pub fn with_lora(mut self, lora: &LoraConfig, seed: u64) -> Result<Self, ConfigErrors> {
         self.transformer = self.transformer.with_lora(lora, seed)?;
-        Ok(self.with_frozen_head())
+        Ok(lora.base_weights.hold(self.with_frozen_head()))
     }
 
     /// As [`Decoder::without_lora`].

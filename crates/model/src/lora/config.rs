@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::families::Family;
+use crate::precision::WeightPrecision;
 
 /// Stands for every linear layer of every block.
 const ALL_LINEAR: &str = "all-linear";
@@ -24,6 +25,8 @@ pub struct LoraConfig {
     pub target_modules: Vec<String>,
     /// Multiplies by alpha / √rank instead, for high ranks (Kalajdzievski, arXiv 2312.03732).
     pub rslora: bool,
+    /// What the frozen weights are held in, `f32` or `bf16`; everything is computed in f32.
+    pub base_weights: WeightPrecision,
 }
 
 impl Default for LoraConfig {
@@ -33,6 +36,7 @@ impl Default for LoraConfig {
             alpha: 16.0,
             target_modules: vec![ALL_LINEAR.to_owned()],
             rslora: false,
+            base_weights: WeightPrecision::F32,
         }
     }
 }
@@ -141,6 +145,7 @@ mod tests {
             alpha: -1.0,
             target_modules: Vec::new(),
             rslora: false,
+            base_weights: WeightPrecision::F32,
         };
         assert_eq!(
             faulty.validate().to_string(),

@@ -119,6 +119,7 @@ fn read(fields: &Fields<'_>) -> Result<AdapterConfig, FieldFault> {
             alpha: fields.number("lora_alpha")?,
             target_modules: targets.into_iter().map(str::to_owned).collect(),
             rslora: fields.flag_or("use_rslora", false)?,
+            ..LoraConfig::default()
         },
         base: fields.optional_text("base_model_name_or_path")?.map(str::to_owned),
     })
@@ -205,6 +206,7 @@ mod tests {
                         alpha,
                         target_modules: vec!["q_proj".into()],
                         rslora,
+                        ..LoraConfig::default()
                     },
                     base: Some("a/base".into()),
                 };
