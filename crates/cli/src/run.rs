@@ -98,13 +98,11 @@ pub(crate) fn run_stage(stage: Stage, args: &StageArgs) -> Result<()> {
             versions: versions(),
             seconds,
         })?;
+        // Before the ceiling is measured, which takes memory of its own.
+        let memory = work.memory();
         let pace = pace(&work.dir.metrics_path(), &work.device)?;
         let pace = pace.map_or_else(String::new, |pace| format!(": {pace}"));
-        note(&format!(
-            "{:>9} done in {seconds:.0} s{pace}{}",
-            stage.name(),
-            work.memory()
-        ));
+        note(&format!("{:>9} done in {seconds:.0} s{pace}{memory}", stage.name()));
     }
     stages::show(stage, &work)
 }

@@ -158,6 +158,10 @@ pub(crate) fn token_logprobs(
     }
 }
 
+pub(crate) fn logprobs_workspace(selected: usize, vocab: usize, d_model: usize) -> usize {
+    logprobs::workspace(selected, vocab, d_model)
+}
+
 pub(crate) fn adamw_step<const D: usize>(
     param: Tensor<D>,
     grad: Tensor<D>,

@@ -35,3 +35,15 @@ pub fn token_logprobs(
     }
     composed::token_logprobs(hidden, composed::widened(weight), targets, temperature)
 }
+
+/// Numbers that [`token_logprobs`] holds besides inputs and results while it works on `selected` positions: a part of the
+/// logits where it is fused, all of them elsewhere.
+pub fn token_logprobs_workspace(selected: usize, vocab: usize, d_model: usize) -> usize {
+    #[cfg(feature = "flex")]
+    return flex::logprobs_workspace(selected, vocab, d_model);
+    #[cfg(not(feature = "flex"))]
+    {
+        let _ = d_model;
+        selected * vocab
+    }
+}

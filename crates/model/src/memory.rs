@@ -1,10 +1,50 @@
 //! Bytes that passes through a decoder take. What is counted is what the fused operations of `rlhf-kernels` keep; the
 //! composed ones of other backends keep a few times as much.
 
+use burn::module::Module;
+use burn::tensor::Device;
+use rlhf_core::lanes::{at_once, lanes};
 use rlhf_core::memory::{F32, MemoryForecast, ParameterBytes};
 
 use crate::architecture::{Architecture, Residual};
 use crate::training_pass::Activations;
+
+/// Passes without gradients over the parts of a batch, some of them at the same time; see [`rlhf_core::lanes`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PassesAtOnce {
+    at_once: usize,
+    /// Tokens of the largest part.
+    tokens: usize,
+}
+
+impl PassesAtOnce {
+    /// Passes of `model` over sequences of these lengths, each of at most `max_tokens` tokens.
+    pub fn of<M: Module>(model: &M, device: &Device, lens: &[usize], max_tokens: usize) -> Self {
+        let parts = lanes(lens, max_tokens);
+        let tokens = parts.iter().map(|part| lens[part.clone()].iter().sum()).max();
+        Self {
+            at_once: at_once(model, device, parts.len()),
+            tokens: tokens.unwrap_or(0),
+        }
+    }
+
+    /// Bytes of all that are in work.
+    pub fn bytes(&self, architecture: &Architecture) -> u64 {
+        let Architecture {
+            vocab_size, d_model, ..
+        } = *architecture;
+        let workspace = rlhf_kernels::token_logprobs_workspace(self.tokens, vocab_size, d_model);
+        self.at_once as u64 * (architecture.inference_bytes(self.tokens) + F32 * workspace as u64)
+    }
+
+    /// Bytes that stay in the hands of the allocator, for the threads that passes at the same time have to themselves.
+    pub fn kept(&self, architecture: &Architecture) -> u64 {
+        match self.at_once {
+            0 | 1 => 0,
+            _ => self.bytes(architecture),
+        }
+    }
+}
 
 /// The passes of a training loop, where they are largest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,10 +99,11 @@ impl Architecture {
             // One block at a time, and the gradients that are on their way through it.
             Activations::Recomputed => self.n_layers * self.d_model + block + self.inner_of_mlp(),
         };
+        let workspace = rlhf_kernels::token_logprobs_workspace(predicted, self.vocab_size, self.d_model);
         // Around the last normalisation, its input, its result, and the gradient of that; before the head, what was selected
         // and its gradient.
         let ends = 3 * slots * self.d_model + 2 * predicted * self.d_model;
-        F32 * (slots * blocks + ends) as u64
+        F32 * (slots * blocks + ends + workspace) as u64
     }
 
     /// Bytes that a pass without gradients needs for `tokens` at the widest place of a block.

@@ -3,7 +3,7 @@
 use rlhf_core::lanes::at_once;
 use rlhf_core::memory::{MemoryForecast, ParameterBytes};
 use rlhf_inference::GenerateOptions;
-use rlhf_model::{Architecture, LargestPass};
+use rlhf_model::{Architecture, LargestPass, PassesAtOnce};
 
 use crate::config::{EmaPer, PpoConfig};
 use crate::error::Result;
@@ -44,7 +44,18 @@ pub fn memory_forecast(models: &PpoModels, data: PpoData<'_>, config: &PpoConfig
         gradients: policy_size.trained,
         ..MemoryForecast::default()
     };
-    let mut moments = vec![sampling(&sizes, models)];
+    let sampled = sampling(&sizes, models);
+    let scoring = PassesAtOnce::of(
+        &models.sft,
+        &models.sft.transformer.device(),
+        &vec![sizes.episode; sizes.episodes],
+        config.microbatch_tokens,
+    );
+    let scored = MemoryForecast {
+        activations: scoring.bytes(policy_architecture),
+        ..MemoryForecast::default()
+    };
+    let mut moments = vec![sampled, scored];
     moments.extend(update.moments(policy_architecture, &policy_size));
     if sizes.pretraining > 0 {
         let pretraining = pretraining.moments(policy_architecture, &policy_size);
@@ -52,8 +63,12 @@ pub fn memory_forecast(models: &PpoModels, data: PpoData<'_>, config: &PpoConfig
     }
     let value_update = value_update.moments(value_architecture, &value_size);
     moments.extend(value_update.map(|moment| waiting.and(moment)));
+    let kept = MemoryForecast {
+        activations: scoring.kept(policy_architecture),
+        ..between
+    };
     Ok(MemoryForecast::highest(
-        moments.into_iter().map(|moment| between.and(moment)),
+        moments.into_iter().map(|moment| kept.and(moment)),
     ))
 }
 

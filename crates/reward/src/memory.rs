@@ -1,10 +1,9 @@
 //! How much memory training is going to need.
 
-use rlhf_core::lanes::{at_once, lanes};
 use rlhf_core::memory::{MemoryForecast, ParameterBytes};
 use rlhf_core::{GROUP_ROW_LEN, TokenBatch, micro_batches};
 use rlhf_data::shuffled_order;
-use rlhf_model::{LargestPass, ScalarModel};
+use rlhf_model::{LargestPass, PassesAtOnce, ScalarModel};
 
 use crate::config::RewardConfig;
 use crate::error::Result;
@@ -37,17 +36,17 @@ pub fn memory_forecast(
     let (architecture, device) = (model.transformer.architecture(), model.transformer.device());
     let lens: Vec<usize> = data.validation.iter().map(RankedPrompt::tokens).collect();
     let demonstrations: Vec<usize> = data.demonstrations.iter().map(Vec::len).collect();
-    let scoring = [lens, demonstrations].map(|lens| {
-        let parts = lanes(&lens, config.microbatch_tokens);
-        let largest_part = parts.iter().map(|part| lens[part.clone()].iter().sum()).max();
-        MemoryForecast {
-            activations: at_once(&model, &device, parts.len()) as u64
-                * architecture.inference_bytes(largest_part.unwrap_or(0)),
-            ..between
-        }
-    });
+    let scoring = [lens, demonstrations].map(|lens| PassesAtOnce::of(&model, &device, &lens, config.microbatch_tokens));
+    let kept = MemoryForecast {
+        activations: scoring[0].kept(architecture),
+        ..between
+    };
     let training = largest_pass(data.train, config, seed).moments(architecture, &size);
-    let training = training.map(|moment| between.and(moment));
+    let training = training.map(|moment| kept.and(moment));
+    let scoring = scoring.map(|passes| MemoryForecast {
+        activations: passes.bytes(architecture),
+        ..between
+    });
     Ok(MemoryForecast::highest(training.into_iter().chain(scoring)))
 }
 

@@ -1,10 +1,9 @@
 //! How much memory training is going to need.
 
-use rlhf_core::lanes::{at_once, lanes};
 use rlhf_core::memory::{MemoryForecast, ParameterBytes};
 use rlhf_core::{ROW_LEN, TokenBatch, micro_batches};
 use rlhf_data::{TokenSequence, shuffled_order};
-use rlhf_model::{CausalLm, LargestPass};
+use rlhf_model::{CausalLm, LargestPass, PassesAtOnce};
 
 use crate::config::{LmTrainConfig, Selection};
 use crate::error::Result;
@@ -57,22 +56,24 @@ pub fn memory_forecast(
         ..MemoryForecast::default()
     };
     let lens: Vec<usize> = data.validation.iter().map(TokenSequence::len).collect();
-    let parts = lanes(&lens, config.microbatch_tokens);
-    let largest_part = parts.iter().map(|part| lens[part.clone()].iter().sum()).max();
+    let passes = PassesAtOnce::of(&model, &device, &lens, config.microbatch_tokens);
     let evaluation = MemoryForecast {
-        activations: at_once(&model, &device, parts.len()) as u64
-            * architecture.inference_bytes(largest_part.unwrap_or(0)),
+        activations: passes.bytes(architecture),
+        ..between
+    };
+    let kept = MemoryForecast {
+        activations: passes.kept(architecture),
         ..between
     };
     let sampling = MemoryForecast {
         // The head, transposed.
         weights: between.weights + architecture.head_bytes(),
-        activations: architecture.inference_bytes(sampled.rows * sampled.capacity),
+        activations: kept.activations + architecture.inference_bytes(sampled.rows * sampled.capacity),
         cache: architecture.cache_bytes(sampled.rows, sampled.capacity),
-        ..between
+        ..kept
     };
     let training = largest_pass(data.train, config, seed).moments(architecture, &size);
-    let training = training.map(|moment| between.and(moment));
+    let training = training.map(|moment| kept.and(moment));
     Ok(MemoryForecast::highest(
         training.into_iter().chain([evaluation, sampling]),
     ))

@@ -21,6 +21,13 @@ const ROWS: usize = 512;
 const WORDS: usize = 4096;
 /// Positions a thread takes at a time.
 const CHUNK: usize = 16;
+/// Numbers that a pass over `selected` positions holds besides its inputs and results: a tile of logits, and a block of the
+/// weight transposed.
+pub(super) fn workspace(selected: usize, vocab: usize, d_model: usize) -> usize {
+    let words = WORDS.min(vocab);
+    ROWS.min(selected) * words + words * d_model
+}
+
 /// Smaller than any logit.
 const LOWEST: f32 = -1e30;
 
