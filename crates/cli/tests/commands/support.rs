@@ -62,7 +62,30 @@ pub(crate) fn rlhf(arguments: &[&str]) -> Outcome {
 
 /// Runs the binary with a text as its standard input.
 pub(crate) fn rlhf_reading(arguments: &[&str], input: &str) -> Outcome {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_rlhf"))
+    rlhf_in(&[], arguments, input)
+}
+
+/// What a user's environment may say of the Hub and of ways to it.
+const OF_THE_HUB: [&str; 9] = [
+    "HF_ENDPOINT",
+    "HF_HOME",
+    "HF_HUB_CACHE",
+    "HF_HUB_OFFLINE",
+    "HF_TOKEN",
+    "ALL_PROXY",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "http_proxy",
+];
+
+/// Runs the binary in an environment with these variables and none that would lead it elsewhere.
+pub(crate) fn rlhf_in(environment: &[(&str, &str)], arguments: &[&str], input: &str) -> Outcome {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rlhf"));
+    OF_THE_HUB.iter().for_each(|name| {
+        command.env_remove(name);
+    });
+    let mut child = command
+        .envs(environment.iter().copied())
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
