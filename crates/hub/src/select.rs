@@ -39,7 +39,7 @@ pub(crate) fn model_files(listing: &Listing, folder: &str, want: Want) -> Result
     };
     let there = |name: &&str| listing.has(&inside(name));
     if want == Want::Adapter {
-        return match ADAPTER.iter().all(|name| there(name)) {
+        return match ADAPTER.iter().all(there) {
             true => Ok(ADAPTER.map(inside).into()),
             false => Err("adapter_config.json and adapter_model.safetensors"),
         };

@@ -46,13 +46,14 @@ fn tiny() -> Repository {
 }
 
 fn model(location: &str) -> HubId {
-    HubId::model(location).unwrap()
+    HubId::model(location).expect("the test writes it well")
 }
 
 fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+    let entries = std::fs::read_dir(folder).expect("the folder is there");
+    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.expect("it can be read").file_name();
+    let mut names: Vec<String> = entries
+        .map(|entry| name(entry).to_string_lossy().into_owned())
         .collect();
     names.sort();
     names

@@ -12,17 +12,17 @@ fn bytes() -> Tokenizer {
         vocab_size: 261,
         min_frequency: 2,
     };
-    Tokenizer::train(["x"], &config).unwrap()
+    Tokenizer::train(["x"], &config).expect("in range")
 }
 
 fn file(folder: &tempfile::TempDir, rows: &str) -> PathBuf {
     let path = folder.path().join("rows.jsonl");
-    std::fs::write(&path, rows).unwrap();
+    std::fs::write(&path, rows).expect("the folder is there");
     path
 }
 
 fn look(rows: &str, max_seq_len: usize, max_new_tokens: Option<usize>, row: usize) -> Inspection {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let tokenizer = bytes();
     let options = InspectOptions {
         tokenizer: Some(&tokenizer),
@@ -30,7 +30,7 @@ fn look(rows: &str, max_seq_len: usize, max_new_tokens: Option<usize>, row: usiz
         max_new_tokens,
         row,
     };
-    inspect(file(&folder, rows), &options).unwrap()
+    inspect(file(&folder, rows), &options).expect("the rows are good")
 }
 
 /// Rows whole, shortened and left out; tokens that stay and all; sequences.
