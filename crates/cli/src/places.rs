@@ -84,7 +84,12 @@ fn listener() -> impl Fn(Event<'_>) {
     move |event| match event {
         Event::Begin { id, files, bytes } => {
             let megabytes = bytes as f64 / MEGABYTE as f64;
-            note(&format!("    fetch {files} files, {megabytes:.1} MB, of {id}"));
+            let files = if files == 1 {
+                "1 file".to_owned()
+            } else {
+                format!("{files} files")
+            };
+            note(&format!("    fetch {files}, {megabytes:.1} MB, of {id}"));
             *bar.borrow_mut() = Some(Bar::new("fetch"));
         }
         Event::Bytes { file, done, total } => {

@@ -57,7 +57,7 @@ pub enum Event<'a> {
         /// Bytes of all of them, as far as the Hub says.
         total: u64,
     },
-    /// All files are there.
+    /// All files are there, or one could not be fetched.
     End,
 }
 
@@ -205,15 +205,26 @@ impl Hub {
             return Err(self.not_cached(commit, first));
         }
         let remote = Remote::new(&self.options, commit)?;
-        let total = missing.iter().filter_map(|name| listing.size(name)).sum();
         (self.listener)(Event::Begin {
             id: commit,
             files: missing.len(),
-            bytes: total,
+            bytes: listing.bytes(&missing),
         });
+        let result = self.fetch_all(&remote, commit, listing, &missing);
+        (self.listener)(Event::End);
+        result
+    }
+
+    fn fetch_all(&self, remote: &Remote, commit: &HubId, listing: &Listing, files: &[&str]) -> Result<()> {
+        let total = listing.bytes(files);
+        let snapshot = self.snapshot(commit);
         let mut before = 0;
-        for file in missing {
+        for &file in files {
             let mut arrived = 0;
+            // A link to content that somebody removed would stand in the way.
+            if fs::symlink_metadata(snapshot.join(file)).is_ok() {
+                remove(&snapshot.join(file))?;
+            }
             let path = remote.fetch(commit, file, &mut |bytes| {
                 arrived = bytes;
                 let done = before + bytes;
@@ -229,7 +240,6 @@ impl Hub {
                 });
             }
         }
-        (self.listener)(Event::End);
         Ok(())
     }
 
@@ -307,14 +317,20 @@ fn check(id: &HubId, file: &str, path: &Path, size: Option<u64>) -> Result<()> {
     if expected == found {
         return Ok(());
     }
-    for path in [path, &blob] {
-        fs::remove_file(path).map_err(failed)?;
-    }
+    remove(path)?;
+    remove(&blob)?;
     Err(Error::Damaged {
         id: id.to_string(),
         file: file.to_owned(),
         expected,
         found,
+    })
+}
+
+fn remove(path: &Path) -> Result<()> {
+    fs::remove_file(path).map_err(|source| Error::Cache {
+        path: path.to_owned(),
+        source,
     })
 }
 

@@ -75,6 +75,11 @@ impl Listing {
         self.files.iter().find(|file| file.name == name)?.size
     }
 
+    /// Bytes of several files, as far as they are known.
+    pub(crate) fn bytes(&self, names: &[&str]) -> u64 {
+        names.iter().filter_map(|name| self.size(name)).sum()
+    }
+
     /// The first names, for errors.
     pub(crate) fn summary(&self) -> String {
         const SHOWN: usize = 8;

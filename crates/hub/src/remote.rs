@@ -1,12 +1,13 @@
 //! What is asked of the server, through the `hf-hub` crate, and what its answers mean.
 
 use std::error::Error as _;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hf_hub::api::Progress;
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError};
-use hf_hub::{Cache, Repo, RepoType};
+use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 
 use crate::error::{Error, Result};
 use crate::id::{HubId, RepoKind};
@@ -82,10 +83,18 @@ impl<'a> Remote<'a> {
         Ok(listing.checked())
     }
 
-    /// Fetches a file of a commit into the cache, going on from what an interrupted process left of it.
+    /// Fetches a file of a commit into the cache, going on from what an interrupted process left of it. What another commit has
+    /// too is there already.
     pub(crate) fn fetch(&self, id: &HubId, file: &str, progress: &mut dyn FnMut(u64)) -> Result<PathBuf> {
         let repo = self.api.repo(repo_of(id));
         let url = repo.url(file);
+        if self.has_other_commits(id)
+            && let Some(path) = self
+                .reuse(id, file, &url)
+                .map_err(|error| self.transfer_failed(id, &url, error))?
+        {
+            return Ok(path);
+        }
         let mut fetch = || {
             repo.download_with_progress(
                 file,
@@ -105,13 +114,45 @@ impl<'a> Remote<'a> {
         result.map_err(|error| self.transfer_failed(id, &url, error))
     }
 
+    fn cached(&self, id: &HubId) -> CacheRepo {
+        Cache::new(self.options.cache.clone()).repo(repo_of(id))
+    }
+
+    /// Whether the cache has another commit of the repository.
+    fn has_other_commits(&self, id: &HubId) -> bool {
+        let snapshot = self.cached(id).pointer_path(id.revision());
+        let snapshots = snapshot.parent().and_then(|folder| fs::read_dir(folder).ok());
+        snapshots
+            .into_iter()
+            .flatten()
+            .flatten()
+            .any(|entry| entry.path() != snapshot)
+    }
+
+    /// Takes a file from where the cache keeps it, if it has its content.
+    fn reuse(&self, id: &HubId, file: &str, url: &str) -> Result<Option<PathBuf>, ApiError> {
+        let metadata = self.api.metadata(url)?;
+        let cache = self.cached(id);
+        let blob = cache.blob_path(metadata.etag());
+        let is_whole = fs::metadata(&blob).is_ok_and(|found| found.len() == metadata.size() as u64);
+        if !is_whole || metadata.commit_hash() != id.revision() {
+            return Ok(None);
+        }
+        let path = cache.pointer_path(id.revision()).join(file);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        // From the file's folder up to the repository's, `snapshots` and the commit on the way.
+        let up = "../".repeat(file.split('/').count() + 1);
+        link(&format!("{up}blobs/{}", metadata.etag()), &blob, &path)?;
+        Ok(Some(path))
+    }
+
     /// Removes what an earlier process left of a file and what cannot be gone on from.
     fn remove_rest(&self, url: &str, id: &HubId) -> Result<(), ApiError> {
         let metadata = self.api.metadata(url)?;
-        let cache = Cache::new(self.options.cache.clone()).repo(repo_of(id));
-        Ok(std::fs::remove_file(
-            cache.blob_path(metadata.etag()).with_extension("part"),
-        )?)
+        let blob = self.cached(id).blob_path(metadata.etag());
+        Ok(fs::remove_file(blob.with_extension("part"))?)
     }
 
     fn transfer_failed(&self, id: &HubId, url: &str, error: ApiError) -> Error {
@@ -198,6 +239,18 @@ impl<'a> Remote<'a> {
             },
         }
     }
+}
+
+/// Makes `path` the content of `blob`, to which `relative` leads: a link, as the other programs make it.
+#[cfg(unix)]
+fn link(relative: &str, _blob: &Path, path: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(relative, path)
+}
+
+/// The same where links need rights of their own.
+#[cfg(not(unix))]
+fn link(_relative: &str, blob: &Path, path: &Path) -> std::io::Result<()> {
+    fs::hard_link(blob, path)
 }
 
 /// Whether what an earlier process left of a file is the whole of it already, or more.

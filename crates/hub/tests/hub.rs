@@ -145,8 +145,17 @@ fn a_branch_is_what_it_is_today_and_a_commit_what_it_was() {
     assert_eq!(commit(&format!("hf://org/tiny@{FIRST}")), FIRST);
     // Nothing of the second commit was fetched: the cache still knows the first.
     assert_eq!(offline(&server.endpoint, cache.path()).commit(&id).unwrap(), FIRST);
+    server.asked();
     let found = hub(&server.endpoint, cache.path()).model(&id, Want::Tokenizer).unwrap();
     assert_eq!(found.commit, SECOND);
+    // What both commits have is not sent again.
+    let asked = server.asked();
+    assert!(
+        asked.len() > 2 && !asked.iter().any(|request| request.ends_with("bytes=0-")),
+        "{asked:?}"
+    );
+    let config = std::fs::read(golden("llama_sharded").join("config.json")).unwrap();
+    assert_eq!(std::fs::read(found.path.join("config.json")).unwrap(), config);
     assert_eq!(offline(&server.endpoint, cache.path()).commit(&id).unwrap(), SECOND);
 }
 
@@ -213,6 +222,17 @@ fn a_file_with_other_bytes_than_the_hub_says_is_removed() {
     );
     let found = fetch().unwrap();
     assert_eq!(std::fs::read(found.path.join("model.safetensors")).unwrap(), big);
+}
+
+#[test]
+fn a_link_whose_content_was_removed_is_made_anew() {
+    let server = Server::start(vec![tiny()]);
+    let cache = tempfile::tempdir().unwrap();
+    let fetch = || hub(&server.endpoint, cache.path()).model(&model("hf://org/tiny"), Want::Tokenizer);
+    let path = fetch().unwrap().path.join("tokenizer.json");
+    std::fs::remove_file(std::fs::canonicalize(&path).unwrap()).unwrap();
+    fetch().unwrap();
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "{}");
 }
 
 #[test]
