@@ -154,6 +154,14 @@ pub(crate) fn language_model(folder: &Path) -> String {
     argument(&dir)
 }
 
+/// The same whose embedding has `more` rows than the tokenizer has tokens, in `folder/padded`.
+pub(crate) fn padded_language_model(folder: &Path, more: usize) -> String {
+    let (dir, _) = model_folder(folder, "padded");
+    let config = config_of(&tokenizer(), more);
+    save_causal_lm(&dir, &CausalLm::init(&config, 1, &Device::flex()), &config).expect("the folder exists");
+    argument(&dir)
+}
+
 /// A reward model with random weights and a tokenizer, in `folder/rm`.
 pub(crate) fn reward_model(folder: &Path) -> String {
     let (dir, config) = model_folder(folder, "rm");
@@ -168,8 +176,14 @@ fn model_folder(folder: &Path, name: &str) -> (PathBuf, ModelConfig) {
     std::fs::create_dir_all(&dir).expect("the folder exists");
     let tokenizer = tokenizer();
     tokenizer.save(&dir).expect("the folder exists");
-    let config = Gpt2Config {
-        vocab_size: tokenizer.vocab_size(),
+    let config = config_of(&tokenizer, 0);
+    (dir, config)
+}
+
+/// A small model for a tokenizer, with `more` rows of embedding than it has tokens.
+fn config_of(tokenizer: &Tokenizer, more: usize) -> ModelConfig {
+    Gpt2Config {
+        vocab_size: tokenizer.vocab_size() + more,
         n_positions: CONTEXT,
         n_embd: 16,
         n_layer: 2,
@@ -178,8 +192,7 @@ fn model_folder(folder: &Path, name: &str) -> (PathBuf, ModelConfig) {
         pad_token_id: tokenizer.pad_token_id(),
         ..Gpt2Config::default()
     }
-    .into();
-    (dir, config)
+    .into()
 }
 
 /// The numbers of a field.
