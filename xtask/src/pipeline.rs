@@ -66,7 +66,7 @@ pub(crate) struct Args {
     /// Folder of the run [default: runs/default]
     #[arg(long)]
     run: Option<PathBuf>,
-    /// First stage; from it on, what another configuration finished is replaced
+    /// First stage; from it on everything is done again
     #[arg(long, value_name = "STAGE")]
     from: Option<Stage>,
     /// Last stage
@@ -78,6 +78,12 @@ pub(crate) struct Args {
     /// Seed of everything random
     #[arg(long)]
     seed: Option<u64>,
+    /// Model to start from instead of pretraining: a folder, or hf://org/name[@revision]
+    #[arg(long, value_name = "DIR")]
+    base: Option<String>,
+    /// Take what is named hf://… from the cache alone
+    #[arg(long)]
+    offline: bool,
     /// Device: flex, tch, tch:cuda:N, cuda:N or wgpu; `rlhf` is built with its backend
     #[arg(long)]
     device: Option<String>,
@@ -142,6 +148,12 @@ fn stage_arguments(args: &Args, config: &Path, stage: Stage) -> Vec<String> {
     }
     if let Some(device) = &args.device {
         option("--device", device.clone());
+    }
+    if let Some(base) = &args.base {
+        option("--base", base.clone());
+    }
+    if args.offline {
+        words.push("--offline".to_owned());
     }
     if args.from.is_some_and(|from| stage >= from) {
         words.push("--overwrite".to_owned());
@@ -249,10 +261,13 @@ mod tests {
             set: vec!["ppo.episodes=8".into(), "data.root=x".into()],
             seed: Some(2),
             device: Some("tch".into()),
+            base: Some("hf://org/name".into()),
+            offline: true,
             ..Args::default()
         };
         let words = stage_arguments(&args, Path::new("c.toml"), Stage::Ppo).join(" ");
-        let expected = "ppo --config c.toml --run runs/a --set ppo.episodes=8 --set data.root=x --seed 2 --device tch";
+        let expected = "ppo --config c.toml --run runs/a --set ppo.episodes=8 --set data.root=x --seed 2 --device tch \
+                        --base hf://org/name --offline";
         assert_eq!(words, expected);
     }
 

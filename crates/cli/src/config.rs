@@ -2,7 +2,7 @@
 
 mod faults;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rlhf_core::{LrSchedule, ScheduleKind};
 use rlhf_data::{Source, TokenizerConfig};
@@ -13,8 +13,11 @@ use rlhf_reward::RewardConfig;
 use rlhf_sft::LmTrainConfig;
 use rlhf_stories::StoriesConfig;
 use rlhf_world::{LabelerConfig, WorldConfig};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::places::on_hub;
 
 /// Everything that decides what a run computes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -35,6 +38,7 @@ pub(crate) struct Config {
     /// Architecture of a model trained from random weights.
     pub(crate) model: ArchitectureConfig,
     /// The pretrain stage.
+    #[schemars(schema_with = "without_adapters")]
     pub(crate) pretrain: LmTrainConfig,
     /// The sft stage.
     pub(crate) sft: LmTrainConfig,
@@ -52,6 +56,15 @@ pub(crate) struct Config {
     pub(crate) ppo: PpoConfig,
     /// The eval stage.
     pub(crate) eval: EvalConfig,
+}
+
+/// The settings of a stage that trains from random weights: there is nothing that adapters could change.
+fn without_adapters(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = LmTrainConfig::json_schema(generator);
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.shift_remove("lora");
+    }
+    schema
 }
 
 /// Kind of input.
@@ -83,10 +96,10 @@ pub(crate) enum LongPrompts {
 pub(crate) struct DataConfig {
     /// `world` for the built-in generator, `files` for the lists below, `stories` for a task made of a text of stories.
     pub(crate) source: DataSource,
-    /// Folder that relative paths below start from.
+    /// Folder that relative paths of this section start from.
     pub(crate) root: PathBuf,
-    /// A model to start from instead of pretraining, as a folder with config.json, model.safetensors and tokenizer.json;
-    /// empty pretrains from random weights.
+    /// A model to start from instead of pretraining, as a folder with config.json, model.safetensors and tokenizer.json, or
+    /// `hf://org/name[@revision]`; empty pretrains from random weights.
     pub(crate) base: PathBuf,
     /// Plain text or JSON lines with `text`, for pretraining and the pretraining mix of PPO.
     pub(crate) pretrain: Vec<Source>,
@@ -147,6 +160,20 @@ pub(crate) enum TemplateSource {
 }
 
 impl DataConfig {
+    /// Where a location of this section is: a relative path starts at the root, and a place on the Hub is itself.
+    pub(crate) fn located(&self, location: &Path) -> PathBuf {
+        match on_hub(location) {
+            Some(_) => location.to_owned(),
+            None => self.root.join(location),
+        }
+    }
+
+    /// The model to start from instead of pretraining, if there is one.
+    pub(crate) fn base(&self) -> Option<PathBuf> {
+        let is_set = !self.base.as_os_str().is_empty();
+        is_set.then(|| self.located(&self.base))
+    }
+
     /// The configured chat template, if there is one.
     pub(crate) fn template_source(&self) -> Option<TemplateSource> {
         let text = &self.chat_template;
@@ -222,7 +249,7 @@ pub(crate) struct SftMixConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct SelectionConfig {
-    /// Reward model of an earlier round; empty if there is none.
+    /// Reward model of an earlier round, a folder or `hf://org/name[@revision]`; empty if there is none.
     pub(crate) reward_model: PathBuf,
     /// Validation prompts that are answered and scored at each evaluation.
     pub(crate) prompts: usize,

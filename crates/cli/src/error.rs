@@ -18,6 +18,8 @@ pub(crate) enum Error {
     #[error(transparent)]
     Data(#[from] rlhf_data::Error),
     #[error(transparent)]
+    Hub(#[from] rlhf_hub::Error),
+    #[error(transparent)]
     World(#[from] rlhf_world::Error),
     #[error(transparent)]
     Stories(#[from] rlhf_stories::Error),

@@ -5,6 +5,7 @@ mod config;
 mod error;
 mod memory;
 mod pace;
+mod places;
 mod progress;
 mod run;
 mod stages;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::error::Result;
+use crate::places::Places;
 use crate::stages::Stage;
 
 /// Keeps the pages of large temporaries instead of mapping them anew at every step.
@@ -25,6 +27,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Debug, Parser)]
 #[command(name = "rlhf", version, arg_required_else_help = true)]
 struct Cli {
+    /// Take what is named hf://… from the cache alone, as HF_HUB_OFFLINE=1 does
+    #[arg(long, global = true)]
+    offline: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -59,7 +64,7 @@ pub(crate) struct StageArgs {
     /// Folder of the run
     #[arg(long, default_value = "runs/default")]
     pub(crate) run: PathBuf,
-    /// Replace what this stage finished earlier with another configuration
+    /// Do the stage again from its start, whatever it began or finished earlier
     #[arg(long)]
     pub(crate) overwrite: bool,
     /// Start even if the memory forecast says that the stage cannot fit
@@ -82,7 +87,8 @@ pub(crate) struct ConfigArgs {
     /// Seed of everything random
     #[arg(long)]
     pub(crate) seed: Option<u64>,
-    /// Model to start from instead of pretraining: a folder with config.json, model.safetensors, tokenizer.json
+    /// Model to start from instead of pretraining, data.base: a folder with config.json, model.safetensors, tokenizer.json, which
+    /// starts from data.root if it is relative, or hf://org/name[@revision]
     #[arg(long, value_name = "DIR")]
     pub(crate) base: Option<PathBuf>,
 }
@@ -102,7 +108,7 @@ fn main() -> ExitCode {
     }
     // On a thread of the pool that computes: it takes a share of the work it hands out, where the main thread would
     // only be put to sleep and woken again at every operation.
-    match rayon::scope(|_| dispatch(cli.command)) {
+    match rayon::scope(|_| dispatch(cli.command, Places::new(cli.offline))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             progress::note(&format!("error: {error}"));
@@ -111,7 +117,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn dispatch(command: Command) -> Result<()> {
+fn dispatch(command: Command, places: Places) -> Result<()> {
     let (stage, args) = match command {
         Command::Tokenizer(args) => (Stage::Tokenizer, args),
         Command::Pretrain(args) => (Stage::Pretrain, args),
@@ -121,9 +127,9 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Reward(args) => (Stage::Reward, args),
         Command::Ppo(args) => (Stage::Ppo, args),
         Command::Eval(args) => (Stage::Eval, args),
-        Command::Other(command) => return commands::run(command),
+        Command::Other(command) => return commands::run(command, &places),
     };
-    run::run_stage(stage, &args)
+    run::run_stage(stage, &args, places)
 }
 
 fn install_tracing() {

@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::memory::{self, Savings};
 use crate::pace::pace;
+use crate::places::{Places, RunPlaces};
 use crate::progress::{Bar, note};
 use crate::stages::{self, Stage};
 use crate::{ConfigArgs, StageArgs};
@@ -29,6 +30,7 @@ pub(crate) struct Workspace {
     pub(crate) dir: StageDir,
     pub(crate) device: Device,
     pub(crate) bar: Bar,
+    pub(crate) places: RunPlaces,
     stage: Stage,
     inputs: RefCell<BTreeMap<String, String>>,
     overwrite: bool,
@@ -61,7 +63,7 @@ pub(crate) fn load_config(args: &ConfigArgs) -> Result<Loaded<Config>> {
 }
 
 /// Runs a stage, or finds that it has been run.
-pub(crate) fn run_stage(stage: Stage, args: &StageArgs) -> Result<()> {
+pub(crate) fn run_stage(stage: Stage, args: &StageArgs, places: Places) -> Result<()> {
     let loaded = load_config(&args.config)?;
     let device = parse_device(&loaded.config.device)?;
     let run = RunDir::open(&args.run)?;
@@ -69,6 +71,7 @@ pub(crate) fn run_stage(stage: Stage, args: &StageArgs) -> Result<()> {
     let lock = dir.lock()?;
     let work = Workspace {
         bar: Bar::new(stage.name()),
+        places: RunPlaces::open(places, run.path())?,
         config: loaded.config.clone(),
         device,
         dir,
@@ -82,6 +85,8 @@ pub(crate) fn run_stage(stage: Stage, args: &StageArgs) -> Result<()> {
     for path in stages::inputs(stage, &work)? {
         work.add_input(&path)?;
     }
+    let of_hub = stages::hub_inputs(stage, &work)?;
+    work.inputs.borrow_mut().extend(of_hub);
     let fingerprint = work.fingerprint()?;
     if work.settle(&fingerprint, &lock)? {
         note(&format!("{:>9} complete already", stage.name()));
@@ -119,22 +124,18 @@ fn versions() -> BTreeMap<String, String> {
 }
 
 impl Workspace {
-    /// Whether the stage is complete with this fingerprint. What another configuration finished is removed if the user
-    /// said so, and left alone otherwise.
+    /// Whether the stage is complete with this fingerprint. What it did before is removed if the user said so; otherwise what
+    /// another configuration finished is left alone.
     fn settle(&self, fingerprint: &Fingerprint, lock: &rlhf_core::StageLock) -> Result<bool> {
-        let other = match self.dir.completion()? {
-            Some(completion) => match fingerprint.difference(&completion.fingerprint) {
-                None => return Ok(true),
-                difference => difference,
-            },
-            None => None,
-        };
         if self.overwrite {
             self.dir.clear(lock)?;
             return Ok(false);
         }
-        match other {
-            None => Ok(false),
+        let Some(completion) = self.dir.completion()? else {
+            return Ok(false);
+        };
+        match fingerprint.difference(&completion.fingerprint) {
+            None => Ok(true),
             Some(difference) => Err(Error::OtherRun {
                 path: self.dir.path().to_owned(),
                 field: difference.field,

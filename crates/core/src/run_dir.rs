@@ -219,7 +219,7 @@ pub struct Completion {
     pub fingerprint: Fingerprint,
     /// The run's seed.
     pub seed: u64,
-    /// SHA-256 of each input file.
+    /// SHA-256 of each input file, and the commit of each repository of a hub.
     pub inputs: BTreeMap<String, String>,
     /// Versions of this program and of what its numbers depend on.
     pub versions: BTreeMap<String, String>,

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use rlhf_data::{Tokenizer, TokenizerConfig, inspect};
+use rlhf_data::{InspectOptions, Tokenizer, TokenizerConfig, inspect};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -22,9 +22,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             (path, Some(Tokenizer::train([rows], &TokenizerConfig::default())?))
         }
     };
+    let options = InspectOptions {
+        tokenizer: tokenizer.as_ref(),
+        ..InspectOptions::default()
+    };
     #[expect(clippy::print_stdout, reason = "an example shows its result")]
     {
-        println!("{}", inspect(path, tokenizer.as_ref())?);
+        println!("{}", inspect(path, &options)?);
     }
     Ok(())
 }

@@ -51,6 +51,16 @@ pub enum Error {
         /// What it should have held.
         expected: &'static str,
     },
+    /// A file has fewer rows than the one that is asked for.
+    #[error("{}: there is no row {row}; expected one from 1 to {rows}", path.display())]
+    MissingRow {
+        /// The file.
+        path: PathBuf,
+        /// The row asked for, from 1.
+        row: usize,
+        /// How many there are.
+        rows: usize,
+    },
     /// A line is no row: not UTF-8, not JSON, not an object.
     #[error("{}:{line}: malformed line: expected {expected}, found {found}", path.display())]
     MalformedLine {
@@ -144,11 +154,13 @@ pub enum Error {
     },
     /// The model was made for another tokenizer.
     #[error(
-        "model and tokenizer do not belong together: expected a vocabulary of {tokenizer} tokens (or padded to a power of two up to 512), the model has {model}"
+        "model and tokenizer do not belong together: the tokenizer has ids up to {largest}, expected a model with at least {} \
+         rows of embedding, it has {model}",
+        u64::from(*largest) + 1
     )]
     VocabMismatch {
-        /// Tokens the tokenizer has.
-        tokenizer: usize,
+        /// The largest id that the tokenizer has.
+        largest: u32,
         /// Rows the model's embedding has.
         model: usize,
     },

@@ -1,18 +1,24 @@
 //! What is in a file: for people, before they train on it.
 
+mod fit;
+mod print;
+mod row;
+
 use std::collections::{BTreeMap, HashSet};
-use std::fmt;
 use std::path::Path;
 
 use serde::Serialize;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lines::{self, Format};
 use crate::read::{FileReport, Loaded, read_comparisons, read_demonstrations, read_prompts, read_text};
 use crate::sequence::of_row;
 use crate::text::Documents;
 use crate::tokenizer::Tokenizer;
-use crate::types::{Comparison, Message, prompt_key};
+use crate::types::{Comparison, Demonstration, Message, Prompt, prompt_key};
+pub use fit::Fit;
+use fit::Limits;
+pub use row::{ShownPart, ShownRow};
 
 /// What a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -72,52 +78,164 @@ pub struct Inspection {
     pub messages_per_row: BTreeMap<usize, usize>,
     /// Lengths in words, and in tokens if there is a tokenizer.
     pub lengths: Vec<Lengths>,
-    /// The first row, written out.
-    pub first_row: String,
+    /// Longest sequence of the model, in tokens, if it was given.
+    pub max_seq_len: Option<usize>,
+    /// What it leaves of the rows.
+    pub fit: Vec<Fit>,
+    /// A row, written out.
+    pub row: ShownRow,
 }
 
-/// Reads a file of any kind and counts what is in it; lengths are also in tokens if there is a tokenizer.
+/// What is to be looked at besides the counts.
+#[derive(Clone, Copy, Debug)]
+pub struct InspectOptions<'a> {
+    /// Counts lengths in tokens too, and shows the tokens of the row.
+    pub tokenizer: Option<&'a Tokenizer>,
+    /// Longest sequence of the model, in tokens: with a tokenizer, what it leaves of the rows is counted.
+    pub max_seq_len: Option<usize>,
+    /// Tokens that a prompt leaves room for; rows of other kinds are looked at as prompts too if it is given.
+    pub max_new_tokens: Option<usize>,
+    /// The row that is written out, from 1.
+    pub row: usize,
+}
+
+impl Default for InspectOptions<'_> {
+    /// Counts alone, and the first row.
+    fn default() -> Self {
+        Self {
+            tokenizer: None,
+            max_seq_len: None,
+            max_new_tokens: None,
+            row: 1,
+        }
+    }
+}
+
+/// Room for an answer where nobody says otherwise: as much as the stages ask for by default.
+const NEW_TOKENS: usize = 64;
+
+/// Reads a file of any kind, counts what is in it and writes one row out; with a tokenizer also in tokens, and as the stages
+/// would prepare it.
 ///
 /// # Errors
 /// Those of the reader of its kind: see [`read_demonstrations`], [`read_comparisons`], [`read_prompts`],
-/// [`read_text`].
-pub fn inspect(path: impl AsRef<Path>, tokenizer: Option<&Tokenizer>) -> Result<Inspection> {
+/// [`read_text`]; [`Error::MissingRow`] if there are fewer rows than the one that is asked for.
+pub fn inspect(path: impl AsRef<Path>, options: &InspectOptions) -> Result<Inspection> {
     let path = path.as_ref();
-    let mut found = Survey::new(tokenizer);
     match kind_of(path)? {
-        DataKind::Text => {
-            let loaded = read_text(path, Documents::Auto)?;
-            for document in &loaded.rows {
-                found.row(document, document);
-                found.text("document", document, |tokenizer| Ok(tokenizer.encode(document).len()))?;
-            }
-            Ok(found.finish(DataKind::Text, &loaded, |document| shortened(document)))
-        }
-        DataKind::Prompts => {
-            let loaded = read_prompts(path)?;
-            for row in &loaded.rows {
-                let counted = found.conversation(&row.messages, &row.messages);
-                counted.map_err(|error| of_row(&row.id, error))?;
-            }
-            Ok(found.finish(DataKind::Prompts, &loaded, |row| rendered(&row.messages)))
-        }
-        DataKind::Demonstrations => {
-            let loaded = read_demonstrations(path)?;
-            for row in &loaded.rows {
-                let counted = found.conversation(&row.messages, row.prompt());
-                let counted = counted.and_then(|()| found.completion(row.prompt(), row.completion()));
-                counted.map_err(|error| of_row(&row.id, error))?;
-            }
-            Ok(found.finish(DataKind::Demonstrations, &loaded, |row| rendered(&row.messages)))
-        }
-        DataKind::Comparisons => {
-            let loaded = read_comparisons(path)?;
-            for row in &loaded.rows {
-                found.comparison(row).map_err(|error| of_row(&row.id, error))?;
-            }
-            Ok(found.finish(DataKind::Comparisons, &loaded, rendered_comparison))
-        }
+        DataKind::Text => text(path, options),
+        DataKind::Prompts => prompts(path, options),
+        DataKind::Demonstrations => demonstrations(path, options),
+        DataKind::Comparisons => comparisons(path, options),
     }
+}
+
+impl<'a> InspectOptions<'a> {
+    /// The model that rows are to fit: without a limit, if none was given.
+    fn limits(&self) -> Option<Limits<'a>> {
+        self.tokenizer.map(|tokenizer| Limits {
+            tokenizer,
+            max_seq_len: self.max_seq_len.unwrap_or(usize::MAX),
+            max_new_tokens: self.max_new_tokens,
+        })
+    }
+
+    /// The same, if a limit was given.
+    fn limited(&self) -> Option<Limits<'a>> {
+        self.limits().filter(|_| self.max_seq_len.is_some())
+    }
+
+    /// The row that is written out: its text, and what a model is given of it.
+    fn row<T>(
+        &self,
+        path: &Path,
+        rows: &[T],
+        text: impl Fn(&T) -> String,
+        given: impl Fn(Limits<'a>, &T) -> Result<(Vec<ShownPart>, Option<String>)>,
+    ) -> Result<ShownRow> {
+        let row = self.row.checked_sub(1).and_then(|index| rows.get(index));
+        let row = row.ok_or_else(|| Error::MissingRow {
+            path: path.to_owned(),
+            row: self.row,
+            rows: rows.len(),
+        })?;
+        let (parts, fate) = self
+            .limits()
+            .map(|limits| given(limits, row))
+            .transpose()?
+            .unwrap_or_default();
+        Ok(ShownRow {
+            number: self.row,
+            text: text(row),
+            parts,
+            fate,
+        })
+    }
+}
+
+fn text(path: &Path, options: &InspectOptions) -> Result<Inspection> {
+    let loaded = read_text(path, Documents::Auto)?;
+    let mut found = Survey::new(options.tokenizer);
+    for document in &loaded.rows {
+        found.row(document, document);
+        found.text("document", document, |tokenizer| Ok(tokenizer.encode(document).len()))?;
+    }
+    let fit = options
+        .limited()
+        .map(|limits| limits.text(&loaded.rows))
+        .unwrap_or_default();
+    let shown = |document: &String| row::shortened(document);
+    let row = options.row(path, &loaded.rows, shown, |limits, row| Ok(row::of_text(limits, row)))?;
+    Ok(found.finish(DataKind::Text, &loaded, options, fit, row))
+}
+
+fn prompts(path: &Path, options: &InspectOptions) -> Result<Inspection> {
+    let loaded = read_prompts(path)?;
+    let mut found = Survey::new(options.tokenizer);
+    for row in &loaded.rows {
+        let counted = found.conversation(&row.messages, &row.messages);
+        counted.map_err(|error| of_row(&row.id, error))?;
+    }
+    let fit = options
+        .limited()
+        .map(|limits| limits.prompts(&loaded.rows, NEW_TOKENS))
+        .transpose()?;
+    let shown = |row: &Prompt| row::conversation(&row.messages);
+    let row = options.row(path, &loaded.rows, shown, |limits, row| {
+        row::of_prompt(limits, row, NEW_TOKENS)
+    })?;
+    Ok(found.finish(DataKind::Prompts, &loaded, options, fit.unwrap_or_default(), row))
+}
+
+fn demonstrations(path: &Path, options: &InspectOptions) -> Result<Inspection> {
+    let loaded = read_demonstrations(path)?;
+    let mut found = Survey::new(options.tokenizer);
+    for row in &loaded.rows {
+        let counted = found.conversation(&row.messages, row.prompt());
+        let counted = counted.and_then(|()| found.completion(row.prompt(), row.completion()));
+        counted.map_err(|error| of_row(&row.id, error))?;
+    }
+    let fit = options
+        .limited()
+        .map(|limits| limits.demonstrations(&loaded.rows))
+        .transpose()?;
+    let shown = |row: &Demonstration| row::conversation(&row.messages);
+    let row = options.row(path, &loaded.rows, shown, row::of_demonstration)?;
+    Ok(found.finish(DataKind::Demonstrations, &loaded, options, fit.unwrap_or_default(), row))
+}
+
+fn comparisons(path: &Path, options: &InspectOptions) -> Result<Inspection> {
+    let loaded = read_comparisons(path)?;
+    let mut found = Survey::new(options.tokenizer);
+    for row in &loaded.rows {
+        found.comparison(row).map_err(|error| of_row(&row.id, error))?;
+    }
+    let fit = options
+        .limited()
+        .map(|limits| limits.comparisons(&loaded.rows))
+        .transpose()?;
+    let row = options.row(path, &loaded.rows, row::comparison, row::of_comparison)?;
+    Ok(found.finish(DataKind::Comparisons, &loaded, options, fit.unwrap_or_default(), row))
 }
 
 /// Tells the kind by the fields of the first row.
@@ -241,7 +359,14 @@ impl<'a> Survey<'a> {
         Ok(())
     }
 
-    fn finish<T>(self, kind: DataKind, loaded: &Loaded<T>, render: impl Fn(&T) -> String) -> Inspection {
+    fn finish<T>(
+        self,
+        kind: DataKind,
+        loaded: &Loaded<T>,
+        options: &InspectOptions,
+        fit: Vec<Fit>,
+        row: ShownRow,
+    ) -> Inspection {
         let in_words = self
             .words
             .into_iter()
@@ -265,7 +390,9 @@ impl<'a> Survey<'a> {
                 .chain(in_tokens)
                 .filter_map(|(of, lengths)| Lengths::new(of, lengths))
                 .collect(),
-            first_row: loaded.rows.first().map(render).unwrap_or_default(),
+            max_seq_len: options.max_seq_len.filter(|_| options.tokenizer.is_some()),
+            fit,
+            row,
         }
     }
 }
@@ -295,104 +422,6 @@ impl Lengths {
             max,
             histogram,
         })
-    }
-}
-
-fn rendered(messages: &[Message]) -> String {
-    let lines = messages
-        .iter()
-        .map(|message| format!("{}: {}", message.role, shortened(&message.content)));
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-fn rendered_comparison(row: &Comparison) -> String {
-    let mut text = rendered(&row.messages);
-    for (rank, completion) in row.ranking.iter().zip(&row.completions) {
-        text.push_str(&format!("\nrank {rank}: {}", shortened(completion)));
-    }
-    text
-}
-
-fn shortened(text: &str) -> String {
-    const SHOWN: usize = 400;
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
-/// `2: 5 rows, 4: 1 row`.
-fn counts(counts: &BTreeMap<impl fmt::Display, usize>) -> String {
-    let entry = |(key, count): (_, &usize)| format!("{key}: {count}");
-    counts.iter().map(entry).collect::<Vec<_>>().join(", ")
-}
-
-impl fmt::Display for Inspection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = format!("{:?}", self.kind).to_lowercase();
-        writeln!(f, "{}: {kind}", self.file.path.display())?;
-        writeln!(f, "rows            {}", self.file.rows)?;
-        if self.file.skipped() > 0 {
-            let FileReport {
-                skipped_empty,
-                skipped_ties,
-                skipped_unaligned,
-                ..
-            } = self.file;
-            writeln!(
-                f,
-                "left out        {skipped_empty} empty, {skipped_ties} all ties, {skipped_unaligned} different conversations"
-            )?;
-        }
-        let what = if self.kind == DataKind::Text {
-            "documents"
-        } else {
-            "opening requests"
-        };
-        writeln!(
-            f,
-            "distinct        {} {what}, {} duplicate rows",
-            self.distinct_prompts, self.duplicate_rows
-        )?;
-        if !self.messages_per_row.is_empty() {
-            writeln!(f, "messages: rows  {}", counts(&self.messages_per_row))?;
-        }
-        if self.kind == DataKind::Comparisons {
-            writeln!(f, "K: rows         {}", counts(&self.completions_per_row))?;
-            writeln!(
-                f,
-                "pairs           {} decided, {} tied",
-                self.decided_pairs, self.tied_pairs
-            )?;
-        }
-        if let Some(share) = self.longer_wins {
-            writeln!(f, "longer wins     {:.1} %", 100.0 * share)?;
-        }
-        if !self.labelers.is_empty() {
-            writeln!(f, "labelers: rows  {}", counts(&self.labelers))?;
-        }
-        for lengths in &self.lengths {
-            let Lengths {
-                of,
-                min,
-                median,
-                mean,
-                p95,
-                max,
-                histogram,
-            } = lengths;
-            writeln!(
-                f,
-                "\n{of}: min {min}, median {median}, mean {mean:.1}, p95 {p95}, max {max}"
-            )?;
-            let tallest = histogram.iter().map(|(_, count)| *count).max().unwrap_or(1).max(1);
-            for (upper, count) in histogram {
-                let bar = "█".repeat((count * 40).div_ceil(tallest));
-                writeln!(f, "  up to {upper:>7} {count:>7} {bar}")?;
-            }
-        }
-        let first = self.first_row.replace('\n', "\n  ");
-        write!(f, "\nfirst row:\n  {first}")
     }
 }
 

@@ -28,6 +28,7 @@ mod dialogue;
 mod error;
 mod inspect;
 mod lines;
+mod marked;
 mod order;
 mod parquet;
 mod read;
@@ -44,15 +45,16 @@ mod types;
 pub use chat::{Chat, ChatTemplate, Clock, Rendered};
 pub use columns::Columns;
 pub use error::{Error, Result};
-pub use inspect::{DataKind, Inspection, Lengths, inspect};
+pub use inspect::{DataKind, Fit, InspectOptions, Inspection, Lengths, ShownPart, ShownRow, inspect};
+pub use marked::MarkedTokens;
 pub use order::{length_bucketed_batches, shuffled_order};
 pub use read::{
     FileReport, LoadReport, Loaded, read_comparisons, read_comparisons_from, read_demonstrations,
     read_demonstrations_from, read_prompts, read_prompts_from, read_text, read_text_from,
 };
 pub use sequence::{
-    LossOn, TokenSequence, TokenizedComparison, all_comparison_tokens, comparison_tokens, demonstration_sequence,
-    pack_documents, prompt_tokens,
+    LossOn, TokenSequence, TokenizedComparison, all_comparison_tokens, answered_tokens, comparison_tokens,
+    demonstration_sequence, pack_documents, prompt_tokens,
 };
 pub use source::{Source, load_comparisons, load_demonstrations, load_prompts, load_text};
 pub use split::{Split, split_by_hash, split_documents, split_rows};

@@ -109,6 +109,26 @@ pub fn demonstration_sequence(
     Ok(None)
 }
 
+/// Tokens of a demonstration as a reward model reads it, up to the eos of its last answer; nothing if they are more than `max_len`.
+///
+/// # Errors
+/// [`Error::Conversation`] with the row's id if the chat template refuses it.
+pub fn answered_tokens(
+    tokenizer: &Tokenizer,
+    demonstration: &Demonstration,
+    max_len: usize,
+) -> Result<Option<Vec<u32>>> {
+    let of_row = |error| of_row(&demonstration.id, error);
+    let prompt = demonstration.prompt();
+    let mut ids = tokenizer.encode_prompt(prompt).map_err(of_row)?;
+    ids.extend(
+        tokenizer
+            .encode_completion(prompt, demonstration.completion())
+            .map_err(of_row)?,
+    );
+    Ok(Some(ids).filter(|ids| ids.len() <= max_len))
+}
+
 /// The conversation, then without its oldest exchange, and so on; system messages at the start stay.
 fn shorter_and_shorter(messages: &[Message]) -> impl Iterator<Item = Vec<Message>> {
     let is_system = |message: &&Message| message.role == Role::System;

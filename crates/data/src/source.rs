@@ -19,7 +19,8 @@ use crate::types::{Comparison, Demonstration, Prompt};
 #[serde(deny_unknown_fields)]
 pub struct Source {
     /// The file: `.jsonl`, `.json` or `.txt`, or one of these and `.gz`, or `.parquet`. A relative path starts at the data root.
-    /// A folder stands for its text files, in order of their names.
+    /// A folder stands for its text files, in order of their names. In a configuration also
+    /// `hf://datasets/org/name[@revision][/path]`, with a file, a folder or a pattern for the path, or none for the training split.
     pub path: PathBuf,
     /// How often each row is taken in an epoch: 2 is twice, 0.25 a seeded quarter of the rows, 2.25 both.
     #[serde(default = "one")]

@@ -224,7 +224,8 @@ impl Tokenizer {
         })
     }
 
-    /// How many tokens there are, special ones included; ids are below it.
+    /// How many tokens there are, special ones included. Of a tokenizer that we trained ids are below it; those of others may
+    /// leave ids out.
     pub fn vocab_size(&self) -> usize {
         self.inner.get_vocab_size(true)
     }
@@ -278,21 +279,20 @@ impl Tokenizer {
         self.inner.id_to_token(id)
     }
 
-    /// Checks that a model with `model_vocab_size` rows of embedding was made for this tokenizer: as many rows as
-    /// tokens, or that number padded to a multiple of a power of two up to 512, as many public models have it.
+    /// Checks that a model with `model_vocab_size` rows of embedding has one for every id that a text may be given. It may have
+    /// more: many public models are padded to a multiple of 64 or 128. No token stands for the rest, and [`Self::decode`]
+    /// passes over it.
     ///
     /// # Errors
-    /// [`Error::VocabMismatch`] if not.
+    /// [`Error::VocabMismatch`] if there are too few.
     pub fn check_vocab_size(&self, model_vocab_size: usize) -> Result<()> {
-        let tokenizer = self.vocab_size();
-        let fits = (0..=9).any(|power| tokenizer.next_multiple_of(1 << power) == model_vocab_size);
-        if fits {
-            Ok(())
-        } else {
-            Err(Error::VocabMismatch {
-                tokenizer,
+        let largest = self.inner.get_vocab(true).into_values().max().unwrap_or(0);
+        match (largest as usize) < model_vocab_size {
+            true => Ok(()),
+            false => Err(Error::VocabMismatch {
+                largest,
                 model: model_vocab_size,
-            })
+            }),
         }
     }
 
@@ -337,7 +337,7 @@ impl Tokenizer {
     }
 
     /// The text of `ids` that follow others: with the space that would be taken for the one before a text.
-    fn decode_continuation(&self, ids: &[u32], skip_special_tokens: bool) -> String {
+    pub(crate) fn decode_continuation(&self, ids: &[u32], skip_special_tokens: bool) -> String {
         let Some(anchor) = &self.anchor else {
             return self.decode(ids, skip_special_tokens);
         };

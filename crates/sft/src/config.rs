@@ -43,8 +43,7 @@ pub struct LmTrainConfig {
     pub select: Selection,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
-    /// Low-rank adapters that are trained in place of the weights, which is for the sft stage alone; without this section
-    /// all weights are trained.
+    /// Low-rank adapters that are trained in place of the weights; without this section all weights are trained.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lora: Option<LoraConfig>,
 }

@@ -16,6 +16,7 @@ use super::output::Output;
 use super::sampling::SamplingArgs;
 use super::turns::{Conversation, NoWindow};
 use crate::error::{Error, Result};
+use crate::places::Places;
 use crate::progress::note;
 
 #[derive(Debug, clap::Args)]
@@ -43,12 +44,12 @@ const HELP: &str = "/reset  begin a new conversation
 /// How often a wait for input looks whether Ctrl-C was pressed.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-pub(super) fn run(args: &Args) -> Result<()> {
+pub(super) fn run(args: &Args, places: &Places) -> Result<()> {
     if args.max_new_tokens == 0 {
         return Err(Error::Usage("--max-new-tokens: 0, expected at least 1".into()));
     }
     let sampling = args.sampling.sampling()?;
-    let folder = ModelFolder::open(&args.model)?;
+    let folder = ModelFolder::open(&args.model, places)?;
     let save = args.save.as_deref().map(Saved::open).transpose()?;
     let mut chat = Chat {
         tokenizer: folder.tokenizer()?,

@@ -13,6 +13,7 @@ use super::output::Output;
 use super::sampling::SamplingArgs;
 use super::{ROWS_AT_ONCE, check_stop};
 use crate::error::{Error, Result};
+use crate::places::Places;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -57,13 +58,13 @@ struct Prompt {
     ids: Vec<u32>,
 }
 
-pub(super) fn run(args: &Args) -> Result<()> {
+pub(super) fn run(args: &Args, places: &Places) -> Result<()> {
     if args.n == 0 || args.max_new_tokens == 0 {
         let option = if args.n == 0 { "--n" } else { "--max-new-tokens" };
         return Err(Error::Usage(format!("{option}: 0, expected at least 1")));
     }
     let sampling = args.sampling.sampling()?;
-    let folder = ModelFolder::open(&args.model)?;
+    let folder = ModelFolder::open(&args.model, places)?;
     let mut options = GenerateOptions {
         max_new_tokens: args.max_new_tokens,
         eos_token_id: folder.eos_token_id()?,

@@ -4,20 +4,22 @@ use std::path::{Path, PathBuf};
 
 use rlhf_core::{atomic, available_devices, parse_device};
 use rlhf_data::Tokenizer;
+use rlhf_hub::Want;
 use rlhf_model::{
     AdapterTask, StorageType, load_adapter_config, load_causal_adapter, load_causal_lm, load_decoder,
     load_scalar_adapter, save_causal_lm, save_scalar_model,
 };
 
 use crate::error::{Error, Result};
+use crate::places::Places;
 use crate::progress::note;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Folder of the model that the adapters belong to
+    /// Folder of the model that the adapters belong to, or hf://org/name[@revision]
     #[arg(long, value_name = "DIR")]
     base: PathBuf,
-    /// Folder with adapter_config.json and adapter_model.safetensors
+    /// Folder with adapter_config.json and adapter_model.safetensors, or hf://org/name[@revision]
     #[arg(long, value_name = "DIR")]
     adapter: PathBuf,
     /// Folder of the merged model, which must not be there yet
@@ -25,17 +27,19 @@ pub(crate) struct Args {
     out: PathBuf,
 }
 
-pub(super) fn run(args: &Args) -> Result<()> {
+pub(super) fn run(args: &Args, places: &Places) -> Result<()> {
     if args.out.exists() {
         return Err(Error::Usage(format!(
             "--out: {} is there already, expected the name of a new folder",
             args.out.display()
         )));
     }
+    let base = places.model(&args.base, Want::Model)?;
+    let adapter = places.model(&args.adapter, Want::Adapter)?;
     for (path, expected) in [
-        (args.base.join("config.json"), "the folder of a model"),
+        (base.join("config.json"), "the folder of a model"),
         (
-            args.adapter.join("adapter_config.json"),
+            adapter.join("adapter_config.json"),
             "a folder of adapters as PEFT saves them, with adapter_config.json and adapter_model.safetensors",
         ),
     ] {
@@ -44,18 +48,18 @@ pub(super) fn run(args: &Args) -> Result<()> {
         }
     }
     let device = parse_device(available_devices().first().unwrap_or(&"flex"))?;
-    let tokenizer = Tokenizer::load_optional(&args.base)?;
+    let tokenizer = Tokenizer::load_optional(&base)?;
     let fill = |dir: &Path| -> Result<()> {
         // An update may be less than a step of the type that the base came in.
-        match load_adapter_config(&args.adapter)?.task {
+        match load_adapter_config(&adapter)?.task {
             AdapterTask::Language => {
-                let (base, config) = load_causal_lm(&args.base, &device)?;
-                let model = load_causal_adapter(&args.adapter, base)?;
+                let (base, config) = load_causal_lm(&base, &device)?;
+                let model = load_causal_adapter(&adapter, base)?;
                 save_causal_lm(dir, &model, &config.with_storage(StorageType::F32))?;
             }
             AdapterTask::Scalar => {
-                let (base, config) = load_decoder(&args.base, &device)?;
-                let model = load_scalar_adapter(&args.adapter, base)?;
+                let (base, config) = load_decoder(&base, &device)?;
+                let model = load_scalar_adapter(&adapter, base)?;
                 save_scalar_model(dir, &model, &config.with_storage(StorageType::F32))?;
             }
         }

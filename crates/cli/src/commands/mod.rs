@@ -20,6 +20,7 @@ use std::io::ErrorKind;
 use clap::Subcommand;
 
 use crate::error::{Error, Result};
+use crate::places::Places;
 
 /// Tokens that go through a network together.
 const TOKENS_AT_ONCE: usize = 8192;
@@ -60,17 +61,17 @@ pub(crate) enum Command {
     Data(data::Command),
 }
 
-pub(crate) fn run(command: Command) -> Result<()> {
+pub(crate) fn run(command: Command, places: &Places) -> Result<()> {
     let result = match command {
-        Command::Logprobs(args) => logprobs::run(&args),
-        Command::Score(args) => score::run(&args),
-        Command::Generate(args) => generate::run(&args),
-        Command::Chat(args) => chat::run(&args),
-        Command::Template(args) => template::run(&args),
-        Command::Merge(args) => merge::run(&args),
+        Command::Logprobs(args) => logprobs::run(&args, places),
+        Command::Score(args) => score::run(&args, places),
+        Command::Generate(args) => generate::run(&args, places),
+        Command::Chat(args) => chat::run(&args, places),
+        Command::Template(args) => template::run(&args, places),
+        Command::Merge(args) => merge::run(&args, places),
         Command::Config(args) => config::run(&args),
         Command::Bench(args) => bench::run(&args),
-        Command::Data(command) => data::run(&command),
+        Command::Data(command) => data::run(&command, places),
     };
     match result {
         // Whoever read the output, `head` say, has seen enough.

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use rlhf_core::{available_devices, parse_device};
 use rlhf_data::Tokenizer;
+use rlhf_hub::Want;
 use rlhf_model::{
     CausalLm, ModelConfig, Placement, ScalarModel, WeightPrecision, load_causal_lm, load_config, load_scalar_model,
 };
 
 use crate::error::{Error, Result};
+use crate::places::Places;
 use crate::progress::note;
 
 const CONFIG_FILE: &str = "config.json";
@@ -18,7 +20,7 @@ const TOKENIZER_FILE: &str = "tokenizer.json";
 /// Which model, and where it runs.
 #[derive(Debug, clap::Args)]
 pub(super) struct ModelArgs {
-    /// Folder with config.json, model.safetensors and tokenizer.json, such as that of a stage
+    /// Folder with config.json, model.safetensors and tokenizer.json, such as that of a stage, or hf://org/name[@revision]
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// Device: flex, tch, tch:cuda:N, cuda:N or wgpu, as far as this build has them
@@ -48,12 +50,12 @@ pub(super) struct ModelFolder {
 
 impl ModelFolder {
     /// Reads configuration and tokenizer, and checks that they belong together.
-    pub(super) fn open(args: &ModelArgs) -> Result<Self> {
+    pub(super) fn open(args: &ModelArgs, places: &Places) -> Result<Self> {
         let device = match &args.device {
             Some(name) => parse_device(name)?,
             None => parse_device(available_devices().first().unwrap_or(&"flex"))?,
         };
-        let dir = args.model.clone();
+        let dir = places.model(&args.model, Want::Model)?;
         let path = dir.join(CONFIG_FILE);
         if !path.exists() {
             let expected = "a model's folder, with config.json, model.safetensors and tokenizer.json";

@@ -14,6 +14,7 @@ use super::model::{ModelArgs, ModelFolder};
 use super::output::Output;
 use super::{ROWS_AT_ONCE, TOKENS_AT_ONCE, check_stop};
 use crate::error::Result;
+use crate::places::Places;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -54,8 +55,8 @@ impl Request {
     }
 }
 
-pub(super) fn run(args: &Args) -> Result<()> {
-    let folder = ModelFolder::open(&args.model)?;
+pub(super) fn run(args: &Args, places: &Places) -> Result<()> {
+    let folder = ModelFolder::open(&args.model, places)?;
     let requests = read_rows(&args.input, EXPECTED)?
         .iter()
         .map(|row| request(row, &folder))

@@ -2,18 +2,20 @@
 
 use std::path::PathBuf;
 
-use rlhf_data::{Chat, ChatTemplate, Clock, EncodedChat, Role, Tokenizer};
+use rlhf_data::{Chat, ChatTemplate, Clock, EncodedChat, MarkedTokens, Role, Tokenizer};
+use rlhf_hub::Want;
 use serde::Serialize;
 
 use super::input::{Row, read_rows};
 use super::output::Output;
 use crate::error::Result;
+use crate::places::Places;
 
 const EXPECTED: &str = "JSON lines of {\"messages\"}";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Folder of a model or of a stage, with its tokenizer and chat template
+    /// Folder of a model or of a stage, with its tokenizer and chat template, or hf://org/name[@revision]
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// JSON lines of {"messages":[…]}, or - for standard input
@@ -25,6 +27,9 @@ pub(crate) struct Args {
     /// Chat template to use instead of the model's own
     #[arg(long, value_name = "FILE")]
     template: Option<PathBuf>,
+    /// For people: the text with [[ ]] around what is the assistant's, and a line for each token
+    #[arg(long)]
+    table: bool,
     /// Date that the template is told, such as 2026-01-31; without it today's
     #[arg(long, value_name = "DATE")]
     date: Option<String>,
@@ -46,10 +51,16 @@ impl Rendered {
             assistant_mask: chat.assistant_mask.into_iter().map(u8::from).collect(),
         }
     }
+
+    fn table(&self, tokenizer: &Tokenizer) -> String {
+        let mask = self.assistant_mask.iter().map(|&mark| mark == 1).collect();
+        let tokens = MarkedTokens::new(tokenizer, self.input_ids.clone(), mask);
+        format!("{}\n\n{}\n", tokens.marked_text(), tokens.table("assistant"))
+    }
 }
 
-pub(super) fn run(args: &Args) -> Result<()> {
-    let mut tokenizer = Tokenizer::load(&args.model)?;
+pub(super) fn run(args: &Args, places: &Places) -> Result<()> {
+    let mut tokenizer = Tokenizer::load(places.model(&args.model, Want::Tokenizer)?)?;
     if let Some(path) = &args.template {
         tokenizer = tokenizer.with_chat_template(ChatTemplate::from_file(path)?);
     }
@@ -64,7 +75,10 @@ pub(super) fn run(args: &Args) -> Result<()> {
             Some(template) => by_template(row, template, &tokenizer, args.add_generation_prompt)?,
             None => by_role_tokens(row, &tokenizer, args.add_generation_prompt)?,
         };
-        output.row(&rendered)?;
+        match args.table {
+            true => output.text(&rendered.table(&tokenizer))?,
+            false => output.row(&rendered)?,
+        }
     }
     output.flush()
 }

@@ -1,16 +1,21 @@
 //! What is wrong with a configuration, by dotted path.
 
+use std::path::Path;
+
 use rlhf_core::config::ConfigErrors;
 use rlhf_data::{Clock, Source};
+use rlhf_hub::HubId;
 use rlhf_model::Family;
 
 use super::{Config, DataSource, LabelerKind};
+use crate::places::on_hub;
 
 impl Config {
     /// Faults by dotted path.
     pub(crate) fn validate(&self) -> ConfigErrors {
         let mut errors = ConfigErrors::new();
         self.check_data(&mut errors);
+        self.check_places(&mut errors);
         self.check_model(&mut errors);
         errors.nest("pretrain", self.pretrain.validate());
         errors.nest("sft", self.sft.validate());
@@ -78,11 +83,7 @@ impl Config {
     }
 
     fn check_adapters(&self, errors: &mut ConfigErrors) {
-        errors.check(self.pretrain.lora.is_none(), "pretrain.lora", || {
-            "set, expected nothing: adapters change a pretrained model, and this stage starts from random weights"
-                .into()
-        });
-        if !self.data.base.as_os_str().is_empty() {
+        if self.data.base().is_some() {
             // The stages know the family once they have read it.
             return;
         }
@@ -93,6 +94,35 @@ impl Config {
         ] {
             if let Some(lora) = lora {
                 errors.nest(path, lora.validate_targets(Family::Gpt2));
+            }
+        }
+    }
+
+    fn check_places(&self, errors: &mut ConfigErrors) {
+        let data = &self.data;
+        errors.check(on_hub(&data.root).is_none(), "data.root", || {
+            "a place on the Hub, expected a folder of this machine".into()
+        });
+        let mut check = |path: &str, location: &Path, read: fn(&str) -> rlhf_hub::Result<HubId>| {
+            if let Some(Err(error)) = on_hub(location).map(read) {
+                errors.push(path, error.to_string());
+            }
+        };
+        check("data.base", &data.base, HubId::model);
+        check(
+            "sft_selection.reward_model",
+            &self.sft_selection.reward_model,
+            HubId::model,
+        );
+        for (name, list) in [
+            ("pretrain", &data.pretrain),
+            ("demonstrations", &data.demonstrations),
+            ("comparisons", &data.comparisons),
+            ("reward_prompts", &data.reward_prompts),
+            ("ppo_prompts", &data.ppo_prompts),
+        ] {
+            for (index, source) in list.iter().enumerate() {
+                check(&format!("data.{name}[{index}].path"), &source.path, HubId::data);
             }
         }
     }

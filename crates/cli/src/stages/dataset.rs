@@ -8,8 +8,9 @@ use rlhf_data::{
     prompt_tokens, split_documents, split_rows,
 };
 
-use crate::config::{DataSource, LongPrompts, TemplateSource};
+use crate::config::{DataConfig, DataSource, LongPrompts, TemplateSource};
 use crate::error::Result;
+use crate::places::on_hub;
 use crate::progress::note;
 use crate::run::Workspace;
 use crate::stages::Stage;
@@ -30,11 +31,10 @@ pub(crate) const VALIDATION_REWARD_PROMPTS: &str = "data/prompts.reward.validati
 pub(crate) const PPO_PROMPTS: &str = "data/prompts.ppo.jsonl";
 pub(crate) const HELD_OUT_PROMPTS: &str = "data/prompts.held_out.jsonl";
 
-/// Input files of a stage that come from the data section, for its fingerprint.
-pub(crate) fn input_files(stage: Stage, work: &Workspace) -> Vec<PathBuf> {
-    let data = &work.config.data;
-    let written = data.source.is_judged();
-    let lists: Vec<(&[Source], &[&str])> = match stage {
+/// What a stage reads of the data section: lists of the user's, each with the files that stand for it where a judged task
+/// was written.
+fn lists(stage: Stage, data: &DataConfig) -> Vec<(&[Source], &'static [&'static str])> {
+    match stage {
         Stage::Tokenizer if data.source == DataSource::World => Vec::new(),
         Stage::Tokenizer => vec![(&data.pretrain, &[]), (&data.demonstrations, &[])],
         Stage::Pretrain => vec![(&data.pretrain, &[DOCUMENTS, VALIDATION_DOCUMENTS])],
@@ -50,19 +50,38 @@ pub(crate) fn input_files(stage: Stage, work: &Workspace) -> Vec<PathBuf> {
             (&data.ppo_prompts, &[HELD_OUT_PROMPTS]),
             (&data.pretrain, &[VALIDATION_DOCUMENTS]),
         ],
-    };
-    lists
-        .into_iter()
-        .flat_map(|(sources, files)| -> Vec<PathBuf> {
-            match written && stage != Stage::Tokenizer {
-                true => files.iter().map(|f| work.path(f)).collect(),
-                false => sources
-                    .iter()
-                    .map(|s| data.root.join(&s.path))
-                    .filter(|p| p.is_file())
-                    .collect(),
-            }
-        })
+    }
+}
+
+/// Whether a stage reads files that were written of a judged task.
+fn reads_written(stage: Stage, data: &DataConfig) -> bool {
+    data.source.is_judged() && stage != Stage::Tokenizer
+}
+
+/// The user's sources that a stage reads.
+pub(crate) fn sources(stage: Stage, work: &Workspace) -> Vec<&Source> {
+    let data = &work.config.data;
+    match reads_written(stage, data) {
+        true => Vec::new(),
+        false => lists(stage, data)
+            .into_iter()
+            .flat_map(|(sources, _)| sources)
+            .collect(),
+    }
+}
+
+/// Input files of a stage that come from the data section, for its fingerprint. Those of the Hub are told by their commit.
+pub(crate) fn input_files(stage: Stage, work: &Workspace) -> Vec<PathBuf> {
+    let data = &work.config.data;
+    if reads_written(stage, data) {
+        let files = lists(stage, data).into_iter().flat_map(|(_, files)| files);
+        return files.map(|file| work.path(file)).collect();
+    }
+    let sources = sources(stage, work).into_iter();
+    let files = sources.filter(|source| on_hub(&source.path).is_none());
+    files
+        .map(|source| data.located(&source.path))
+        .filter(|path| path.is_file())
         .collect()
 }
 
@@ -100,7 +119,8 @@ impl Workspace {
                 validation: read(files.1)?,
             });
         }
-        let (train, validation) = split(load(sources, &self.config.data.root)?);
+        let sources = self.places.sources(sources)?;
+        let (train, validation) = split(load(&sources, &self.config.data.root)?);
         Ok(Halves { train, validation })
     }
 
@@ -152,7 +172,8 @@ impl Workspace {
     /// Comparisons that people made.
     pub(crate) fn human_comparisons(&self) -> Result<Halves<Comparison>> {
         let data = &self.config.data;
-        let rows = load_comparisons(&data.comparisons, &data.root, self.config.seed)?.rows;
+        let sources = self.places.sources(&data.comparisons)?;
+        let rows = load_comparisons(&sources, &data.root, self.config.seed)?.rows;
         let (train, validation) = split_rows(rows, data.validation_fraction, Comparison::key);
         Ok(Halves { train, validation })
     }

@@ -17,9 +17,11 @@ mod tokenizer;
 use std::path::PathBuf;
 
 use rlhf_core::hash::Fingerprint;
+use rlhf_hub::HubId;
 
 use crate::config::{LabelerKind, TemplateSource};
 use crate::error::Result;
+use crate::places::on_hub;
 use crate::run::Workspace;
 
 /// A step of the recipe.
@@ -96,6 +98,22 @@ pub(crate) fn inputs(stage: Stage, work: &Workspace) -> Result<Vec<PathBuf>> {
     };
     files.extend(dataset::input_files(stage, work));
     Ok(files)
+}
+
+/// Repositories of the Hub that the result of a stage depends on, each with the commit that this run has for it.
+pub(crate) fn hub_inputs(stage: Stage, work: &Workspace) -> Result<Vec<(String, String)>> {
+    let reward_model = &work.config.sft_selection.reward_model;
+    let model = match stage {
+        Stage::Tokenizer | Stage::Pretrain => work.config.data.base(),
+        Stage::Sft => Some(reward_model.clone()),
+        _ => None,
+    };
+    let model = model.as_deref().and_then(on_hub);
+    let model = model.map(|text| work.places.dependency(text, HubId::model));
+    let sources = dataset::sources(stage, work).into_iter();
+    let sources = sources.filter_map(|source| on_hub(&source.path));
+    let sources = sources.map(|text| work.places.dependency(text, HubId::data));
+    model.into_iter().chain(sources).collect()
 }
 
 /// Runs a stage from where it stopped, or from the start.

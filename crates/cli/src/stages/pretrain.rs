@@ -2,6 +2,7 @@
 
 use rlhf_core::hash::Fingerprint;
 use rlhf_data::Tokenizer;
+use rlhf_hub::Want;
 use rlhf_model::{CausalLm, ModelConfig, load_causal_lm, save_causal_lm};
 use rlhf_sft::{Dataset, Sampled, memory_forecast, train};
 
@@ -20,9 +21,8 @@ const SAMPLES: usize = 4;
 
 pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
     let tokenizer = work.tokenizer(Stage::Tokenizer)?;
-    let base = &work.config.data.base;
-    if !base.as_os_str().is_empty() {
-        let (model, config) = load_causal_lm(base, &work.device)?;
+    if let Some(base) = work.config.data.base() {
+        let (model, config) = load_causal_lm(&work.places.model(&base, Want::Model)?, &work.device)?;
         tokenizer.check_vocab_size(config.vocab_size())?;
         note(&format!(" pretrain starts from {} and trains nothing", base.display()));
         return save_model(work, &model, &config, &tokenizer);

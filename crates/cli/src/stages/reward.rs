@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rlhf_core::hash::Fingerprint;
-use rlhf_data::{Comparison, Tokenizer, all_comparison_tokens, read_comparisons};
+use rlhf_data::{Comparison, Tokenizer, all_comparison_tokens, answered_tokens, read_comparisons};
 use rlhf_model::{ScalarModel, StorageType, load_config, load_decoder, save_scalar_model};
 use rlhf_reward::{RankedPrompt, RewardConfig, RewardData, group_comparisons, memory_forecast, train};
 
@@ -28,13 +28,8 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
         .demonstrations()?
         .train
         .iter()
-        .map(|d| {
-            let prompt = tokenizer.encode_prompt(d.prompt())?;
-            let completion = tokenizer.encode_completion(d.prompt(), d.completion())?;
-            Ok([prompt, completion].concat())
-        })
-        .filter(|ids| ids.as_ref().map_or(true, |ids| ids.len() <= context_len))
-        .collect::<Result<_>>()?;
+        .filter_map(|row| answered_tokens(&tokenizer, row, context_len).transpose())
+        .collect::<Result<_, _>>()?;
     let data = RewardData {
         train: &train_prompts,
         validation: &validation,

@@ -2,6 +2,7 @@
 
 use rlhf_core::hash::Fingerprint;
 use rlhf_data::{TokenSequence, Tokenizer, shuffled_order};
+use rlhf_hub::Want;
 use rlhf_model::{CausalLm, StorageType, load_causal_lm, load_config, load_scalar_model};
 use rlhf_sft::{Dataset, LmTrainConfig, Sampled, memory_forecast, train};
 
@@ -88,7 +89,7 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
     let reward_dir = &work.config.sft_selection.reward_model;
     let reward_model = match reward_dir.as_os_str().is_empty() {
         true => None,
-        false => Some(load_scalar_model(reward_dir, &work.device)?.0),
+        false => Some(load_scalar_model(&work.places.model(reward_dir, Want::Model)?, &work.device)?.0),
     };
     let mut observer = SampleObserver {
         path: work.dir.samples_path(),

@@ -2,6 +2,7 @@
 
 use rlhf_core::atomic;
 use rlhf_data::{Demonstration, Prompt, Tokenizer, load_text};
+use rlhf_hub::Want;
 use rlhf_stories::StoryBook;
 use rlhf_world::{PromptSet, World};
 use serde_json::json;
@@ -12,14 +13,15 @@ use crate::error::Result;
 use crate::run::Workspace;
 
 pub(crate) fn run(work: &Workspace) -> Result<()> {
-    let base = &work.config.data.base;
     match work.config.data.source {
         DataSource::World => write_rows(work, &world_rows(work))?,
         DataSource::Stories => write_rows(work, &story_rows(work)?)?,
         DataSource::Files => {}
     }
     work.check_stop()?;
-    let tokenizer = if base.as_os_str().is_empty() {
+    let tokenizer = if let Some(base) = work.config.data.base() {
+        Tokenizer::load(work.places.model(&base, Want::Tokenizer)?)?
+    } else {
         let documents = work.documents()?.train;
         let demonstrations = work.demonstrations()?.train;
         let turns = demonstrations
@@ -27,8 +29,6 @@ pub(crate) fn run(work: &Workspace) -> Result<()> {
             .flat_map(|d| d.messages.iter().map(|m| m.content.as_str()));
         let texts = documents.iter().map(String::as_str).chain(turns);
         Tokenizer::train(texts, &work.config.tokenizer)?
-    } else {
-        Tokenizer::load(base)?
     };
     let tokenizer = match work.chat_template()? {
         Some(template) => tokenizer.with_chat_template(template),
@@ -69,7 +69,8 @@ fn world_rows(work: &Workspace) -> TaskRows {
 
 fn story_rows(work: &Workspace) -> Result<TaskRows> {
     let data = &work.config.data;
-    let stories = load_text(&data.pretrain, &data.root, work.config.seed)?.rows;
+    let sources = work.places.sources(&data.pretrain)?;
+    let stories = load_text(&sources, &data.root, work.config.seed)?.rows;
     let book = StoryBook::new(stories, &work.config.stories, work.config.seed);
     Ok(TaskRows {
         documents: book.documents().to_vec(),

@@ -48,7 +48,7 @@ fn adapters_that_cannot_be_are_refused_by_the_path_of_their_field() {
             "--set",
         ],
     );
-    rlhf(&["config", "--set", "pretrain.lora.rank=4"]).refused(1, &["pretrain.lora", "random weights"]);
+    rlhf(&["config", "--set", "pretrain.lora.rank=4"]).refused(1, &["pretrain.lora: unknown key", "`sft.lora`"]);
     // The layers of a model that is brought along are known when a stage reads it.
     let other = "sft.lora.target_modules=[\"q_proj\"]";
     rlhf(&["config", "--set", other, "--base", "somewhere"]).printed();

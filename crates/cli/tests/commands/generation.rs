@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::{CONTEXT, file, folder, language_model, reward_model, rlhf, rlhf_reading};
+use crate::support::{
+    CONTEXT, file, folder, language_model, numbers, padded_language_model, reward_model, rlhf, rlhf_reading, tokenizer,
+};
 
 #[test]
 fn the_seed_decides() {
@@ -146,4 +148,35 @@ fn for_people_several_completions_are_numbered_under_their_prompt() {
     let text = rlhf(&arguments).printed();
     assert!(text.starts_with("> the sea\n1. "), "{text}");
     assert!(text.contains("\n2. "), "{text}");
+}
+
+#[test]
+fn ids_of_padding_rows_are_sampled_without_harm_and_say_nothing() {
+    let dir = folder("generation_padded");
+    let model = padded_language_model(&dir, 112);
+    let arguments = [
+        "generate",
+        "--model",
+        &model,
+        "--prompt",
+        "the sea",
+        "-n",
+        "8",
+        "--max-new-tokens",
+        "20",
+    ];
+    rlhf(&arguments).printed();
+    let row = &rlhf(&[arguments.as_slice(), &["--json"]].concat()).rows()[0];
+    let tokenizer = tokenizer();
+    let mut padding = 0;
+    for index in 0..8 {
+        let wrapped = serde_json::json!({ "ids": row["completion_ids"][index] });
+        let ids: Vec<u32> = numbers(&wrapped, "ids").into_iter().map(|id| id as u32).collect();
+        let with_token = |id: &u32| (*id as usize) < tokenizer.vocab_size();
+        padding += ids.iter().filter(|id| !with_token(id)).count();
+        let told: Vec<u32> = ids.into_iter().filter(with_token).collect();
+        assert_eq!(row["completions"][index], tokenizer.decode(&told, true));
+    }
+    // Random weights know no difference: some 29 of 100 ids are of padding.
+    assert!(padding > 8, "{padding}");
 }

@@ -207,8 +207,7 @@ fn a_tokenizer_of_another_vocabulary_is_refused() {
         1,
         &[
             "model and tokenizer do not belong together",
-            &format!("{size} tokens"),
-            "the model has 261",
+            &format!("at least {size} rows of embedding, it has 261"),
         ],
     );
 }

@@ -52,6 +52,24 @@ fn what_another_configuration_finished_is_replaced_only_when_told_to() {
 }
 
 #[test]
+fn a_complete_stage_is_done_again_only_when_told_to() {
+    let run = argument(&folder("stages_again"));
+    stage("tokenizer", &run, &[]).printed();
+    let tokenizer = format!("{run}/tokenizer/tokenizer.json");
+    let first = std::fs::read(&tokenizer).expect("the stage wrote it");
+    // What nothing of the stage would write is gone if its folder was cleared.
+    let trace = format!("{run}/tokenizer/trace");
+    std::fs::write(&trace, "").expect("the folder is there");
+    stage("tokenizer", &run, &[]).printed();
+    assert!(std::fs::exists(&trace).expect("the folder can be read"));
+    let again = stage("tokenizer", &run, &["--overwrite"]);
+    assert!(again.stderr.contains("tokenizer done in"), "{}", again.stderr);
+    again.printed();
+    assert!(!std::fs::exists(&trace).expect("the folder can be read"));
+    assert_eq!(std::fs::read(&tokenizer).expect("the stage wrote it"), first);
+}
+
+#[test]
 fn a_stage_without_its_input_names_the_stage_that_makes_it() {
     let run = argument(&folder("stages_missing"));
     stage("pretrain", &run, &[]).refused(1, &["stage `pretrain` needs", "run stage `tokenizer` first"]);

@@ -62,7 +62,30 @@ pub(crate) fn rlhf(arguments: &[&str]) -> Outcome {
 
 /// Runs the binary with a text as its standard input.
 pub(crate) fn rlhf_reading(arguments: &[&str], input: &str) -> Outcome {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_rlhf"))
+    rlhf_in(&[], arguments, input)
+}
+
+/// What a user's environment may say of the Hub and of ways to it.
+const OF_THE_HUB: [&str; 9] = [
+    "HF_ENDPOINT",
+    "HF_HOME",
+    "HF_HUB_CACHE",
+    "HF_HUB_OFFLINE",
+    "HF_TOKEN",
+    "ALL_PROXY",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "http_proxy",
+];
+
+/// Runs the binary in an environment with these variables and none that would lead it elsewhere.
+pub(crate) fn rlhf_in(environment: &[(&str, &str)], arguments: &[&str], input: &str) -> Outcome {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rlhf"));
+    OF_THE_HUB.iter().for_each(|name| {
+        command.env_remove(name);
+    });
+    let mut child = command
+        .envs(environment.iter().copied())
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -131,6 +154,14 @@ pub(crate) fn language_model(folder: &Path) -> String {
     argument(&dir)
 }
 
+/// The same whose embedding has `more` rows than the tokenizer has tokens, in `folder/padded`.
+pub(crate) fn padded_language_model(folder: &Path, more: usize) -> String {
+    let (dir, _) = model_folder(folder, "padded");
+    let config = config_of(&tokenizer(), more);
+    save_causal_lm(&dir, &CausalLm::init(&config, 1, &Device::flex()), &config).expect("the folder exists");
+    argument(&dir)
+}
+
 /// A reward model with random weights and a tokenizer, in `folder/rm`.
 pub(crate) fn reward_model(folder: &Path) -> String {
     let (dir, config) = model_folder(folder, "rm");
@@ -145,8 +176,14 @@ fn model_folder(folder: &Path, name: &str) -> (PathBuf, ModelConfig) {
     std::fs::create_dir_all(&dir).expect("the folder exists");
     let tokenizer = tokenizer();
     tokenizer.save(&dir).expect("the folder exists");
-    let config = Gpt2Config {
-        vocab_size: tokenizer.vocab_size(),
+    let config = config_of(&tokenizer, 0);
+    (dir, config)
+}
+
+/// A small model for a tokenizer, with `more` rows of embedding than it has tokens.
+fn config_of(tokenizer: &Tokenizer, more: usize) -> ModelConfig {
+    Gpt2Config {
+        vocab_size: tokenizer.vocab_size() + more,
         n_positions: CONTEXT,
         n_embd: 16,
         n_layer: 2,
@@ -155,8 +192,7 @@ fn model_folder(folder: &Path, name: &str) -> (PathBuf, ModelConfig) {
         pad_token_id: tokenizer.pad_token_id(),
         ..Gpt2Config::default()
     }
-    .into();
-    (dir, config)
+    .into()
 }
 
 /// The numbers of a field.

@@ -4,6 +4,7 @@ mod bad_input;
 mod chat;
 mod chat_golden;
 mod chat_tokens;
+mod fit;
 mod golden;
 mod parquet;
 mod readers;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use rlhf_data::{Columns, DataKind, inspect, read_comparisons_from, read_demonstrations, read_prompts};
+use rlhf_data::{Columns, DataKind, InspectOptions, inspect, read_comparisons_from, read_demonstrations, read_prompts};
 
 fn golden(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -25,7 +25,9 @@ fn conversations_are_lists_of_structures() {
     assert_eq!(loaded.rows[0].id, "a");
     assert_eq!(read_prompts(golden("conversations.parquet")).unwrap().rows.len(), 2);
     assert_eq!(
-        inspect(golden("conversations.parquet"), None).unwrap().kind,
+        inspect(golden("conversations.parquet"), &InspectOptions::default())
+            .unwrap()
+            .kind,
         DataKind::Demonstrations
     );
 }

@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rlhf_data::{
-    Comparison, DataKind, Demonstration, Documents, Error, Message, Prompt, Source, Split, Tokenizer, TokenizerConfig,
-    inspect, load_demonstrations, load_text, read_comparisons, read_demonstrations, read_prompts, read_text,
-    split_by_hash, split_rows,
+    Comparison, DataKind, Demonstration, Documents, Error, InspectOptions, Message, Prompt, Source, Split, Tokenizer,
+    TokenizerConfig, inspect, load_demonstrations, load_text, read_comparisons, read_demonstrations, read_prompts,
+    read_text, split_by_hash, split_rows,
 };
 
 struct Folder(tempfile::TempDir);
@@ -68,7 +68,10 @@ fn thumbs_become_rankings_of_the_answers_to_a_prompt() {
     ];
     let folder = Folder::new();
     let path = folder.write("thumbs.jsonl", &rows.join("\n"));
-    assert_eq!(inspect(&path, None).unwrap().kind, DataKind::Comparisons);
+    assert_eq!(
+        inspect(&path, &InspectOptions::default()).unwrap().kind,
+        DataKind::Comparisons
+    );
     let loaded = read_comparisons(path).unwrap();
     let [a, c] = &loaded.rows[..] else {
         panic!("{:?}", loaded.rows)
@@ -324,7 +327,14 @@ fn inspection_counts_what_is_there() {
     let folder = Folder::new();
     let path = folder.write("a.jsonl", rows);
     let tokenizer = Tokenizer::train(["a"], &TokenizerConfig::default()).unwrap();
-    let found = inspect(&path, Some(&tokenizer)).unwrap();
+    let found = inspect(
+        &path,
+        &InspectOptions {
+            tokenizer: Some(&tokenizer),
+            ..InspectOptions::default()
+        },
+    )
+    .unwrap();
     assert_eq!(found.kind, DataKind::Comparisons);
     assert_eq!((found.file.rows, found.file.skipped_ties), (3, 1));
     assert_eq!((found.distinct_prompts, found.duplicate_rows), (2, 1));
@@ -381,20 +391,20 @@ fn inspection_tells_the_kind_and_prints() {
         ("a.jsonl", r#"{"text":"a"}"#, DataKind::Text),
         ("a.txt", "a", DataKind::Text),
     ] {
-        let found = inspect(folder.write(name, row), None).unwrap();
+        let found = inspect(folder.write(name, row), &InspectOptions::default()).unwrap();
         assert_eq!(found.kind, kind, "{row}");
         let printed = found.to_string();
         assert!(
-            printed.contains("rows            1") && printed.contains("first row:"),
+            printed.contains("rows            1") && printed.contains("row 1:"),
             "{printed}"
         );
     }
     assert!(matches!(
-        inspect(folder.write("b.jsonl", ""), None).unwrap_err(),
+        inspect(folder.write("b.jsonl", ""), &InspectOptions::default()).unwrap_err(),
         Error::EmptyFile { .. }
     ));
     assert!(matches!(
-        inspect(folder.0.path().join("none.jsonl"), None).unwrap_err(),
+        inspect(folder.0.path().join("none.jsonl"), &InspectOptions::default()).unwrap_err(),
         Error::MissingFile { .. }
     ));
 }

@@ -98,6 +98,25 @@ fn pieces_merge_by_score_after_a_space_and_the_rest_are_bytes() {
 }
 
 #[test]
+fn ids_that_no_piece_stands_for_are_passed_over() {
+    let dir = folder("tokenizer.model", &model_file(&pieces(), 2, 0));
+    let tokenizer = load(dir.path());
+    let padding = pieces().len() as u32;
+    tokenizer.check_vocab_size(pieces().len() + 56).unwrap();
+    assert_eq!(
+        tokenizer.decode(&[padding, 262, 263, padding + 7, 260, 268], true),
+        "the hen"
+    );
+    assert_eq!(tokenizer.decode(&[padding], false), "");
+    let mut stream = tokenizer.decode_stream();
+    let streamed: String = [262, padding, 263, 260, 268]
+        .into_iter()
+        .filter_map(|id| stream.push(id))
+        .collect();
+    assert_eq!(streamed, "the hen");
+}
+
+#[test]
 fn a_saved_tokenizer_and_that_of_llama2c_are_the_same() {
     let dir = folder("tokenizer.model", &model_file(&pieces(), 2, 0));
     let first = load(dir.path());

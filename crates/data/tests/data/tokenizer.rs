@@ -311,3 +311,24 @@ proptest! {
         prop_assert_eq!(stream.finish(), None);
     }
 }
+
+#[test]
+fn ids_that_no_token_stands_for_are_passed_over() {
+    let tokenizer = Tokenizer::train(["the sea and the shore"], &TokenizerConfig::default()).unwrap();
+    let padding = tokenizer.vocab_size() as u32;
+    let text = tokenizer.encode("the sea é");
+    let padded: Vec<u32> = text
+        .iter()
+        .flat_map(|&id| [padding, id, padding + 1, u32::MAX])
+        .collect();
+    for skip in [false, true] {
+        assert_eq!(tokenizer.decode(&padded, skip), "the sea é");
+        assert_eq!(tokenizer.decode(&[padding], skip), "");
+    }
+    assert_eq!(tokenizer.id_to_token(padding), None);
+    // Token by token too, in the middle of a character as well.
+    let mut stream = tokenizer.decode_stream();
+    let mut streamed: String = padded.iter().filter_map(|&id| stream.push(id)).collect();
+    streamed.extend(stream.finish());
+    assert_eq!(streamed, "the sea é");
+}

@@ -1,0 +1,165 @@
+//! What a model's context leaves of the rows, by the very functions that the stages prepare them with.
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::sequence::{
+    LossOn, TokenSequence, TokenizedComparison, all_comparison_tokens, answered_tokens, demonstration_sequence,
+    pack_documents, prompt_tokens,
+};
+use crate::tokenizer::Tokenizer;
+use crate::types::{Comparison, Demonstration, Prompt};
+
+/// Rows whose numbers are told.
+const TOLD: usize = 8;
+
+/// What becomes of the rows of a file by one rule of a stage.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Fit {
+    /// The stages that have the rule.
+    pub stages: &'static str,
+    /// The rule.
+    pub rule: String,
+    /// Rows that stay whole.
+    pub whole: usize,
+    /// Rows of which a part stays.
+    pub shortened: usize,
+    /// Rows of which nothing stays.
+    pub left_out: usize,
+    /// Tokens of all rows, whole.
+    pub tokens: usize,
+    /// Tokens of what stays.
+    pub kept_tokens: usize,
+    /// Sequences that are made of the rows.
+    pub sequences: usize,
+    /// Numbers of the first rows that do not stay whole, from 1.
+    pub affected: Vec<usize>,
+}
+
+impl Fit {
+    fn new(stages: &'static str, rule: impl Into<String>) -> Self {
+        Self {
+            stages,
+            rule: rule.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Counts the next row: its tokens, and those that stay of it, if any.
+    fn row(&mut self, tokens: usize, kept: Option<usize>, sequences: usize) {
+        self.tokens += tokens;
+        self.kept_tokens += kept.unwrap_or(0);
+        self.sequences += sequences;
+        let number = self.whole + self.shortened + self.left_out + 1;
+        match kept {
+            Some(kept) if kept == tokens => self.whole += 1,
+            Some(_) => self.shortened += 1,
+            None => self.left_out += 1,
+        }
+        if kept != Some(tokens) && self.affected.len() < TOLD {
+            self.affected.push(number);
+        }
+    }
+}
+
+/// The model that rows are to fit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits<'a> {
+    pub(super) tokenizer: &'a Tokenizer,
+    pub(super) max_seq_len: usize,
+    pub(super) max_new_tokens: Option<usize>,
+}
+
+impl Limits<'_> {
+    pub(super) fn demonstrations(&self, rows: &[Demonstration]) -> Result<Vec<Fit>> {
+        let mut sft = Fit::new(
+            "sft",
+            "a conversation loses its oldest exchanges; one whose last question and answer do not fit is left out",
+        );
+        let mut reward = Fit::new(
+            "reward (the zero of its scores)",
+            "a conversation that does not fit with its last answer is left out",
+        );
+        for row in rows {
+            let sequence = |max_len| demonstration_sequence(self.tokenizer, row, LossOn::Assistant, max_len);
+            let len = |sequence: Option<TokenSequence>| sequence.map(|sequence| sequence.len());
+            let (whole, kept) = (len(sequence(usize::MAX)?), len(sequence(self.max_seq_len)?));
+            sft.row(whole.unwrap_or(0), kept, usize::from(kept.is_some()));
+            let tokens = |max_len| Ok(answered_tokens(self.tokenizer, row, max_len)?.map(|ids| ids.len()));
+            let (whole, kept): (Option<usize>, _) = (tokens(usize::MAX)?, tokens(self.max_seq_len)?);
+            reward.row(whole.unwrap_or(0), kept, usize::from(kept.is_some()));
+        }
+        let as_prompts = rows.iter().map(|row| Prompt {
+            id: row.id.clone(),
+            messages: row.prompt().to_vec(),
+            task: None,
+        });
+        Ok([sft, reward].into_iter().chain(self.as_prompts(as_prompts)?).collect())
+    }
+
+    pub(super) fn comparisons(&self, rows: &[Comparison]) -> Result<Vec<Fit>> {
+        let mut reward = Fit::new(
+            "reward",
+            "an answer that does not fit with its prompt is left out with its pairs; a row without a pair is left out",
+        );
+        let tokenized = |max_len| all_comparison_tokens(self.tokenizer, rows, max_len);
+        let tokens = |row: &TokenizedComparison| {
+            let completions: usize = row.completions.iter().map(Vec::len).sum();
+            row.prompt.len() + completions
+        };
+        for (whole, kept) in tokenized(usize::MAX)?.iter().zip(tokenized(self.max_seq_len)?) {
+            let sequences = kept.as_ref().map_or(0, |row| row.completions.len());
+            reward.row(whole.as_ref().map_or(0, tokens), kept.as_ref().map(tokens), sequences);
+        }
+        let as_prompts = rows.iter().map(|row| Prompt {
+            id: row.id.clone(),
+            messages: row.messages.clone(),
+            task: None,
+        });
+        Ok([reward].into_iter().chain(self.as_prompts(as_prompts)?).collect())
+    }
+
+    /// Rows of another kind, where it was said how much room an answer needs.
+    fn as_prompts(&self, rows: impl Iterator<Item = Prompt>) -> Result<Option<Fit>> {
+        let new = self.max_new_tokens;
+        new.map(|new| self.answerable(rows, new)).transpose()
+    }
+
+    pub(super) fn prompts(&self, rows: &[Prompt], default_new_tokens: usize) -> Result<Vec<Fit>> {
+        let new = self.max_new_tokens.unwrap_or(default_new_tokens);
+        Ok(vec![self.answerable(rows.iter().cloned(), new)?])
+    }
+
+    fn answerable(&self, rows: impl Iterator<Item = Prompt>, max_new_tokens: usize) -> Result<Fit> {
+        let mut fit = Fit::new(
+            "sample, ppo, eval",
+            format!(
+                "a prompt that leaves no room for {max_new_tokens} new tokens ends the stage, or is left out where \
+                 data.long_prompts is `skip`"
+            ),
+        );
+        for row in rows {
+            match prompt_tokens(self.tokenizer, &row, self.max_seq_len, max_new_tokens) {
+                Ok(ids) => fit.row(ids.len(), Some(ids.len()), 1),
+                Err(Error::PromptTooLong { tokens, .. }) => fit.row(tokens, None, 0),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(fit)
+    }
+
+    pub(super) fn text(&self, documents: &[String]) -> Vec<Fit> {
+        let windows = pack_documents(self.tokenizer, documents, self.max_seq_len);
+        let tokens = windows.iter().map(TokenSequence::targets).sum();
+        vec![Fit {
+            whole: documents.len(),
+            tokens,
+            kept_tokens: tokens,
+            sequences: windows.len(),
+            ..Fit::new(
+                "pretrain, and where text is mixed in",
+                "documents are laid end to end, with eos between them, and cut into windows: nothing is left out",
+            )
+        }]
+    }
+}

@@ -1,0 +1,168 @@
+//! One row, as it stands in the file and as a model is given it.
+
+use serde::Serialize;
+
+use super::fit::Limits;
+use crate::error::{Error, Result};
+use crate::marked::MarkedTokens;
+use crate::sequence::{
+    LossOn, TokenSequence, comparison_tokens, demonstration_sequence, pack_documents, prompt_tokens,
+};
+use crate::tokenizer::Tokenizer;
+use crate::types::{Comparison, Demonstration, Message, Prompt};
+
+/// Characters of a message that are shown.
+const SHOWN: usize = 400;
+
+/// A row, written out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ShownRow {
+    /// Its number among the rows that can be used, from 1.
+    pub number: usize,
+    /// What it says; long messages are cut.
+    pub text: String,
+    /// What a model is given, if there is a tokenizer.
+    pub parts: Vec<ShownPart>,
+    /// What becomes of it if it does not fit.
+    pub fate: Option<String>,
+}
+
+/// Tokens that a model is given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ShownPart {
+    /// Of what.
+    pub of: String,
+    /// What the marks mean.
+    pub marks: &'static str,
+    /// The tokens.
+    pub tokens: MarkedTokens,
+}
+
+impl ShownPart {
+    fn new(tokenizer: &Tokenizer, of: impl Into<String>, marks: &'static str, sequence: TokenSequence) -> Self {
+        Self {
+            of: of.into(),
+            marks,
+            tokens: MarkedTokens::new(tokenizer, sequence.input_ids, sequence.loss_mask),
+        }
+    }
+}
+
+/// What a row is given as: its parts, and what becomes of it if it does not fit.
+type Given = (Vec<ShownPart>, Option<String>);
+
+pub(super) fn of_demonstration(limits: Limits, row: &Demonstration) -> Result<Given> {
+    let Limits {
+        tokenizer, max_seq_len, ..
+    } = limits;
+    let sequence = |max_len| demonstration_sequence(tokenizer, row, LossOn::Assistant, max_len);
+    let Some(whole) = sequence(usize::MAX)? else {
+        return Ok((Vec::new(), Some("left out: nobody asks anything".to_owned())));
+    };
+    let tokens = whole.len();
+    let (shown, fate) = match sequence(max_seq_len)? {
+        Some(kept) if kept.len() == tokens => (kept, None),
+        Some(kept) => {
+            let fate = format!("shortened: of {tokens} tokens the last {} stay", kept.len());
+            (kept, Some(fate))
+        }
+        None => (
+            whole,
+            Some(format!("left out: {tokens} tokens, at most {max_seq_len} fit")),
+        ),
+    };
+    let part = ShownPart::new(tokenizer, "conversation", "learnt", shown);
+    Ok((vec![part], fate))
+}
+
+pub(super) fn of_comparison(limits: Limits, row: &Comparison) -> Result<Given> {
+    let Limits {
+        tokenizer, max_seq_len, ..
+    } = limits;
+    let Some(whole) = comparison_tokens(tokenizer, row, usize::MAX)? else {
+        return Ok((Vec::new(), Some("left out: no pair is decided".to_owned())));
+    };
+    let fate = match comparison_tokens(tokenizer, row, max_seq_len)? {
+        None => Some(format!("left out: no pair of answers fits {max_seq_len} tokens")),
+        Some(kept) => (kept.dropped > 0).then(|| {
+            format!(
+                "shortened: {} of {} answers do not fit {max_seq_len} tokens",
+                kept.dropped,
+                row.completions.len()
+            )
+        }),
+    };
+    // What the score is read at.
+    let last = |ids: Vec<u32>| TokenSequence {
+        loss_mask: (1..=ids.len()).map(|position| position == ids.len()).collect(),
+        input_ids: ids,
+    };
+    let mut parts = vec![ShownPart::new(
+        tokenizer,
+        "prompt",
+        "scored",
+        nothing_taught(whole.prompt),
+    )];
+    for (completion, rank) in whole.completions.into_iter().zip(&row.ranking) {
+        parts.push(ShownPart::new(
+            tokenizer,
+            format!("answer of rank {rank}"),
+            "scored",
+            last(completion),
+        ));
+    }
+    Ok((parts, fate))
+}
+
+pub(super) fn of_prompt(limits: Limits, row: &Prompt, default_new_tokens: usize) -> Result<Given> {
+    let new = limits.max_new_tokens.unwrap_or(default_new_tokens);
+    let tokens = |context, new| prompt_tokens(limits.tokenizer, row, context, new);
+    let fate = match tokens(limits.max_seq_len, new) {
+        Ok(_) => None,
+        Err(error @ Error::PromptTooLong { .. }) => Some(error.to_string()),
+        Err(error) => return Err(error),
+    };
+    let part = ShownPart::new(
+        limits.tokenizer,
+        "prompt",
+        "learnt",
+        nothing_taught(tokens(usize::MAX, 0)?),
+    );
+    Ok((vec![part], fate))
+}
+
+pub(super) fn of_text(limits: Limits, document: &str) -> Given {
+    // The first window that the document would have if it came first.
+    let window = pack_documents(limits.tokenizer, [document], limits.max_seq_len)
+        .into_iter()
+        .next();
+    let part = window.map(|window| ShownPart::new(limits.tokenizer, "first window", "learnt", window));
+    (part.into_iter().collect(), None)
+}
+
+fn nothing_taught(input_ids: Vec<u32>) -> TokenSequence {
+    TokenSequence {
+        loss_mask: vec![false; input_ids.len()],
+        input_ids,
+    }
+}
+
+pub(super) fn conversation(messages: &[Message]) -> String {
+    let line = |message: &Message| format!("{}: {}", message.role, shortened(&message.content));
+    messages.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+pub(super) fn comparison(row: &Comparison) -> String {
+    let mut text = conversation(&row.messages);
+    for (rank, completion) in row.ranking.iter().zip(&row.completions) {
+        text.push_str(&format!("\nrank {rank}: {}", shortened(completion)));
+    }
+    text
+}
+
+pub(super) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
