@@ -427,3 +427,38 @@ fn a_temperature_below_the_smallest_float_is_greedy() {
     };
     assert_eq!(generate(&model, &prompts, &cold), generate(&model, &prompts, &greedy));
 }
+
+/// Every family, also with rows that join others whose cache is full of padding by then.
+#[test]
+fn rows_that_join_a_batch_write_what_they_write_alone() {
+    for (name, config) in crate::families::cases() {
+        let model = crate::families::model(&config);
+        let prompts = sequences(&[1, 9, 2, 7, 3, 3, 8, 1, 5, 4, 6], 3);
+        let lasting = |max_new_tokens| GenerateOptions {
+            max_new_tokens,
+            ..options(11)
+        };
+        for (batch_size, max_new_tokens) in [(3, 12), (2, 5), (9, 1)] {
+            let together = GenerateOptions {
+                batch_size,
+                ..lasting(max_new_tokens)
+            };
+            let mut told = vec![Vec::new(); prompts.len()];
+            let found = Generator::new(&model)
+                .generate_streaming(&prompts, &together, &mut |index, token| {
+                    told[index].push(token);
+                    ControlFlow::Continue(())
+                })
+                .expect("prompts of the right size");
+            for (i, prompt) in prompts.iter().enumerate() {
+                let alone = GenerateOptions {
+                    first_stream: i as u64,
+                    ..lasting(max_new_tokens)
+                };
+                let expected = generate(&model, std::slice::from_ref(prompt), &alone);
+                assert_eq!(found[i].tokens, expected[0].tokens, "{name}: completion {i}");
+                assert_eq!(told[i], expected[0].tokens, "{name}: completion {i}");
+            }
+        }
+    }
+}

@@ -73,7 +73,7 @@ pub fn at_once<M: Module>(model: &M, device: &Device, parts: usize) -> usize {
 }
 
 /// Whether passes of the model on the device are worth running at the same time.
-fn side_by_side<M: Module>(model: &M, device: &Device) -> bool {
+pub fn side_by_side<M: Module>(model: &M, device: &Device) -> bool {
     crate::device::is_flex(device) && model.num_params() <= MOST_PARAMETERS
 }
 

@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use rlhf_core::lanes::in_lanes;
+use rlhf_core::lanes::{in_lanes, side_by_side};
 use rlhf_core::{index_tensor, int_tensor, rng, to_host};
 use rlhf_model::{CausalLm, KvCache};
 
@@ -28,7 +28,7 @@ pub struct GenerateOptions {
     pub seed: u64,
     /// Stream of prompt `i` is `first_stream + i`; distinct calls of one run use distinct streams.
     pub first_stream: u64,
-    /// Prompts decoded together.
+    /// Prompts decoded together, at most.
     pub batch_size: usize,
 }
 
@@ -72,6 +72,24 @@ struct Row {
     completion: Completion,
 }
 
+/// Rows that wait join when one in so many of the batch has left.
+const JOINING_SHARE: usize = 8;
+
+impl Row {
+    fn new(index: usize, prompt_len: usize, options: &GenerateOptions) -> Self {
+        Self {
+            index,
+            prompt_len,
+            rng: rng(options.seed, "inference.sample", &[options.first_stream + index as u64]),
+            completion: Completion {
+                tokens: Vec::new(),
+                logprobs: Vec::new(),
+                finished: false,
+            },
+        }
+    }
+}
+
 impl Generator {
     /// Takes a copy of `model` that shares its weights.
     pub fn new(model: &CausalLm) -> Self {
@@ -93,10 +111,15 @@ impl Generator {
         options: &GenerateOptions,
     ) -> Result<Vec<Completion>> {
         self.check(prompts, options)?;
-        let order = by_length(prompts);
-        let batches = order.chunks(options.batch_size.max(1)).collect();
-        let rows = in_lanes(&self.model, &self.head.device(), batches, |batch| {
-            self.generate_batch(prompts, batch, options, &mut |_, _| ControlFlow::Continue(()))
+        let (order, device) = (by_length(prompts), self.head.device());
+        // Batches at the same time keep a small model busier than one batch that is always full.
+        let at_once = match side_by_side(&self.model, &device) {
+            true => options.batch_size.max(1),
+            false => order.len().max(1),
+        };
+        let groups = order.chunks(at_once).collect();
+        let rows = in_lanes(&self.model, &device, groups, |group| {
+            self.generate_group(prompts, group, options, &mut |_, _| ControlFlow::Continue(()))
         });
         Ok(in_order(prompts.len(), rows.into_iter().flatten()))
     }
@@ -113,10 +136,7 @@ impl Generator {
         on_token: &mut dyn FnMut(usize, u32) -> ControlFlow<()>,
     ) -> Result<Vec<Completion>> {
         self.check(prompts, options)?;
-        let mut rows = Vec::with_capacity(prompts.len());
-        for batch in by_length(prompts).chunks(options.batch_size.max(1)) {
-            rows.extend(self.generate_batch(prompts, batch, options, on_token));
-        }
+        let rows = self.generate_group(prompts, &by_length(prompts), options, on_token);
         Ok(in_order(prompts.len(), rows))
     }
 
@@ -148,61 +168,75 @@ impl Generator {
         Ok(())
     }
 
-    fn generate_batch<S: AsRef<[u32]>>(
+    /// Completes the prompts at `group`, `batch_size` of them at a time: a row that has ended leaves, and when enough have left,
+    /// those that wait join.
+    fn generate_group<S: AsRef<[u32]>>(
         &self,
         prompts: &[S],
-        chunk: &[usize],
+        group: &[usize],
         options: &GenerateOptions,
         on_token: &mut dyn FnMut(usize, u32) -> ControlFlow<()>,
     ) -> Vec<Row> {
-        let mut active: Vec<Row> = chunk
-            .iter()
-            .map(|&index| Row {
-                index,
-                prompt_len: prompts[index].as_ref().len(),
-                rng: rng(options.seed, "inference.sample", &[options.first_stream + index as u64]),
-                completion: Completion {
-                    tokens: Vec::new(),
-                    logprobs: Vec::new(),
-                    finished: false,
-                },
-            })
-            .collect();
-        let mut done = Vec::with_capacity(active.len());
+        let row = |index| Row::new(index, prompts[index].as_ref().len(), options);
         if options.max_new_tokens == 0 {
-            return active;
+            return group.iter().map(|&index| row(index)).collect();
         }
-        let (mut cache, mut hidden) = self.prefill(prompts, chunk, options.max_new_tokens);
+        let batch_size = options.batch_size.max(1);
+        let longest = group.iter().map(|&i| prompts[i].as_ref().len()).max().unwrap_or(0);
+        let capacity = longest + options.max_new_tokens;
+        let mut waiting = group.iter().copied();
+        let mut done = Vec::with_capacity(group.len());
+        let (mut active, mut cache): (Vec<Row>, Option<KvCache>) = (Vec::new(), None);
         loop {
+            let free = batch_size - active.len();
+            // A full cache is copied whole when somebody joins.
+            if waiting.len() > 0 && (active.is_empty() || free >= batch_size.div_ceil(JOINING_SHARE)) {
+                let mut newcomers: Vec<Row> = waiting.by_ref().take(free).map(row).collect();
+                let (mut theirs, hidden) = self.prefill(prompts, &newcomers, capacity);
+                self.choose(hidden, prompts, &mut newcomers, options);
+                let keep = retire(&mut newcomers, &mut done, options, on_token);
+                if !keep.is_empty() {
+                    keep_rows(&mut theirs, &keep);
+                    match &mut cache {
+                        Some(cache) => cache.join(theirs),
+                        None => cache = Some(theirs),
+                    }
+                    active.extend(newcomers);
+                }
+                continue;
+            }
+            let Some(in_work) = &mut cache else { return done };
+            if in_work.filled() == in_work.capacity() {
+                in_work.compact();
+            }
+            let hidden = self.step(&active, in_work);
             self.choose(hidden, prompts, &mut active, options);
             let keep = retire(&mut active, &mut done, options, on_token);
-            if active.is_empty() {
-                return done;
+            match active.is_empty() {
+                true => cache = None,
+                false => keep_rows(in_work, &keep),
             }
-            if keep.len() < cache.batch() {
-                cache.select_rows(&keep);
-            }
-            hidden = self.step(&active, &mut cache);
         }
     }
 
-    /// Runs the left-padded prompts; returns the hidden state of each row's last token, `[batch, d_model]`.
-    fn prefill<S: AsRef<[u32]>>(&self, prompts: &[S], chunk: &[usize], new_tokens: usize) -> (KvCache, Tensor<2>) {
-        let longest = chunk.iter().map(|&i| prompts[i].as_ref().len()).max().unwrap_or(0);
-        let pads: Vec<usize> = chunk.iter().map(|&i| longest - prompts[i].as_ref().len()).collect();
-        let mut ids = vec![0i32; chunk.len() * longest];
-        let mut positions = vec![0i32; chunk.len() * longest];
-        for (row, (&index, &pad)) in chunk.iter().zip(&pads).enumerate() {
-            for (t, &id) in prompts[index].as_ref().iter().enumerate() {
-                ids[row * longest + pad + t] = id as i32;
-                positions[row * longest + pad + t] = t as i32;
+    /// Runs the left-padded prompts of some rows; returns their cache and the hidden state of each row's last token,
+    /// `[rows, d_model]`.
+    fn prefill<S: AsRef<[u32]>>(&self, prompts: &[S], rows: &[Row], capacity: usize) -> (KvCache, Tensor<2>) {
+        let longest = rows.iter().map(|row| row.prompt_len).max().unwrap_or(0);
+        let pads: Vec<usize> = rows.iter().map(|row| longest - row.prompt_len).collect();
+        let mut ids = vec![0i32; rows.len() * longest];
+        let mut positions = vec![0i32; rows.len() * longest];
+        for (place, (row, &pad)) in rows.iter().zip(&pads).enumerate() {
+            for (t, &id) in prompts[row.index].as_ref().iter().enumerate() {
+                ids[place * longest + pad + t] = id as i32;
+                positions[place * longest + pad + t] = t as i32;
             }
         }
         let device = self.head.device();
-        let mut cache = self.model.transformer.new_cache(&pads, longest + new_tokens);
+        let mut cache = self.model.transformer.new_cache(&pads, capacity);
         let (ids, positions) = (int_tensor(&ids, &device), int_tensor(&positions, &device));
-        let hidden = self.model.transformer.decode(ids, positions, &mut cache); // [batch * longest, d_model]
-        let last: Vec<usize> = (1..=chunk.len()).map(|row| row * longest - 1).collect();
+        let hidden = self.model.transformer.decode(ids, positions, &mut cache); // [rows * longest, d_model]
+        let last: Vec<usize> = (1..=rows.len()).map(|row| row * longest - 1).collect();
         (cache, hidden.select(0, index_tensor(&last, &device)))
     }
 
@@ -261,6 +295,13 @@ fn in_order(count: usize, rows: impl IntoIterator<Item = Row>) -> Vec<Completion
         completions[row.index] = Some(row.completion);
     }
     completions.into_iter().flatten().collect()
+}
+
+/// Drops the rows that are not at `keep`.
+fn keep_rows(cache: &mut KvCache, keep: &[usize]) {
+    if keep.len() < cache.batch() {
+        cache.select_rows(keep);
+    }
 }
 
 /// Moves rows that have ended to `done`; returns the places of those that go on.

@@ -35,6 +35,36 @@ impl KvLayer {
         self.values.dims()[2]
     }
 
+    /// The sequences of several caches, one cache after the other, in a cache of `capacity` tokens. Each cache comes with the
+    /// number of tokens in it; they are moved so that the last one stands before `end`, and those that have no place then,
+    /// which have to be padding, are dropped.
+    pub fn joined(parts: Vec<(Self, usize)>, end: usize, capacity: usize) -> Self {
+        let moved = parts
+            .into_iter()
+            .map(|(part, filled)| part.moved(filled, end, capacity));
+        let (keys, values) = moved.map(|part| (part.keys, part.values)).unzip();
+        Self {
+            keys: Tensor::cat(keys, 0),
+            values: Tensor::cat(values, 0),
+        }
+    }
+
+    fn moved(self, filled: usize, end: usize, capacity: usize) -> Self {
+        let [batch, n_heads, _, d_head] = self.values.dims();
+        let kept = filled.min(end);
+        let (from, to) = (filled - kept..filled, end - kept..end);
+        let empty = Self::new([batch, n_heads, capacity, d_head], &self.keys.device());
+        let (all, heads, features) = (0..batch, 0..n_heads, 0..d_head);
+        let keys = |tokens| [all.clone(), heads.clone(), features.clone(), tokens];
+        let values = |tokens| [all.clone(), heads.clone(), tokens, features.clone()];
+        Self {
+            keys: empty
+                .keys
+                .slice_assign(keys(to.clone()), self.keys.slice(keys(from.clone()))),
+            values: empty.values.slice_assign(values(to), self.values.slice(values(from))),
+        }
+    }
+
     /// Keeps the sequences at `indices`, in that order.
     pub fn select_rows(self, indices: &[usize]) -> Self {
         let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();

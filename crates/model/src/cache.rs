@@ -44,6 +44,39 @@ impl KvCache {
         self.filled
     }
 
+    /// Tokens that a sequence has room for, padding included.
+    pub fn capacity(&self) -> usize {
+        let layer = self.layers.iter().flatten().next();
+        layer.map_or(0, KvLayer::capacity)
+    }
+
+    /// Takes in the sequences of `other`, behind its own. Padding that all have in common is given up.
+    pub fn join(&mut self, other: Self) {
+        let others = (other.visible_from, other.filled);
+        self.gather(other.layers, others.0, others.1);
+    }
+
+    /// Gives up the padding that all sequences have in common, which makes room for more tokens.
+    pub fn compact(&mut self) {
+        self.gather(Vec::new(), Vec::new(), 0);
+    }
+
+    fn gather(&mut self, layers: Vec<Option<KvLayer>>, visible_from: Vec<usize>, filled: usize) {
+        let own = self.visible_from.iter().map(|&from| self.filled - from);
+        let lens: Vec<usize> = own.chain(visible_from.iter().map(|&from| filled - from)).collect();
+        let (end, capacity) = (lens.iter().copied().max().unwrap_or(0), self.capacity());
+        let mut others = layers.into_iter();
+        for slot in &mut self.layers {
+            let own = slot.take().map(|layer| (layer, self.filled));
+            let other = others.next().flatten().map(|layer| (layer, filled));
+            let parts = own.into_iter().chain(other).collect();
+            *slot = Some(KvLayer::joined(parts, end, capacity));
+        }
+        self.visible_from = lens.into_iter().map(|len| end - len).collect();
+        self.visible_tensor = index_tensor(&self.visible_from, &self.device);
+        self.filled = end;
+    }
+
     /// Keeps the sequences at `rows`, in that order.
     pub fn select_rows(&mut self, rows: &[usize]) {
         for layer in &mut self.layers {
