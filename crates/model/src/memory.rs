@@ -60,9 +60,9 @@ pub struct LargestPass {
 }
 
 impl LargestPass {
-    /// What a step needs beside weights and moments of the optimiser: when the backward pass begins, when it ends, and when
-    /// the optimiser goes through the parameters.
-    pub fn moments(&self, architecture: &Architecture, size: &ParameterBytes) -> [MemoryForecast; 3] {
+    /// What a step needs beside weights and moments of the optimiser: when the backward pass begins, when it has come to the
+    /// first block, when it ends, and when the optimiser goes through the parameters.
+    pub fn moments(&self, architecture: &Architecture, size: &ParameterBytes) -> [MemoryForecast; 4] {
         let summed = if self.is_one_of_several { size.trained } else { 0 };
         // The embedding of tokens, whose gradient has two halves where it is the head too.
         let words = match size.trained == size.all {
@@ -70,22 +70,28 @@ impl LargestPass {
             false => 0,
         };
         let head = if self.predicted > 0 { words } else { 0 };
+        let of_block = size.trained.saturating_sub(words) / architecture.n_layers.max(1) as u64;
         let none = MemoryForecast::default();
         let begins = MemoryForecast {
             gradients: summed + head,
             activations: architecture.training_bytes(self.slots, self.predicted, self.activations),
             ..none
         };
+        let first_block = MemoryForecast {
+            gradients: summed + size.trained - of_block,
+            activations: architecture.block_bytes(self.slots),
+            ..none
+        };
         let ends = MemoryForecast {
             gradients: summed + size.trained + words,
-            activations: architecture.inference_bytes(self.slots),
+            activations: F32 * (self.slots * architecture.d_model) as u64,
             ..none
         };
         let optimizer = MemoryForecast {
             gradients: size.trained + size.largest_trained,
             ..none
         };
-        [begins, ends, optimizer]
+        [begins, first_block, ends, optimizer]
     }
 }
 
@@ -93,17 +99,22 @@ impl Architecture {
     /// Bytes that a training pass has put aside when its forward part ends: `slots` tokens through the blocks, `predicted`
     /// of them through the head.
     pub fn training_bytes(&self, slots: usize, predicted: usize, activations: Activations) -> u64 {
-        let block = self.kept_in_block();
-        let blocks = match activations {
-            Activations::Kept => self.n_layers * block,
-            // One block at a time, and the gradients that are on their way through it.
-            Activations::Recomputed => self.n_layers * self.d_model + block + self.inner_of_mlp(),
-        };
         let workspace = rlhf_kernels::token_logprobs_workspace(predicted, self.vocab_size, self.d_model);
         // Around the last normalisation, its input, its result, and the gradient of that; before the head, what was selected
         // and its gradient.
-        let ends = 3 * slots * self.d_model + 2 * predicted * self.d_model;
-        F32 * (slots * blocks + ends + workspace) as u64
+        let ends = F32 * (3 * slots * self.d_model + 2 * predicted * self.d_model + workspace) as u64;
+        match activations {
+            Activations::Kept => F32 * (slots * self.n_layers * self.kept_in_block()) as u64 + ends,
+            // The blocks come back one by one, when the head is done with.
+            Activations::Recomputed => {
+                F32 * (slots * self.n_layers * self.d_model) as u64 + ends.max(self.block_bytes(slots))
+            }
+        }
+    }
+
+    /// Bytes that the backward pass of a block begins with.
+    fn block_bytes(&self, slots: usize) -> u64 {
+        F32 * (slots * (self.kept_in_block() + self.d_model)) as u64
     }
 
     /// Bytes that a pass without gradients needs for `tokens` at the widest place of a block.

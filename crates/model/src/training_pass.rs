@@ -99,7 +99,8 @@ impl TrainingPass<'_> {
         let mut upstream = last.grad_remove(&mut found);
         drop(last);
         gradients.add(module, found);
-        while let (Some(input), Some(gradient)) = (inputs.pop(), upstream.take()) {
+        while let Some(input) = inputs.pop() {
+            let Some(gradient) = upstream.take() else { return };
             let input = leaf(input);
             let output = self.decoder.block(inputs.len(), input.clone(), &surroundings);
             let mut found = product(output, gradient).backward();
