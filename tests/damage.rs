@@ -3,7 +3,7 @@
 
 use std::{fs, ops::Range, path::Path};
 
-use rand::{Rng, RngCore, seq::IndexedRandom};
+use rand::{Rng, seq::IndexedRandom};
 use rlhf_data::{Chat, ChatTemplate, Documents, Message, Tokenizer, inspect, read_comparisons, read_text};
 use rlhf_model::{load_causal_lm, load_scalar_model, sequence_logprobs, sequence_scores};
 use serde_json::json;
