@@ -8,6 +8,7 @@ mod adamw;
 mod attention;
 mod autodiff;
 mod decode;
+pub(crate) mod dispatch;
 mod gelu;
 mod layer_norm;
 mod linear;

@@ -6,10 +6,12 @@
 mod attention;
 mod decode;
 mod determinism;
+mod dispatch;
 mod frozen;
 mod grouped;
 mod logprobs;
 mod pointwise;
+mod small;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::{Rng, SeedableRng};
