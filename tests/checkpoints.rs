@@ -252,9 +252,10 @@ fn a_malformed_config_is_refused_with_the_field_at_fault() {
 fn with_field(model: &str, field: &str, value: Value) -> TempDir {
     let dir = model_dir(model, CONFIGS[1]);
     let file = dir.path().join("config.json");
-    let mut fields: Map<String, Value> = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let bytes = fs::read(&file).expect("a fixture");
+    let mut fields: Map<String, Value> = serde_json::from_slice(&bytes).expect("a configuration");
     fields.insert(field.into(), value);
-    fs::write(&file, Value::Object(fields).to_string()).unwrap();
+    fs::write(&file, Value::Object(fields).to_string()).expect("a temporary file");
     dir
 }
 

@@ -348,7 +348,10 @@ fn environment() -> Environment<'static> {
         match (value.is_undefined(), python::float(value)) {
             (true, _) => Ok(()),
             (false, Some(float)) => out.write_str(&float).map_err(JinjaError::from),
-            (false, None) => write!(out, "{value}").map_err(JinjaError::from),
+            (false, None) => match value.as_str() {
+                Some(text) => out.write_str(text).map_err(JinjaError::from),
+                None => out.write_str(&python::printed(value)?).map_err(JinjaError::from),
+            },
         }
     });
     environment.add_filter("string", python::string);
@@ -357,7 +360,7 @@ fn environment() -> Environment<'static> {
     environment.add_filter("e", python::escape);
     environment.add_filter(rewrite::FILTER, mark);
     environment.add_function("raise_exception", |message: Value| -> Result<Value, JinjaError> {
-        let message = message.to_string();
+        let message = python::printed(&message)?;
         Err(JinjaError::new(ErrorKind::InvalidOperation, message.clone()).with_source(Raised(message)))
     });
     environment

@@ -106,6 +106,25 @@ fn a_template_that_nests_values_without_end_is_a_text_or_an_error() {
     check_fragments(nested(4_000_000, ""), &["engine ran out of fuel"]);
 }
 
+/// Such a value is small, and its text longer than any memory.
+#[test]
+fn a_template_that_prints_a_value_which_holds_itself_over_and_over_is_stopped() {
+    for print in [
+        "{{ ns.x }}",
+        "{{ ns.x | string }}",
+        "{{ ns.x | e }}",
+        "{{ ns.x | tojson }}",
+    ] {
+        let source = format!(
+            "{{% set ns = namespace(x=['a']) %}}{{% for i in range(60) %}}{{% set ns.x = [ns.x, ns.x] %}}{{% endfor %}}{print}"
+        );
+        check_fragments(
+            template(&source).text(&Chat::new(&[])),
+            &["a value takes more than 16777216 bytes to print"],
+        );
+    }
+}
+
 #[test]
 fn a_template_that_does_not_end_is_stopped() {
     let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{{ loop.index }}{% endfor %}{% endfor %}";
