@@ -31,14 +31,19 @@ static QWEN2: LazyLock<Folder> = weights!("qwen2");
 static QWEN3: LazyLock<Folder> = weights!("qwen3");
 static ADAPTERS: LazyLock<Folder> = LazyLock::new(|| {
     let folder = Folder::default();
-    let lora = LoraConfig { rank: 1, ..LoraConfig::default() };
+    let lora = LoraConfig {
+        rank: 1,
+        ..LoraConfig::default()
+    };
     let model = base().with_lora(&lora, 1).expect("adapters on every layer");
     save_causal_adapter(folder.path(), &model, "base").expect("the temporary folder can be written to");
     folder
 });
 
 fuzz_target!(|input: &[u8]| {
-    let Some((kind, input)) = input.split_first() else { return };
+    let Some((kind, input)) = input.split_first() else {
+        return;
+    };
     match kind {
         b'g' => causal(&GPT2, input),
         b'n' => causal(&GPT_NEOX, input),
@@ -46,7 +51,9 @@ fuzz_target!(|input: &[u8]| {
         b'2' => causal(&QWEN2, input),
         b'3' => causal(&QWEN3, input),
         b'r' => scalar(&GPT2_REWARD, input),
-        b'e' => drop(load_config(Folder::with(&[("config.json", b"{}"), ("generation_config.json", input)]).path())),
+        b'e' => drop(load_config(
+            Folder::with(&[("config.json", b"{}"), ("generation_config.json", input)]).path(),
+        )),
         b'a' => adapters(&ADAPTERS, input),
         _ => {}
     }
@@ -76,6 +83,13 @@ fn adapters(folder: &Folder, config: &[u8]) {
 
 /// What the adapters belong to.
 fn base() -> CausalLm {
-    let config = Gpt2Config { vocab_size: 5, n_positions: 4, n_embd: 4, n_layer: 1, n_head: 2, ..Gpt2Config::default() };
+    let config = Gpt2Config {
+        vocab_size: 5,
+        n_positions: 4,
+        n_embd: 4,
+        n_layer: 1,
+        n_head: 2,
+        ..Gpt2Config::default()
+    };
     CausalLm::init(&config.into(), 1, &Device::flex())
 }

@@ -10,13 +10,24 @@ use rlhf_fuzz::{Folder, files};
 const TEXT: &str = "Don't  say \u{e9} <s>\n\u{65e5}\u{672c} \u{1f469}\u{200d}\u{1f467} <|eos|> 12345 \u{0} end ";
 
 fuzz_target!(|input: &[u8]| {
-    let Some((kind, input)) = input.split_first() else { return };
+    let Some((kind, input)) = input.split_first() else {
+        return;
+    };
     match kind {
-        b'j' => load(["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"], files(input)),
-        b'v' => load(["vocab.json", "merges.txt", "tokenizer_config.json", "added_tokens.json"], files(input)),
+        b'j' => load(
+            ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"],
+            files(input),
+        ),
+        b'v' => load(
+            ["vocab.json", "merges.txt", "tokenizer_config.json", "added_tokens.json"],
+            files(input),
+        ),
         b's' => load(["tokenizer.model", "tokenizer_config.json"], files(input)),
         b'l' => load(["tok512.bin", "tokenizer_config.json"], files(input)),
-        b'c' => load(["tokenizer.model", "generation_config.json", "config.json"], files(input)),
+        b'c' => load(
+            ["tokenizer.model", "generation_config.json", "config.json"],
+            files(input),
+        ),
         _ => {}
     }
 });
@@ -24,7 +35,11 @@ fuzz_target!(|input: &[u8]| {
 /// Writes the files that the input has, and uses what they say.
 fn load<const N: usize>(names: [&str; N], contents: [&[u8]; N]) {
     let folder = Folder::default();
-    for (name, content) in names.into_iter().zip(contents).filter(|(_, content)| !content.is_empty()) {
+    for (name, content) in names
+        .into_iter()
+        .zip(contents)
+        .filter(|(_, content)| !content.is_empty())
+    {
         folder.write(name, content);
     }
     if let Ok(Some(tokenizer)) = Tokenizer::load_optional(folder.path()) {
@@ -42,10 +57,16 @@ fn speak(tokenizer: &Tokenizer, folder: &Folder) {
         stream.push(id);
     }
     stream.finish();
-    let messages = [Message::system("Be kind."), Message::user(TEXT), Message::assistant(" Yes. ")];
+    let messages = [
+        Message::system("Be kind."),
+        Message::user(TEXT),
+        Message::assistant(" Yes. "),
+    ];
     // A template of the user's may refuse any of these.
     let _ = tokenizer.encode_prompt(&messages[..2]);
     let _ = tokenizer.encode_completion(&messages[..2], " Yes. ");
     let _ = tokenizer.encode_conversation(&messages);
-    tokenizer.save(folder.path().join("saved")).expect("the temporary folder can be written to");
+    tokenizer
+        .save(folder.path().join("saved"))
+        .expect("the temporary folder can be written to");
 }
