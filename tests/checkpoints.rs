@@ -159,6 +159,16 @@ fn a_surplus_tensor_is_named() {
     refused(&dir, &[WEIGHTS, "surplus", "transformer.h.2.ln_1.weight"]);
 }
 
+/// Which of the two is meant nobody can tell; once one of them was taken in silence.
+#[test]
+fn a_tensor_under_its_older_name_and_todays_is_refused_by_both() {
+    let dir = changed(|tensors| {
+        let weight = tensors["transformer.ln_f.weight"].clone();
+        tensors.insert("ln_f.weight".into(), weight);
+    });
+    refused(&dir, &[WEIGHTS, "surplus", "ln_f.weight, transformer.ln_f.weight"]);
+}
+
 #[test]
 fn a_tensor_of_another_shape_is_named_with_both_shapes() {
     let dir = changed(|tensors| {
@@ -235,6 +245,76 @@ fn a_malformed_config_is_refused_with_the_field_at_fault() {
         assert!(text.contains(from), "the fixture holds {from}");
         fs::write(&file, text.replace(from, to)).unwrap();
         refused(&dir, wanted);
+    }
+}
+
+/// `config.json` of the golden `model` with one field changed.
+fn with_field(model: &str, field: &str, value: Value) -> TempDir {
+    let dir = model_dir(model, CONFIGS[1]);
+    let file = dir.path().join("config.json");
+    let bytes = fs::read(&file).expect("a fixture");
+    let mut fields: Map<String, Value> = serde_json::from_slice(&bytes).expect("a configuration");
+    fields.insert(field.into(), value);
+    fs::write(&file, Value::Object(fields).to_string()).expect("a temporary file");
+    dir
+}
+
+/// Each is refused while nothing but the file has been read: none of these sizes fits into any memory, and zero divides nothing.
+#[test]
+fn absurd_sizes_are_refused_by_field_or_tensor() {
+    let sizes = |model: &str, fields: &[&str]| {
+        for field in fields {
+            for value in [
+                json!(0),
+                json!(1_000_000_000_000_000_000_u64),
+                json!(u64::MAX),
+                json!(-1),
+                json!(1e300),
+            ] {
+                refused(
+                    &with_field(model, field, value),
+                    &["config.json", &format!("`{field}`"), "expected"],
+                );
+            }
+            // The largest that passes for a size is more than the file holds.
+            let largest = with_field(model, field, json!(1 << 24));
+            assert!(
+                load_causal_lm(largest.path(), &crate::tiny::device()).is_err(),
+                "{model}: {field}"
+            );
+        }
+    };
+    sizes(
+        "gpt2",
+        &["vocab_size", "n_positions", "n_embd", "n_layer", "n_head", "n_inner"],
+    );
+    let llama = [
+        "vocab_size",
+        "hidden_size",
+        "intermediate_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+    ];
+    sizes("gpt_neox", &llama);
+    sizes(
+        "llama_tied",
+        &[&llama[..], &["num_key_value_heads", "head_dim"]].concat(),
+    );
+    sizes("qwen3", &["head_dim"]);
+    refused(&with_field("gpt2", "n_layer", json!(1_000_000)), &["`n_layer`", "4096"]);
+}
+
+/// Finite numbers, each, whose quotients and products are not: they were taken, and every logit was NaN.
+#[test]
+fn rotary_numbers_whose_angles_are_no_numbers_are_refused() {
+    for scaling in [
+        json!({"rope_type": "linear", "factor": 1e-300}),
+        json!({"rope_type": "llama3", "factor": 1e-44, "low_freq_factor": 1.0, "high_freq_factor": 4.0}),
+        json!({"rope_type": "yarn", "factor": 4.0, "attention_factor": 1e300}),
+        json!({"rope_type": "yarn", "factor": 4.0, "mscale": 1e300, "mscale_all_dim": 1e-300}),
+    ] {
+        let dir = with_field("llama_tied", "rope_scaling", scaling);
+        refused(&dir, &["config.json", "`rope_theta`", "angles that are no numbers"]);
     }
 }
 

@@ -10,6 +10,7 @@
 mod bpe;
 mod files;
 mod sentencepiece;
+mod sound;
 mod stream;
 mod turns;
 mod vocab;
@@ -108,6 +109,8 @@ pub struct Tokenizer {
     /// `tokenizer_config.json` as it was loaded; null if it was not.
     config: Value,
     turns: Turns,
+    /// One more than the largest id.
+    vocab_size: usize,
 }
 
 /// What the files beside `tokenizer.json` say.
@@ -197,6 +200,11 @@ impl Tokenizer {
         };
         let pad = pad.filter(|pad| pad.1 != eos.1);
         let anchor = anchor(&inner);
+        let vocab_size = inner
+            .get_vocab(true)
+            .into_values()
+            .max()
+            .map_or(0, |last| last as usize + 1);
         let roles = [SYSTEM_TOKEN, USER_TOKEN, ASSISTANT_TOKEN].map(|role| inner.token_to_id(role));
         let turns = match (named.template, roles) {
             // By id, what our own template says cannot be broken out of.
@@ -221,13 +229,13 @@ impl Tokenizer {
             special_names: named.names,
             config: named.config,
             turns,
+            vocab_size,
         })
     }
 
-    /// How many tokens there are, special ones included. Of a tokenizer that we trained ids are below it; those of others may
-    /// leave ids out.
+    /// How many tokens there are, special ones included; ids are below it. A file may leave ids out, which count as tokens.
     pub fn vocab_size(&self) -> usize {
-        self.inner.get_vocab_size(true)
+        self.vocab_size
     }
 
     /// The token that ends an answer and a document.
@@ -286,11 +294,10 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::VocabMismatch`] if there are too few.
     pub fn check_vocab_size(&self, model_vocab_size: usize) -> Result<()> {
-        let largest = self.inner.get_vocab(true).into_values().max().unwrap_or(0);
-        match (largest as usize) < model_vocab_size {
+        match self.vocab_size <= model_vocab_size {
             true => Ok(()),
             false => Err(Error::VocabMismatch {
-                largest,
+                largest: self.vocab_size.saturating_sub(1) as u32,
                 model: model_vocab_size,
             }),
         }
@@ -412,7 +419,14 @@ fn known(inner: &tokenizers::Tokenizer, name: &'static str, token: &str, path: &
 /// Says what is lost if a tokenizer does not give each byte of a text back.
 fn why_lossy(inner: &tokenizers::Tokenizer) -> Option<String> {
     let latin: String = (0..=255_u8).map(char::from).collect();
-    for text in [latin.as_str(), "\r\n  two  spaces \n", " 日本語 👩‍👧", "don't"] {
+    // The last is a character that no vocabulary spells.
+    for text in [
+        latin.as_str(),
+        "\r\n  two  spaces \n",
+        " 日本語 👩‍👧",
+        "don't",
+        "\u{10fffd}",
+    ] {
         let back = inner
             .encode_fast(text, false)
             .and_then(|encoding| inner.decode(encoding.get_ids(), false))

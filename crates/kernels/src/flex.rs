@@ -8,6 +8,7 @@ mod adamw;
 mod attention;
 mod autodiff;
 mod decode;
+pub(crate) mod dispatch;
 mod gelu;
 mod half_weights;
 mod layer_norm;

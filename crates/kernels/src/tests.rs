@@ -6,11 +6,13 @@
 mod attention;
 mod decode;
 mod determinism;
+mod dispatch;
 mod frozen;
 mod grouped;
 mod half_weights;
 mod logprobs;
 mod pointwise;
+mod small;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::{Rng, SeedableRng};

@@ -110,8 +110,15 @@ impl<'a> Plan<'a> {
         let (family, architecture) = (config.family(), config.architecture());
         let mut stored: BTreeMap<String, (&str, &StoredTensor)> = BTreeMap::new();
         for (name, tensor) in &weights.tensors {
-            if let Some(standard) = standard_names(family, head, architecture.tied_head, name) {
-                stored.insert(standard, (name, tensor));
+            let Some(standard) = standard_names(family, head, architecture.tied_head, name) else {
+                continue;
+            };
+            if let Some((other, _)) = stored.insert(standard, (name, tensor)) {
+                // The same tensor by an older name and by today's: nothing says which of the two is meant.
+                return Err(Error::SurplusTensors {
+                    path: weights.path().to_owned(),
+                    names: vec![other.to_owned(), name.to_owned()],
+                });
             }
         }
         let mut found = HashMap::new();

@@ -32,6 +32,13 @@ impl Rotary {
         }
     }
 
+    /// Whether every angle of sequences of up to `seq_len` tokens is a number.
+    pub(crate) fn is_finite(&self, seq_len: usize) -> bool {
+        let angles = self.frequencies(seq_len);
+        let last = seq_len as f32;
+        (self.attention_factor() as f32).is_finite() && angles.iter().all(|angle| (angle * last).is_finite())
+    }
+
     /// Radians per token of each pair of features, for sequences of up to `seq_len` tokens.
     pub(crate) fn frequencies(&self, seq_len: usize) -> Vec<f32> {
         let pairs = self.dims / 2;

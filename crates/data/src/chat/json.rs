@@ -4,6 +4,8 @@ use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Error, ErrorKind, Value};
 use serde_json::Value as Json;
 
+use super::python;
+
 /// The filter `tojson(ensure_ascii=False, indent=None, separators=None, sort_keys=False)`.
 pub(super) fn tojson(value: &Value, ensure_ascii: Option<bool>, options: Kwargs) -> Result<String, Error> {
     let named_ascii = options.get::<Option<bool>>("ensure_ascii")?;
@@ -30,6 +32,8 @@ pub(super) fn tojson(value: &Value, ensure_ascii: Option<bool>, options: Kwargs)
             }
         }
     };
+    // What is short when printed is small.
+    python::printed(value)?;
     let json = serde_json::to_value(value).map_err(|error| invalid(format!("tojson: {error}")))?;
     let mut writer = Writer {
         out: String::new(),

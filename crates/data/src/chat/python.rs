@@ -1,5 +1,7 @@
 //! Methods of Python's strings and lists that templates call and minijinja-contrib lacks or has otherwise.
 
+use std::fmt::Write;
+
 use minijinja::value::{Kwargs, Tuple, ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State, Value};
 use minijinja_contrib::pycompat::unknown_method_callback;
@@ -184,11 +186,40 @@ pub(super) fn float(value: &Value) -> Option<String> {
 }
 
 /// The filter `string`.
-pub(super) fn string(value: Value) -> Value {
+pub(super) fn string(value: Value) -> Result<Value, Error> {
     match (value.as_str(), float(&value)) {
-        (Some(_), _) => value,
-        (None, Some(float)) => Value::from(float),
-        (None, None) => Value::from(value.to_string()),
+        (Some(_), _) => Ok(value),
+        (None, Some(float)) => Ok(Value::from(float)),
+        (None, None) => printed(&value).map(Value::from),
+    }
+}
+
+/// Longest text that a list or dict is printed as. One that holds another several times over, which does so again, would be
+/// longer than any memory, and fuel is charged for a text only when it is there.
+const LONGEST: usize = 1 << 24;
+
+/// A value as it is printed.
+pub(super) fn printed(value: &Value) -> Result<String, Error> {
+    if let Some(text) = value.as_str() {
+        return Ok(text.to_owned());
+    }
+    let mut out = Bounded(String::new());
+    match write!(out, "{value}") {
+        Ok(()) => Ok(out.0),
+        Err(_) => Err(invalid(format!("a value takes more than {LONGEST} bytes to print"))),
+    }
+}
+
+/// A text of at most [`LONGEST`] bytes.
+struct Bounded(String);
+
+impl Write for Bounded {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        if self.0.len() + text.len() > LONGEST {
+            return Err(std::fmt::Error);
+        }
+        self.0.push_str(text);
+        Ok(())
     }
 }
 
@@ -199,9 +230,9 @@ pub(super) fn is_iterable(value: &Value) -> bool {
 }
 
 /// The filter `escape`, with the entities that Python's markupsafe writes.
-pub(super) fn escape(value: &Value) -> String {
+pub(super) fn escape(value: &Value) -> Result<String, Error> {
     let mut out = String::new();
-    for c in value.to_string().chars() {
+    for c in printed(value)?.chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
@@ -211,7 +242,7 @@ pub(super) fn escape(value: &Value) -> String {
             c => out.push(c),
         }
     }
-    out
+    Ok(out)
 }
 
 /// Widest text that padding makes: a template is not to fill the memory.

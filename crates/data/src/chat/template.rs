@@ -14,8 +14,9 @@ use crate::error::{Error, Result};
 
 /// The context variable that holds the two characters put around generation blocks; no template can name it.
 const MARKS: &str = "marks around generation blocks";
-/// What a template may spend: instructions, and a share of the bytes it makes. A long conversation takes a hundredth.
-const FUEL: u64 = 10_000_000;
+/// What a template may spend: instructions, and one for every 64 bytes it makes, so that it ends in a second or two with no
+/// more than 128 MB made. A long conversation takes a twentieth.
+const FUEL: u64 = 2_000_000;
 
 /// A chat template: Jinja with `trim_blocks` and `lstrip_blocks`, `{% generation %}` blocks, `raise_exception`,
 /// `strftime_now`, loop controls, transformers' `tojson` and the methods of Python's strings, lists and dicts.
@@ -263,11 +264,18 @@ impl Compiled {
     }
 
     fn render(&self, variables: &[(String, Value)]) -> Result<String> {
-        let context = Value::from_pairs(variables.iter().cloned());
-        let template = self.environment.get_template(&self.name);
-        template
-            .and_then(|template| template.render(context))
-            .map_err(|error| self.failure(&error))
+        let render = || {
+            let context = Value::from_pairs(variables.iter().cloned());
+            let template = self.environment.get_template(&self.name);
+            template
+                .and_then(|template| template.render(context))
+                .map_err(|error| self.failure(&error))
+        };
+        // Nothing else keeps a value from one turn of a loop to the next, so that it can grow inwards.
+        match self.source.contains("namespace") {
+            true => on_deep_stack(&render),
+            false => render(),
+        }
     }
 
     fn failure(&self, error: &JinjaError) -> Error {
@@ -288,6 +296,24 @@ impl Compiled {
             line: innermost.line().or(error.line()).unwrap_or(1),
             reason: reason_of(innermost),
         }
+    }
+}
+
+/// Runs `work` with room for values that are nested as deep as [`FUEL`] pays for, a million times: each is printed, and dropped,
+/// from inside the one that holds it. The room is memory only where it is used.
+fn on_deep_stack<T: Send>(work: &(dyn Fn() -> T + Sync)) -> T {
+    const SIZE: usize = if cfg!(target_pointer_width = "64") {
+        1 << 30
+    } else {
+        1 << 26
+    };
+    let deep = std::thread::Builder::new().stack_size(SIZE);
+    let result = std::thread::scope(|scope| deep.spawn_scoped(scope, work).map(|thread| thread.join()));
+    match result {
+        Ok(Ok(result)) => result,
+        Ok(Err(panic)) => std::panic::resume_unwind(panic),
+        // A system without that much room still has this stack, which does for any template that is meant well.
+        Err(_) => work(),
     }
 }
 
@@ -322,7 +348,10 @@ fn environment() -> Environment<'static> {
         match (value.is_undefined(), python::float(value)) {
             (true, _) => Ok(()),
             (false, Some(float)) => out.write_str(&float).map_err(JinjaError::from),
-            (false, None) => write!(out, "{value}").map_err(JinjaError::from),
+            (false, None) => match value.as_str() {
+                Some(text) => out.write_str(text).map_err(JinjaError::from),
+                None => out.write_str(&python::printed(value)?).map_err(JinjaError::from),
+            },
         }
     });
     environment.add_filter("string", python::string);
@@ -331,7 +360,7 @@ fn environment() -> Environment<'static> {
     environment.add_filter("e", python::escape);
     environment.add_filter(rewrite::FILTER, mark);
     environment.add_function("raise_exception", |message: Value| -> Result<Value, JinjaError> {
-        let message = message.to_string();
+        let message = python::printed(&message)?;
         Err(JinjaError::new(ErrorKind::InvalidOperation, message.clone()).with_source(Raised(message)))
     });
     environment

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use super::sound::unsound_part;
 use super::turns::Turns;
 use super::{ASSISTANT_TOKEN, Named, SYSTEM_TOKEN, Tokenizer, USER_TOKEN, sentencepiece, vocab};
 use crate::chat::{ChatTemplate, TEMPLATE, TOOL_USE};
@@ -54,14 +55,10 @@ impl Tokenizer {
         let path = dir.join(TOKENIZER);
         let special = SpecialTokens::load(dir)?;
         let found = match read(&path)? {
-            Some(bytes) => {
-                Some(
-                    tokenizers::Tokenizer::from_bytes(&bytes).map_err(|error| Error::MalformedTokenizer {
-                        path: path.clone(),
-                        reason: error.to_string(),
-                    })?,
-                )
-            }
+            Some(bytes) => Some(parse(&bytes).map_err(|reason| Error::MalformedTokenizer {
+                path: path.clone(),
+                reason,
+            })?),
             None => match vocab::load(dir, &special)? {
                 Some(found) => Some(found),
                 None => sentencepiece::load(dir)?,
@@ -140,6 +137,15 @@ impl Tokenizer {
             Value::Object(config) => config,
             _ => unreachable!("it is written as an object"),
         }
+    }
+}
+
+/// The tokenizer that a `tokenizer.json` describes.
+fn parse(bytes: &[u8]) -> std::result::Result<tokenizers::Tokenizer, String> {
+    let parts: Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    match unsound_part(&parts, "") {
+        Some(reason) => Err(reason),
+        None => tokenizers::Tokenizer::from_bytes(bytes).map_err(|error| error.to_string()),
     }
 }
 

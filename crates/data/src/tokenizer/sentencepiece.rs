@@ -25,6 +25,8 @@ const MODEL: &str = "tokenizer.model";
 const LLAMA2C: &str = "tokenizer.bin";
 /// The type of model whose pieces merge.
 const BPE_MODEL: i32 = 2;
+/// Longer pieces, in bytes, are taken for damage. The ways to cut one in two are tried, which takes the square of its length.
+const LONGEST_PIECE: usize = 4096;
 /// What stands for a space.
 const SPACE: &str = "▁";
 
@@ -213,6 +215,10 @@ fn build(model: &ModelProto) -> std::result::Result<tokenizers::Tokenizer, Strin
 fn vocabulary(pieces: &[Piece]) -> std::result::Result<Vocab, String> {
     let mut vocab = Vocab::default();
     for (id, piece) in (0..).zip(pieces) {
+        let len = piece.text.len();
+        if len > LONGEST_PIECE {
+            return Err(format!("piece {id}: {len} bytes, expected at most {LONGEST_PIECE}"));
+        }
         if let Some(first) = vocab.insert(piece.text.clone(), id) {
             return Err(format!("piece {:?} occurs twice, as {first} and {id}", piece.text));
         }

@@ -89,6 +89,42 @@ fn what_a_template_cannot_do_is_said_with_its_line() {
     check_fragments(text("{{ 'a'.split('') }}"), &["t.jinja:1: ", "empty separator"]);
 }
 
+/// Values nested a million deep overflowed the stack when they were printed or dropped, which ends the whole process.
+#[test]
+fn a_template_that_nests_values_without_end_is_a_text_or_an_error() {
+    let nested = |levels: usize, rest: &str| {
+        let (open, close) = ("[".repeat(50), "]".repeat(50));
+        let turns = levels / 50;
+        let source = format!(
+            "{{% set ns = namespace(x=1) %}}{{% for i in range({turns}) %}}{{% set ns.x = {open}ns.x{close} %}}{{% endfor %}}{rest}"
+        );
+        template(&source).text(&Chat::new(&[]))
+    };
+    assert_eq!(nested(1_000_000, "dropped").unwrap(), "dropped");
+    assert_eq!(nested(500_000, "{{ ns.x }}").unwrap().len(), 1_000_001);
+    assert_eq!(nested(500_000, "{{ ns.x | tojson }}").unwrap().len(), 1_000_001);
+    check_fragments(nested(4_000_000, ""), &["engine ran out of fuel"]);
+}
+
+/// Such a value is small, and its text longer than any memory.
+#[test]
+fn a_template_that_prints_a_value_which_holds_itself_over_and_over_is_stopped() {
+    for print in [
+        "{{ ns.x }}",
+        "{{ ns.x | string }}",
+        "{{ ns.x | e }}",
+        "{{ ns.x | tojson }}",
+    ] {
+        let source = format!(
+            "{{% set ns = namespace(x=['a']) %}}{{% for i in range(60) %}}{{% set ns.x = [ns.x, ns.x] %}}{{% endfor %}}{print}"
+        );
+        check_fragments(
+            template(&source).text(&Chat::new(&[])),
+            &["a value takes more than 16777216 bytes to print"],
+        );
+    }
+}
+
 #[test]
 fn a_template_that_does_not_end_is_stopped() {
     let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{{ loop.index }}{% endfor %}{% endfor %}";

@@ -187,6 +187,13 @@ fn faults_of_the_files_are_named() {
         &model_file(&twice, 2, 0),
         "piece \"<unk>\" occurs twice, as 0 and 273",
     );
+    // Cutting it in two at every place would take days.
+    let endless = [pieces(), vec![("x".repeat(1 << 20), 0.0, 1)]].concat();
+    check(
+        "tokenizer.bin",
+        &llama2c_file(&endless),
+        "piece 273: 1048576 bytes, expected at most 4096",
+    );
     // Without the bytes there is no spelling most texts.
     let letters: Vec<_> = pieces().into_iter().filter(|piece| piece.2 != BYTE).collect();
     check(

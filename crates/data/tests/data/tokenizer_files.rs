@@ -226,3 +226,70 @@ fn the_fixture_brings_its_own_template() {
             .starts_with("<|im_start|>system\n")
     );
 }
+
+/// The tokenizer of the fixtures after `change`.
+fn changed(change: impl FnOnce(&mut Value)) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let mut tokenizer = json_of(&golden().join("tokenizer.json"));
+    change(&mut tokenizer);
+    write(dir.path(), "tokenizer.json", &tokenizer);
+    write(
+        dir.path(),
+        "tokenizer_config.json",
+        &json!({"eos_token": "<|endoftext|>"}),
+    );
+    dir
+}
+
+/// Each of these made the `tokenizers` crate panic, when it was read or when it was used.
+#[test]
+fn parts_that_the_tokenizers_crate_panics_on_are_refused_by_place() {
+    let refused = |expected: &str, change: fn(&mut Value)| check(changed(change).path(), "tokenizer.json", expected);
+    for charsmap in ["", "AAAA"] {
+        let dir = changed(|tokenizer| {
+            tokenizer["normalizer"] = json!({"type": "Precompiled", "precompiled_charsmap": charsmap});
+        });
+        check(
+            dir.path(),
+            "tokenizer.json",
+            "field `normalizer`: Precompiled, expected none",
+        );
+    }
+    refused("field `normalizer.normalizers.0`: Precompiled", |tokenizer| {
+        tokenizer["normalizer"] = json!({"type": "Sequence", "normalizers": [{"type": "Precompiled"}]});
+    });
+    refused(
+        "field `pre_tokenizer.pretokenizers.0`: length 0, expected at least 1",
+        |tokenizer| {
+            let own = tokenizer["pre_tokenizer"].take();
+            let cut = json!({"type": "FixedLength", "length": 0});
+            tokenizer["pre_tokenizer"] = json!({"type": "Sequence", "pretokenizers": [cut, own]});
+        },
+    );
+    refused("field `decoder.decoders.1`: stop, expected 0", |tokenizer| {
+        let own = tokenizer["decoder"].take();
+        let strip = json!({"type": "Strip", "content": "x", "start": 0, "stop": 2});
+        tokenizer["decoder"] = json!({"type": "Sequence", "decoders": [own, strip]});
+    });
+    refused(
+        "field `decoder.decoders.1`: BPEDecoder, expected another",
+        |tokenizer| {
+            let own = tokenizer["decoder"].take();
+            tokenizer["decoder"] =
+                json!({"type": "Sequence", "decoders": [own, {"type": "BPEDecoder", "suffix": "</w>"}]});
+        },
+    );
+    refused("field `model`: continuing_subword_prefix, expected none", |tokenizer| {
+        tokenizer["model"]["continuing_subword_prefix"] = "longer than any piece".into();
+    });
+}
+
+/// Ids beyond the count passed for ids below it, and a model would have been asked for a row that it has not.
+#[test]
+fn an_id_far_from_the_others_counts_for_the_size_of_the_vocabulary() {
+    let dir = changed(|tokenizer| tokenizer["model"]["vocab"]["a"] = json!(3_000_000_000_u32));
+    let tokenizer = Tokenizer::load(dir.path()).unwrap();
+    assert_eq!(tokenizer.encode("a"), [3_000_000_000]);
+    assert_eq!(tokenizer.vocab_size(), 3_000_000_001);
+    assert!(tokenizer.check_vocab_size(512).is_err());
+}

@@ -1,8 +1,8 @@
 //! AdamW in one pass over parameter, gradient and running means.
 
-use multiversion::multiversion;
 use rayon::prelude::*;
 
+use super::dispatch::for_every_instruction_set;
 use crate::{AdamWStep, EpsMode};
 
 /// Elements a thread takes at a time.
@@ -54,13 +54,14 @@ pub(super) fn update(param: &mut [f32], grad: &[f32], exp_avg: &mut [f32], exp_a
         });
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2+fma", "aarch64+neon"))]
-fn update_chunk(param: &mut [f32], grad: &[f32], exp_avg: &mut [f32], exp_avg_sq: &mut [f32], c: Coefficients) {
-    let means = exp_avg.iter_mut().zip(exp_avg_sq);
-    for ((param, &grad), (mean, square)) in param.iter_mut().zip(grad).zip(means) {
-        *mean = c.beta1 * *mean + c.one_minus_beta1 * grad;
-        *square = c.beta2 * *square + c.one_minus_beta2 * (grad * grad);
-        let denominator = (*square * c.square_scale).sqrt() + c.eps;
-        *param = *param * c.decay - c.step_size * (*mean / denominator);
+for_every_instruction_set! {
+    fn update_chunk(param: &mut [f32], grad: &[f32], exp_avg: &mut [f32], exp_avg_sq: &mut [f32], c: Coefficients) {
+        let means = exp_avg.iter_mut().zip(exp_avg_sq);
+        for ((param, &grad), (mean, square)) in param.iter_mut().zip(grad).zip(means) {
+            *mean = c.beta1 * *mean + c.one_minus_beta1 * grad;
+            *square = c.beta2 * *square + c.one_minus_beta2 * (grad * grad);
+            let denominator = (*square * c.square_scale).sqrt() + c.eps;
+            *param = *param * c.decay - c.step_size * (*mean / denominator);
+        }
     }
 }

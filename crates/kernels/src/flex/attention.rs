@@ -8,10 +8,10 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::{
+    dispatch::for_every_instruction_set,
     matrix::{Matrix, MatrixMut, product, transpose, unwritten},
     simd::{dot, exp, softmax},
 };
@@ -336,46 +336,48 @@ fn resized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     &mut buffer[..len]
 }
 
-/// Softmax of each row of scores over the keys its query sees, zero elsewhere. Column 0 is key `first_key`, row 0 is
-/// query `first_query`.
-#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2+fma", "aarch64+neon"))]
-pub(super) fn softmax_rows(
-    scores: &mut [f32],
-    first_key: usize,
-    visible: &[Visible],
-    first_query: usize,
-    log_sums: &mut [f32],
-) {
-    let width = scores.len() / visible.len();
-    let rows = scores.chunks_exact_mut(width).zip(visible).zip(log_sums);
-    for (r, ((scores, visible), log_sum)) in rows.enumerate() {
-        let (from, end) = (visible.from - first_key, first_query + r + 1 - first_key);
-        scores[..from].fill(0.0);
-        scores[end..].fill(0.0);
-        // The exponential of minus infinity is exactly 0.
-        scores[visible.gap_from(first_key)].fill(f32::NEG_INFINITY);
-        *log_sum = softmax(&mut scores[from..end]);
+for_every_instruction_set! {
+    /// Softmax of each row of scores over the keys its query sees, zero elsewhere. Column 0 is key `first_key`, row 0 is
+    /// query `first_query`.
+    pub(super) fn softmax_rows(
+        scores: &mut [f32],
+        first_key: usize,
+        visible: &[Visible],
+        first_query: usize,
+        log_sums: &mut [f32],
+    ) {
+        let width = scores.len() / visible.len();
+        let rows = scores.chunks_exact_mut(width).zip(visible).zip(log_sums);
+        for (r, ((scores, visible), log_sum)) in rows.enumerate() {
+            let (from, end) = (visible.from - first_key, first_query + r + 1 - first_key);
+            scores[..from].fill(0.0);
+            scores[end..].fill(0.0);
+            // The exponential of minus infinity is exactly 0.
+            scores[visible.gap_from(first_key)].fill(f32::NEG_INFINITY);
+            *log_sum = softmax(&mut scores[from..end]);
+        }
     }
 }
 
-/// For one query: scores become attention weights `p`, and gradients of the weights become gradients of the scores
-/// before scaling, `p (slope - mean_slope) scale`, where `mean_slope` is the
-/// mean of the slopes under `p`, which equals `output . grad`.
-#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2+fma", "aarch64+neon"))]
-fn softmax_backward_row(
-    weights: &mut [f32],
-    slopes: &mut [f32],
-    seen: Range<usize>,
-    log_sum: f32,
-    mean_slope: f32,
-    scale: f32,
-) {
-    for row in [&mut *weights, &mut *slopes] {
-        row[..seen.start].fill(0.0);
-        row[seen.end..].fill(0.0);
-    }
-    for (weight, slope) in weights[seen.clone()].iter_mut().zip(&mut slopes[seen]) {
-        *weight = exp(*weight - log_sum);
-        *slope = *weight * (*slope - mean_slope) * scale;
+for_every_instruction_set! {
+    /// For one query: scores become attention weights `p`, and gradients of the weights become gradients of the scores
+    /// before scaling, `p (slope - mean_slope) scale`, where `mean_slope` is the
+    /// mean of the slopes under `p`, which equals `output . grad`.
+    fn softmax_backward_row(
+        weights: &mut [f32],
+        slopes: &mut [f32],
+        seen: Range<usize>,
+        log_sum: f32,
+        mean_slope: f32,
+        scale: f32,
+    ) {
+        for row in [&mut *weights, &mut *slopes] {
+            row[..seen.start].fill(0.0);
+            row[seen.end..].fill(0.0);
+        }
+        for (weight, slope) in weights[seen.clone()].iter_mut().zip(&mut slopes[seen]) {
+            *weight = exp(*weight - log_sum);
+            *slope = *weight * (*slope - mean_slope) * scale;
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! Attention of new tokens over a cache, one task per sequence and head.
 
-use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::{
     attention::{Visible, softmax_rows},
+    dispatch::for_every_instruction_set,
     matrix::{Matrix, MatrixMut, product, unwritten},
     simd::{LANES, softmax},
 };
@@ -222,46 +222,47 @@ impl Queries<'_> {
     }
 }
 
-/// Attention of one scaled query over the positions `visible`, with `keys` `[d_head, capacity]`, `values`
-/// `[capacity, d_head]` and room for `capacity` scores.
-#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2+fma", "aarch64+neon"))]
-fn attend_one(
-    query: &[f32],
-    keys: &[f32],
-    values: &[f32],
-    visible: std::ops::Range<usize>,
-    scores: &mut [f32],
-    output: &mut [f32],
-) {
-    let (d_head, capacity) = (query.len(), scores.len());
-    let mut first = visible.start;
-    while first < visible.end {
-        let left = visible.end - first;
-        first += if left >= 4 * LANES && first + 4 * LANES <= capacity {
-            score_block::<{ 4 * LANES }>(query, keys, capacity, first, scores)
-        } else if first + LANES <= capacity {
-            score_block::<LANES>(query, keys, capacity, first, scores)
-        } else {
-            score_block::<1>(query, keys, capacity, first, scores)
-        };
-    }
-    softmax(&mut scores[visible.clone()]);
+for_every_instruction_set! {
+    /// Attention of one scaled query over the positions `visible`, with `keys` `[d_head, capacity]`, `values`
+    /// `[capacity, d_head]` and room for `capacity` scores.
+    fn attend_one(
+        query: &[f32],
+        keys: &[f32],
+        values: &[f32],
+        visible: std::ops::Range<usize>,
+        scores: &mut [f32],
+        output: &mut [f32],
+    ) {
+        let (d_head, capacity) = (query.len(), scores.len());
+        let mut first = visible.start;
+        while first < visible.end {
+            let left = visible.end - first;
+            first += if left >= 4 * LANES && first + 4 * LANES <= capacity {
+                score_block::<{ 4 * LANES }>(query, keys, capacity, first, scores)
+            } else if first + LANES <= capacity {
+                score_block::<LANES>(query, keys, capacity, first, scores)
+            } else {
+                score_block::<1>(query, keys, capacity, first, scores)
+            };
+        }
+        softmax(&mut scores[visible.clone()]);
 
-    output.fill(0.0);
-    let weights = &scores[visible.clone()];
-    let values = &values[visible.start * d_head..visible.end * d_head];
-    let (blocks, rest) = output.as_chunks_mut::<{ 4 * LANES }>();
-    let in_blocks = blocks.len() * 4 * LANES;
-    for (b, block) in blocks.iter_mut().enumerate() {
-        mix_block(weights, values, d_head, b * 4 * LANES, block);
-    }
-    let (blocks, rest) = rest.as_chunks_mut::<8>();
-    for (b, block) in blocks.iter_mut().enumerate() {
-        mix_block(weights, values, d_head, in_blocks + b * 8, block);
-    }
-    let done = d_head - rest.len();
-    for (i, out) in rest.iter_mut().enumerate() {
-        mix_block::<1>(weights, values, d_head, done + i, std::array::from_mut(out));
+        output.fill(0.0);
+        let weights = &scores[visible.clone()];
+        let values = &values[visible.start * d_head..visible.end * d_head];
+        let (blocks, rest) = output.as_chunks_mut::<{ 4 * LANES }>();
+        let in_blocks = blocks.len() * 4 * LANES;
+        for (b, block) in blocks.iter_mut().enumerate() {
+            mix_block(weights, values, d_head, b * 4 * LANES, block);
+        }
+        let (blocks, rest) = rest.as_chunks_mut::<8>();
+        for (b, block) in blocks.iter_mut().enumerate() {
+            mix_block(weights, values, d_head, in_blocks + b * 8, block);
+        }
+        let done = d_head - rest.len();
+        for (i, out) in rest.iter_mut().enumerate() {
+            mix_block::<1>(weights, values, d_head, done + i, std::array::from_mut(out));
+        }
     }
 }
 

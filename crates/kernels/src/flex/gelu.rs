@@ -1,10 +1,9 @@
 //! `gelu(x) = x s(2u)` with the logistic function `s` and `u = sqrt(2 / pi) (x + 0.044715 x^3)`, because
 //! `(1 + tanh u) / 2 = s(2u)`.
 
-use multiversion::multiversion;
 use rayon::prelude::*;
 
-use super::{matrix::unwritten, simd::exp};
+use super::{dispatch::for_every_instruction_set, matrix::unwritten, simd::exp};
 
 /// `2 sqrt(2 / pi)`.
 const SLOPE: f32 = 1.595_769;
@@ -28,21 +27,23 @@ pub(super) fn backward(x: &[f32], grad: &mut [f32]) {
         .for_each(|(grad, x)| backward_chunk(x, grad));
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2+fma", "aarch64+neon"))]
-fn forward_chunk(x: &[f32], y: &mut [f32]) {
-    for (y, &x) in y.iter_mut().zip(x) {
-        *y = x * gate(x);
+for_every_instruction_set! {
+    fn forward_chunk(x: &[f32], y: &mut [f32]) {
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y = x * gate(x);
+        }
     }
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2+fma", "aarch64+neon"))]
-fn backward_chunk(x: &[f32], grad: &mut [f32]) {
-    for (grad, &x) in grad.iter_mut().zip(x) {
-        let gate = gate(x);
-        let near = near(x);
-        let inner_slope = SLOPE + 3.0 * SLOPE * CUBIC * (near * near);
-        // d/dx x s(2u) = s + x s (1 - s) (2u)'
-        *grad *= gate + near * gate * (1.0 - gate) * inner_slope;
+for_every_instruction_set! {
+    fn backward_chunk(x: &[f32], grad: &mut [f32]) {
+        for (grad, &x) in grad.iter_mut().zip(x) {
+            let gate = gate(x);
+            let near = near(x);
+            let inner_slope = SLOPE + 3.0 * SLOPE * CUBIC * (near * near);
+            // d/dx x s(2u) = s + x s (1 - s) (2u)'
+            *grad *= gate + near * gate * (1.0 - gate) * inner_slope;
+        }
     }
 }
 

@@ -3,9 +3,9 @@
 //! nothing is lost by that, and all arithmetic is f32.
 
 use burn::tensor::bf16;
-use multiversion::multiversion;
 use rayon::prelude::*;
 
+use super::dispatch::for_every_instruction_set;
 use super::matrix::{Matrix, MatrixMut, product, unwritten};
 
 /// Columns that a thread widens and multiplies at a time: their weights stay in its cache.
@@ -73,9 +73,10 @@ pub(super) fn widened(values: &[bf16]) -> Vec<f32> {
     wide
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2+fma", "aarch64+neon"))]
-fn widen_slice(values: &[bf16], wide: &mut [f32]) {
-    for (wide, value) in wide.iter_mut().zip(values) {
-        *wide = f32::from_bits(u32::from(value.to_bits()) << 16);
+for_every_instruction_set! {
+    fn widen_slice(values: &[bf16], wide: &mut [f32]) {
+        for (wide, value) in wide.iter_mut().zip(values) {
+            *wide = f32::from_bits(u32::from(value.to_bits()) << 16);
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! Layer normalisation, one pass over each token forward and one backward.
 
-use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::{
+    dispatch::for_every_instruction_set,
     matrix::unwritten,
     simd::{add, dot, sum},
 };
@@ -37,18 +37,19 @@ pub(super) fn forward(x: &[f32], weight: &[f32], bias: &[f32], eps: f32) -> (Vec
     (y, moments)
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2+fma", "aarch64+neon"))]
-fn forward_chunk(x: &[f32], weight: &[f32], bias: &[f32], eps: f32, y: &mut [f32], moments: &mut [Moments]) {
-    let d_model = weight.len();
-    let rows = x.chunks_exact(d_model).zip(y.chunks_exact_mut(d_model));
-    for ((x, y), moments) in rows.zip(moments) {
-        let mean = sum(x, |x| x) / d_model as f32;
-        let variance = sum(x, |x| (x - mean) * (x - mean)) / d_model as f32;
-        let rstd = 1.0 / (variance + eps).sqrt();
-        for (((y, &x), &weight), &bias) in y.iter_mut().zip(x).zip(weight).zip(bias) {
-            *y = (x - mean) * rstd * weight + bias;
+for_every_instruction_set! {
+    fn forward_chunk(x: &[f32], weight: &[f32], bias: &[f32], eps: f32, y: &mut [f32], moments: &mut [Moments]) {
+        let d_model = weight.len();
+        let rows = x.chunks_exact(d_model).zip(y.chunks_exact_mut(d_model));
+        for ((x, y), moments) in rows.zip(moments) {
+            let mean = sum(x, |x| x) / d_model as f32;
+            let variance = sum(x, |x| (x - mean) * (x - mean)) / d_model as f32;
+            let rstd = 1.0 / (variance + eps).sqrt();
+            for (((y, &x), &weight), &bias) in y.iter_mut().zip(x).zip(weight).zip(bias) {
+                *y = (x - mean) * rstd * weight + bias;
+            }
+            *moments = Moments { mean, rstd };
         }
-        *moments = Moments { mean, rstd };
     }
 }
 
@@ -79,36 +80,37 @@ pub(super) fn backward(x: &[f32], weight: &[f32], moments: &[Moments], grad: &[f
     }
 }
 
-/// With `h = (x - mean) rstd` and `w = grad * weight`: `dx = rstd (w - mean(w) - h mean(w h))`.
-#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2+fma", "aarch64+neon"))]
-fn backward_chunk(
-    x: &[f32],
-    weight: &[f32],
-    moments: &[Moments],
-    grad: &[f32],
-    dx: &mut [f32],
-    dweight: &mut [f32],
-    dbias: &mut [f32],
-) {
-    let d_model = weight.len();
-    let mut weighted_row = vec![0.0; d_model];
-    let mut normed_row = vec![0.0; d_model];
-    let (weighted, normed) = (&mut weighted_row[..d_model], &mut normed_row[..d_model]);
-    let (dweight, dbias) = (&mut dweight[..d_model], &mut dbias[..d_model]);
-    let rows = x.chunks_exact(d_model).zip(grad.chunks_exact(d_model));
-    for (((x, grad), dx), moments) in rows.zip(dx.chunks_exact_mut(d_model)).zip(moments) {
-        let Moments { mean, rstd } = *moments;
-        for i in 0..d_model {
-            let h = (x[i] - mean) * rstd;
-            normed[i] = h;
-            weighted[i] = grad[i] * weight[i];
-            dweight[i] += grad[i] * h;
-            dbias[i] += grad[i];
-        }
-        let mean_w = sum(weighted, |w| w) / d_model as f32;
-        let mean_wh = dot(weighted, normed) / d_model as f32;
-        for ((dx, &w), &h) in dx.iter_mut().zip(weighted.iter()).zip(normed.iter()) {
-            *dx = rstd * (w - mean_w - h * mean_wh);
+for_every_instruction_set! {
+    /// With `h = (x - mean) rstd` and `w = grad * weight`: `dx = rstd (w - mean(w) - h mean(w h))`.
+    fn backward_chunk(
+        x: &[f32],
+        weight: &[f32],
+        moments: &[Moments],
+        grad: &[f32],
+        dx: &mut [f32],
+        dweight: &mut [f32],
+        dbias: &mut [f32],
+    ) {
+        let d_model = weight.len();
+        let mut weighted_row = vec![0.0; d_model];
+        let mut normed_row = vec![0.0; d_model];
+        let (weighted, normed) = (&mut weighted_row[..d_model], &mut normed_row[..d_model]);
+        let (dweight, dbias) = (&mut dweight[..d_model], &mut dbias[..d_model]);
+        let rows = x.chunks_exact(d_model).zip(grad.chunks_exact(d_model));
+        for (((x, grad), dx), moments) in rows.zip(dx.chunks_exact_mut(d_model)).zip(moments) {
+            let Moments { mean, rstd } = *moments;
+            for i in 0..d_model {
+                let h = (x[i] - mean) * rstd;
+                normed[i] = h;
+                weighted[i] = grad[i] * weight[i];
+                dweight[i] += grad[i] * h;
+                dbias[i] += grad[i];
+            }
+            let mean_w = sum(weighted, |w| w) / d_model as f32;
+            let mean_wh = dot(weighted, normed) / d_model as f32;
+            for ((dx, &w), &h) in dx.iter_mut().zip(weighted.iter()).zip(normed.iter()) {
+                *dx = rstd * (w - mean_w - h * mean_wh);
+            }
         }
     }
 }

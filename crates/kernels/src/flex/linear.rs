@@ -1,9 +1,9 @@
 //! Matrix product with bias.
 
-use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::{
+    dispatch::for_every_instruction_set,
     matrix::{Matrix, MatrixMut, product, unwritten},
     simd::add,
 };
@@ -67,9 +67,10 @@ pub(super) fn backward_bias(grad: &[f32], out: usize) -> Vec<f32> {
     dbias
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2+fma", "aarch64+neon"))]
-fn sum_rows(rows: &[f32], acc: &mut [f32]) {
-    for row in rows.chunks_exact(acc.len()) {
-        add(acc, row);
+for_every_instruction_set! {
+    fn sum_rows(rows: &[f32], acc: &mut [f32]) {
+        for row in rows.chunks_exact(acc.len()) {
+            add(acc, row);
+        }
     }
 }

@@ -5,11 +5,11 @@
 //! it into gradients at once.
 
 use burn::tensor::bf16;
-use multiversion::multiversion;
 use rayon::prelude::*;
 use std::ops::Range;
 
 use super::{
+    dispatch::for_every_instruction_set,
     half_weights::widened,
     matrix::{Matrix, MatrixMut, product, unwritten},
     simd::{exp, exp_sums, max},
@@ -199,22 +199,23 @@ pub(super) fn forward(head: Head<'_>) -> Vec<Softmax> {
     stats
 }
 
-/// Takes the logits of more words, the first of which is `first_word`, into the statistics.
-#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2+fma", "aarch64+neon"))]
-fn update(logits: &[f32], first_word: usize, targets: &[usize], stats: &mut [Softmax]) {
-    let width = logits.len() / stats.len();
-    for ((logits, &target), stats) in logits.chunks_exact(width).zip(targets).zip(stats) {
-        if (first_word..first_word + width).contains(&target) {
-            stats.target = logits[target - first_word];
+for_every_instruction_set! {
+    /// Takes the logits of more words, the first of which is `first_word`, into the statistics.
+    fn update(logits: &[f32], first_word: usize, targets: &[usize], stats: &mut [Softmax]) {
+        let width = logits.len() / stats.len();
+        for ((logits, &target), stats) in logits.chunks_exact(width).zip(targets).zip(stats) {
+            if (first_word..first_word + width).contains(&target) {
+                stats.target = logits[target - first_word];
+            }
+            let max = max(logits, stats.max);
+            // What was summed relative to the old maximum, relative to the new one.
+            let moved = stats.max - max;
+            let rescale = exp(moved);
+            let (total, weighted) = exp_sums(logits, max);
+            let weighted = weighted + rescale * (stats.weighted + moved * stats.total);
+            let total = total + rescale * stats.total;
+            (stats.max, stats.total, stats.weighted) = (max, total, weighted);
         }
-        let max = max(logits, stats.max);
-        // What was summed relative to the old maximum, relative to the new one.
-        let moved = stats.max - max;
-        let rescale = exp(moved);
-        let (total, weighted) = exp_sums(logits, max);
-        let weighted = weighted + rescale * (stats.weighted + moved * stats.total);
-        let total = total + rescale * stats.total;
-        (stats.max, stats.total, stats.weighted) = (max, total, weighted);
     }
 }
 
@@ -259,26 +260,27 @@ pub(super) fn backward(head: Head<'_>, stats: &[Softmax], grad: &[f32], of_weigh
     Gradients { hidden, weight }
 }
 
-/// Turns logits into gradients of the products `hidden . weight`: `grad (onehot - softmax) scale`.
-#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2+fma", "aarch64+neon"))]
-fn logit_gradients(
-    logits: &mut [f32],
-    first_word: usize,
-    targets: &[usize],
-    stats: &[Softmax],
-    grad: &[f32],
-    scale: f32,
-) {
-    let width = logits.len() / stats.len();
-    let rows = logits.chunks_exact_mut(width).zip(targets).zip(stats).zip(grad);
-    for (((logits, &target), stats), &grad) in rows {
-        let slope = grad * scale;
-        let factor = -slope / stats.total;
-        for logit in logits.iter_mut() {
-            *logit = exp(*logit - stats.max) * factor;
-        }
-        if (first_word..first_word + width).contains(&target) {
-            logits[target - first_word] += slope;
+for_every_instruction_set! {
+    /// Turns logits into gradients of the products `hidden . weight`: `grad (onehot - softmax) scale`.
+    fn logit_gradients(
+        logits: &mut [f32],
+        first_word: usize,
+        targets: &[usize],
+        stats: &[Softmax],
+        grad: &[f32],
+        scale: f32,
+    ) {
+        let width = logits.len() / stats.len();
+        let rows = logits.chunks_exact_mut(width).zip(targets).zip(stats).zip(grad);
+        for (((logits, &target), stats), &grad) in rows {
+            let slope = grad * scale;
+            let factor = -slope / stats.total;
+            for logit in logits.iter_mut() {
+                *logit = exp(*logit - stats.max) * factor;
+            }
+            if (first_word..first_word + width).contains(&target) {
+                logits[target - first_word] += slope;
+            }
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Root-mean-square normalisation, one pass over each row forward and one backward.
 
-use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::{
+    dispatch::for_every_instruction_set,
     matrix::unwritten,
     simd::{add, dot, sum},
 };
@@ -24,14 +24,15 @@ pub(super) fn forward(x: &[f32], weight: &[f32], eps: f32) -> (Vec<f32>, Vec<f32
     (y, roots)
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2+fma", "aarch64+neon"))]
-fn forward_chunk(x: &[f32], weight: &[f32], eps: f32, y: &mut [f32], roots: &mut [f32]) {
-    let width = weight.len();
-    let rows = x.chunks_exact(width).zip(y.chunks_exact_mut(width));
-    for ((x, y), root) in rows.zip(roots) {
-        *root = 1.0 / (sum(x, |x| x * x) / width as f32 + eps).sqrt();
-        for ((y, &x), &weight) in y.iter_mut().zip(x).zip(weight) {
-            *y = x * *root * weight;
+for_every_instruction_set! {
+    fn forward_chunk(x: &[f32], weight: &[f32], eps: f32, y: &mut [f32], roots: &mut [f32]) {
+        let width = weight.len();
+        let rows = x.chunks_exact(width).zip(y.chunks_exact_mut(width));
+        for ((x, y), root) in rows.zip(roots) {
+            *root = 1.0 / (sum(x, |x| x * x) / width as f32 + eps).sqrt();
+            for ((y, &x), &weight) in y.iter_mut().zip(x).zip(weight) {
+                *y = x * *root * weight;
+            }
         }
     }
 }
@@ -54,21 +55,22 @@ pub(super) fn backward(x: &[f32], weight: &[f32], roots: &[f32], grad: &[f32]) -
     (dx, dweight)
 }
 
-/// With `h = x root` and `w = grad * weight`: `dx = root (w - h mean(w h))`.
-#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2+fma", "aarch64+neon"))]
-fn backward_chunk(x: &[f32], weight: &[f32], roots: &[f32], grad: &[f32], dx: &mut [f32], dweight: &mut [f32]) {
-    let width = weight.len();
-    let mut weighted_row = vec![0.0; width];
-    let (weighted, dweight) = (&mut weighted_row[..width], &mut dweight[..width]);
-    let rows = x.chunks_exact(width).zip(grad.chunks_exact(width));
-    for (((x, grad), dx), &root) in rows.zip(dx.chunks_exact_mut(width)).zip(roots) {
-        for i in 0..width {
-            weighted[i] = grad[i] * weight[i];
-            dweight[i] += grad[i] * (x[i] * root);
-        }
-        let mean = root * dot(weighted, x) / width as f32;
-        for ((dx, &w), &x) in dx.iter_mut().zip(weighted.iter()).zip(x) {
-            *dx = root * (w - x * root * mean);
+for_every_instruction_set! {
+    /// With `h = x root` and `w = grad * weight`: `dx = root (w - h mean(w h))`.
+    fn backward_chunk(x: &[f32], weight: &[f32], roots: &[f32], grad: &[f32], dx: &mut [f32], dweight: &mut [f32]) {
+        let width = weight.len();
+        let mut weighted_row = vec![0.0; width];
+        let (weighted, dweight) = (&mut weighted_row[..width], &mut dweight[..width]);
+        let rows = x.chunks_exact(width).zip(grad.chunks_exact(width));
+        for (((x, grad), dx), &root) in rows.zip(dx.chunks_exact_mut(width)).zip(roots) {
+            for i in 0..width {
+                weighted[i] = grad[i] * weight[i];
+                dweight[i] += grad[i] * (x[i] * root);
+            }
+            let mean = root * dot(weighted, x) / width as f32;
+            for ((dx, &w), &x) in dx.iter_mut().zip(weighted.iter()).zip(x) {
+                *dx = root * (w - x * root * mean);
+            }
         }
     }
 }

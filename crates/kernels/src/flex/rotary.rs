@@ -1,9 +1,8 @@
 //! Rotary position embeddings: pairs of features turned by an angle, and turned back for the gradient.
 
-use multiversion::multiversion;
 use rayon::prelude::*;
 
-use super::matrix::unwritten;
+use super::{dispatch::for_every_instruction_set, matrix::unwritten};
 
 /// Tokens a thread takes at a time.
 const CHUNK: usize = 32;
@@ -48,27 +47,28 @@ pub(super) fn turn(x: &[f32], width: usize, angles: Angles<'_>, turn: Turn) -> V
     y
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2+fma", "aarch64+neon"))]
-fn turn_chunk<'a>(x: &[f32], width: usize, angles: Angles<'a>, sign: f32, y: &mut [f32]) {
-    let Angles {
-        cos,
-        sin,
-        pairs,
-        d_head,
-    } = angles;
-    let tokens = x.chunks_exact(width).zip(y.chunks_exact_mut(width));
-    let angles = cos.chunks_exact(pairs).zip(sin.chunks_exact(pairs));
-    for ((x, y), (cos, sin)) in tokens.zip(angles) {
-        for (x, y) in x.chunks_exact(d_head).zip(y.chunks_exact_mut(d_head)) {
-            let (first, second) = x[..2 * pairs].split_at(pairs);
-            let (turned, rest) = y.split_at_mut(2 * pairs);
-            let (turned_first, turned_second) = turned.split_at_mut(pairs);
-            for i in 0..pairs {
-                let (a, b, cos, sin) = (first[i], second[i], cos[i], sign * sin[i]);
-                turned_first[i] = a * cos - b * sin;
-                turned_second[i] = b * cos + a * sin;
+for_every_instruction_set! {
+    fn turn_chunk<'a>(x: &[f32], width: usize, angles: Angles<'a>, sign: f32, y: &mut [f32]) {
+        let Angles {
+            cos,
+            sin,
+            pairs,
+            d_head,
+        } = angles;
+        let tokens = x.chunks_exact(width).zip(y.chunks_exact_mut(width));
+        let angles = cos.chunks_exact(pairs).zip(sin.chunks_exact(pairs));
+        for ((x, y), (cos, sin)) in tokens.zip(angles) {
+            for (x, y) in x.chunks_exact(d_head).zip(y.chunks_exact_mut(d_head)) {
+                let (first, second) = x[..2 * pairs].split_at(pairs);
+                let (turned, rest) = y.split_at_mut(2 * pairs);
+                let (turned_first, turned_second) = turned.split_at_mut(pairs);
+                for i in 0..pairs {
+                    let (a, b, cos, sin) = (first[i], second[i], cos[i], sign * sin[i]);
+                    turned_first[i] = a * cos - b * sin;
+                    turned_second[i] = b * cos + a * sin;
+                }
+                rest.copy_from_slice(&x[2 * pairs..]);
             }
-            rest.copy_from_slice(&x[2 * pairs..]);
         }
     }
 }

@@ -1,9 +1,8 @@
 //! `silu(gate) * up`, with `silu(x) = x s(x)` and the logistic function `s`.
 
-use multiversion::multiversion;
 use rayon::prelude::*;
 
-use super::{matrix::unwritten, simd::exp};
+use super::{dispatch::for_every_instruction_set, matrix::unwritten, simd::exp};
 
 /// Tokens a thread takes at a time.
 const CHUNK: usize = 16;
@@ -17,12 +16,13 @@ pub(super) fn forward(gate_up: &[f32], d_inner: usize) -> Vec<f32> {
     y
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2+fma", "aarch64+neon"))]
-fn forward_chunk(gate_up: &[f32], d_inner: usize, y: &mut [f32]) {
-    for (y, row) in y.chunks_exact_mut(d_inner).zip(gate_up.chunks_exact(2 * d_inner)) {
-        let (gate, up) = row.split_at(d_inner);
-        for ((y, &gate), &up) in y.iter_mut().zip(gate).zip(up) {
-            *y = gate * logistic(gate) * up;
+for_every_instruction_set! {
+    fn forward_chunk(gate_up: &[f32], d_inner: usize, y: &mut [f32]) {
+        for (y, row) in y.chunks_exact_mut(d_inner).zip(gate_up.chunks_exact(2 * d_inner)) {
+            let (gate, up) = row.split_at(d_inner);
+            for ((y, &gate), &up) in y.iter_mut().zip(gate).zip(up) {
+                *y = gate * logistic(gate) * up;
+            }
         }
     }
 }
@@ -37,17 +37,18 @@ pub(super) fn backward(gate_up: &[f32], d_inner: usize, grad: &[f32]) -> Vec<f32
     out
 }
 
-/// `d/dx x s(x) = s (1 + x (1 - s))`.
-#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2+fma", "aarch64+neon"))]
-fn backward_chunk(gate_up: &[f32], d_inner: usize, grad: &[f32], out: &mut [f32]) {
-    let rows = gate_up.chunks_exact(2 * d_inner).zip(out.chunks_exact_mut(2 * d_inner));
-    for ((row, out), grad) in rows.zip(grad.chunks_exact(d_inner)) {
-        let (gate, up) = row.split_at(d_inner);
-        let (dgate, dup) = out.split_at_mut(d_inner);
-        for i in 0..d_inner {
-            let s = logistic(gate[i]);
-            dgate[i] = grad[i] * up[i] * (s * (1.0 + gate[i] * (1.0 - s)));
-            dup[i] = grad[i] * (gate[i] * s);
+for_every_instruction_set! {
+    /// `d/dx x s(x) = s (1 + x (1 - s))`.
+    fn backward_chunk(gate_up: &[f32], d_inner: usize, grad: &[f32], out: &mut [f32]) {
+        let rows = gate_up.chunks_exact(2 * d_inner).zip(out.chunks_exact_mut(2 * d_inner));
+        for ((row, out), grad) in rows.zip(grad.chunks_exact(d_inner)) {
+            let (gate, up) = row.split_at(d_inner);
+            let (dgate, dup) = out.split_at_mut(d_inner);
+            for i in 0..d_inner {
+                let s = logistic(gate[i]);
+                dgate[i] = grad[i] * up[i] * (s * (1.0 + gate[i] * (1.0 - s)));
+                dup[i] = grad[i] * (gate[i] * s);
+            }
         }
     }
 }

@@ -41,7 +41,13 @@ pub(super) fn read(fields: &Fields<'_>, names: &RopeNames, d_head: usize) -> Res
         Some(object) => scaling(fields, &object)?,
         None => RopeScaling::Default,
     };
-    Ok(Rotary { dims, theta, scaling })
+    let rotary = Rotary { dims, theta, scaling };
+    // Finite numbers can still divide to infinity, or multiply past what `f32` holds.
+    if !rotary.is_finite(fields.size("max_position_embeddings")?) {
+        let message = format!("{theta} with {:?} gives angles that are no numbers", rotary.scaling);
+        return Err(fields.fault(names.theta, message));
+    }
+    Ok(rotary)
 }
 
 fn scaling(fields: &Fields<'_>, object: &Fields<'_>) -> Result<RopeScaling, FieldFault> {

@@ -1,0 +1,84 @@
+//! Parts of a `tokenizer.json` that the `tokenizers` crate answers with a panic, looked for before it is asked.
+//!
+//! None of them is in a tokenizer that gives every text back, which is the only kind that is read here.
+
+use serde_json::Value;
+
+/// Fields that hold other parts.
+const NESTED: [&str; 7] = [
+    "model",
+    "normalizer",
+    "normalizers",
+    "pre_tokenizer",
+    "pretokenizers",
+    "decoder",
+    "decoders",
+];
+
+/// What cannot be in a tokenizer, with its place, if there is such a part.
+pub(super) fn unsound_part(part: &Value, path: &str) -> Option<String> {
+    if let Some(reason) = unsound(part) {
+        return Some(format!("field `{path}`: {reason}"));
+    }
+    let inside = |(name, child): (&str, &Value)| {
+        let path = if path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{path}.{name}")
+        };
+        unsound_part(child, &path)
+    };
+    match part {
+        Value::Object(fields) => NESTED
+            .into_iter()
+            .filter_map(|name| Some((name, fields.get(name)?)))
+            .find_map(inside),
+        Value::Array(parts) => parts
+            .iter()
+            .enumerate()
+            .find_map(|(index, part)| inside((&index.to_string(), part))),
+        _ => None,
+    }
+}
+
+/// Older files leave `type` out here and there, so fields count where they tell enough.
+fn unsound(part: &Value) -> Option<&'static str> {
+    let kind = part.get("type").and_then(Value::as_str).unwrap_or_default();
+    let number = |name: &str| part.get(name).and_then(Value::as_u64);
+    let has_prefix = |name: &str| {
+        part.get(name)
+            .and_then(Value::as_str)
+            .is_some_and(|prefix| !prefix.is_empty())
+    };
+    if kind == "Precompiled" {
+        Some("Precompiled, expected none: it changes characters, so that a text cannot be had back")
+    } else if kind == "BPEDecoder" {
+        Some("BPEDecoder, expected another: it makes spaces of the ends of words")
+    } else if number("stop").is_some_and(|stop| stop > 0) {
+        Some("stop, expected 0: what is cut off the end of a token cannot be had back")
+    } else if kind == "FixedLength" && number("length") == Some(0) {
+        Some("length 0, expected at least 1")
+    } else if has_prefix("continuing_subword_prefix") {
+        Some("continuing_subword_prefix, expected none: a text cannot be had back from words that are marked so")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_part_is_named_by_its_place() {
+        let tokenizer = json!({
+            "model": {"type": "BPE", "vocab": {"Precompiled": 0}, "continuing_subword_prefix": ""},
+            "decoder": {"type": "Sequence", "decoders": [{"type": "Fuse"}, {"type": "Strip", "start": 1, "stop": 2}]},
+        });
+        let expected =
+            "field `decoder.decoders.1`: stop, expected 0: what is cut off the end of a token cannot be had back";
+        assert_eq!(unsound_part(&tokenizer, "").as_deref(), Some(expected));
+        assert_eq!(unsound_part(&tokenizer["model"], "model"), None);
+    }
+}
