@@ -4,7 +4,9 @@
 use std::{fs, ops::Range, path::Path};
 
 use rand::{Rng, seq::IndexedRandom};
-use rlhf_data::{Chat, ChatTemplate, Documents, Message, Tokenizer, inspect, read_comparisons, read_text};
+use rlhf_data::{
+    Chat, ChatTemplate, Documents, InspectOptions, Message, Tokenizer, inspect, read_comparisons, read_text,
+};
 use rlhf_model::{load_causal_lm, load_scalar_model, sequence_logprobs, sequence_scores};
 use serde_json::json;
 
@@ -191,7 +193,10 @@ fn damaged_rows_are_read_or_refused() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let read = |dir: &Path, name: &str| {
         let file = dir.join(name);
-        let _ = (inspect(&file, None), read_text(&file, Documents::Auto));
+        let _ = (
+            inspect(&file, &InspectOptions::default()),
+            read_text(&file, Documents::Auto),
+        );
         read_comparisons(&file).map(drop).map_err(|error| error.to_string())
     };
     let array = format!("[{}]", ROWS.replace('\n', ",\n"));

@@ -7,7 +7,9 @@ use std::panic;
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use rlhf_data::{Columns, Documents, inspect, read_comparisons, read_demonstrations_from, read_prompts, read_text};
+use rlhf_data::{
+    Columns, Documents, InspectOptions, inspect, read_comparisons, read_demonstrations_from, read_prompts, read_text,
+};
 use rlhf_fuzz::Folder;
 
 fuzz_target!(init: let_parquet_panic(), |input: &[u8]| {
@@ -41,5 +43,5 @@ fn read(name: &str, bytes: &[u8]) {
     let _ = read_comparisons(path);
     let _ = read_prompts(path);
     let _ = read_text(path, Documents::Auto);
-    let _ = inspect(path, None);
+    let _ = inspect(path, &InspectOptions::default());
 }
