@@ -101,7 +101,7 @@ fn compare(name: &str, forecast: &MemoryForecast, stage: impl FnOnce()) {
     stage();
     let measured = (ALLOCATOR.peak_usage() - before) as f64;
     let off = forecast.total() as f64 / measured - 1.0;
-    println!(
+    eprintln!(
         "{name}: forecast {:.1} MB, measured {:.1} MB: {:+.1} %",
         forecast.total() as f64 / 1e6,
         measured / 1e6,

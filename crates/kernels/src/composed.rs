@@ -218,3 +218,8 @@ fn attend(query: Tensor<4>, key_t: Tensor<4>, value: Tensor<4>, hidden: Tensor<3
         .swap_dims(1, 2)
         .reshape([rows, new, n_heads * d_head])
 }
+
+/// A weighted sum of log-probabilities. See [`crate::logprob_sum`].
+pub fn logprob_sum(hidden: Tensor<2>, weight: Tensor<2>, targets: Tensor<1, Int>, weights: Tensor<1>) -> Tensor<1> {
+    (token_logprobs(hidden, weight, targets, 1.0).logprobs * weights).sum()
+}

@@ -13,6 +13,7 @@ mod gelu;
 mod half_weights;
 mod layer_norm;
 mod linear;
+mod logprob_sum;
 mod logprobs;
 mod matrix;
 mod rms_norm;
@@ -28,6 +29,7 @@ use burn_flex::{FlexTensor, Layout};
 use crate::{AdamWStep, KvLayer, TokenLogprobs};
 use attention::{Forward, Visible};
 use half_weights::HalfMatrix;
+use logprob_sum::Wanted;
 use logprobs::HeadWeight;
 use matrix::Matrix;
 use rotary::{Angles, Turn};
@@ -62,6 +64,13 @@ pub(crate) trait FusedOps: Backend {
         targets: IntTensor<Self>,
         temperature: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    fn fused_logprob_sum(
+        hidden: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        targets: IntTensor<Self>,
+        weights: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
 }
 
 /// Operations on plain Flex tensors only: nobody differentiates an optimiser step or a decoding step.
@@ -163,6 +172,25 @@ pub(crate) fn logprobs_workspace(selected: usize, vocab: usize, d_model: usize) 
     logprobs::workspace(selected, vocab, d_model)
 }
 
+pub(crate) fn logprob_sum(
+    hidden: Tensor<2>,
+    weight: Tensor<2>,
+    targets: Tensor<1, Int>,
+    weights: Tensor<1>,
+) -> Tensor<1> {
+    let weights = match hidden.is_autodiff() && !weights.is_autodiff() {
+        true => Tensor::from_inner(weights),
+        false => weights,
+    };
+    let [hidden, weight] = [hidden, weight].map(Tensor::into_dispatch);
+    let (targets, weights) = (targets.into_dispatch(), weights.into_dispatch());
+    Tensor::from_dispatch(Dispatch::fused_logprob_sum(hidden, weight, targets, weights))
+}
+
+pub(crate) fn logprob_sum_workspace(selected: usize, vocab: usize, d_model: usize) -> usize {
+    logprob_sum::workspace(selected, vocab, d_model)
+}
+
 pub(crate) fn adamw_step<const D: usize>(
     param: Tensor<D>,
     grad: Tensor<D>,
@@ -246,6 +274,22 @@ impl FusedOps for Flex {
         let targets = indices(targets);
         let stats = logprobs::forward(logprobs_head(&hidden, &weight, &targets, temperature));
         logprobs_outputs(&stats)
+    }
+
+    fn fused_logprob_sum(
+        hidden: FlexTensor,
+        weight: FlexTensor,
+        targets: FlexTensor,
+        weights: FlexTensor,
+    ) -> FlexTensor {
+        let [hidden, weight, weights] = [hidden, weight, weights].map(contiguous);
+        let targets = indices(targets);
+        let none = Wanted {
+            hidden: false,
+            weight: false,
+        };
+        let sum = logprob_sum::forward(logprobs_head(&hidden, &weight, &targets, 1.0), slice(&weights), none);
+        tensor(vec![sum.value], [1])
     }
 }
 

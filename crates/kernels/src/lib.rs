@@ -60,7 +60,7 @@ pub use gelu::{gelu_erf, gelu_tanh};
 pub use grouped::{DecodeView, grouped_attention, grouped_decode_attention};
 pub use layer_norm::layer_norm;
 pub use linear::linear;
-pub use logprobs::{TokenLogprobs, token_logprobs, token_logprobs_workspace};
+pub use logprobs::{TokenLogprobs, logprob_sum, logprob_sum_workspace, token_logprobs, token_logprobs_workspace};
 pub use rms_norm::rms_norm;
 pub use rotary::rotary;
 pub use swiglu::swiglu;

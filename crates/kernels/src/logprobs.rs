@@ -47,3 +47,33 @@ pub fn token_logprobs_workspace(selected: usize, vocab: usize, d_model: usize) -
         selected * vocab
     }
 }
+
+/// `sum_t weights[t] logprob[t]` of the log-probabilities that [`token_logprobs`] gives at temperature 1: for losses whose
+/// weights are known beforehand. On Flex the gradients come out of the same pass, for one product of matrices less.
+/// No gradient flows into `weights`.
+///
+/// # Shapes
+///
+/// - `hidden`: `[selected, d_model]`
+/// - `weight`: `[vocab, d_model]`
+/// - `targets`: `[selected]`, each in `0 .. vocab`
+/// - `weights`: `[selected]`
+/// - result: `[1]`
+pub fn logprob_sum(hidden: Tensor<2>, weight: Tensor<2>, targets: Tensor<1, Int>, weights: Tensor<1>) -> Tensor<1> {
+    #[cfg(feature = "flex")]
+    if flex::handles(&hidden) {
+        return flex::logprob_sum(hidden, weight, targets, weights);
+    }
+    composed::logprob_sum(hidden, composed::widened(weight), targets, weights)
+}
+
+/// Numbers that [`logprob_sum`] holds besides inputs and results while it works on `selected` positions with gradients.
+pub fn logprob_sum_workspace(selected: usize, vocab: usize, d_model: usize) -> usize {
+    #[cfg(feature = "flex")]
+    return flex::logprob_sum_workspace(selected, vocab, d_model);
+    #[cfg(not(feature = "flex"))]
+    {
+        let _ = d_model;
+        selected * vocab
+    }
+}

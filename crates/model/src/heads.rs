@@ -5,7 +5,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rlhf_core::BatchTensors;
-use rlhf_kernels::{TokenLogprobs, token_logprobs};
+use rlhf_kernels::{TokenLogprobs, logprob_sum, token_logprobs};
 
 use crate::config::ModelConfig;
 use crate::decoder::Decoder;
@@ -76,6 +76,17 @@ impl CausalLm {
     /// - result: `[selected]` each, in nats
     pub fn token_logprobs(&self, hidden: Tensor<2>, targets: Tensor<1, Int>, temperature: f64) -> TokenLogprobs {
         token_logprobs(hidden, self.head_weight(), targets, temperature)
+    }
+
+    /// `sum_t weights[t] logprob[t]` of log-probabilities as of [`CausalLm::token_logprobs`] at temperature 1, for losses whose
+    /// weights are known beforehand.
+    ///
+    /// # Shapes
+    /// - `hidden`: `[selected, d_model]`
+    /// - `targets`, `weights`: `[selected]`
+    /// - result: `[1]`
+    pub fn logprob_sum(&self, hidden: Tensor<2>, targets: Tensor<1, Int>, weights: Tensor<1>) -> Tensor<1> {
+        logprob_sum(hidden, self.head_weight(), targets, weights)
     }
 
     /// Raw logits.

@@ -101,10 +101,9 @@ pub(crate) fn ptx_gradients(
         let weights = to_f32(&weights[first..first + targets.len()]);
         first += targets.len();
         let (hidden, pass) = policy.transformer.training_pass(&batch.to_device(&device), activations);
-        let logprobs = policy
-            .token_logprobs(targets.select(hidden), targets.ids(&device), 1.0)
-            .logprobs;
-        let loss = -(logprobs * float_tensor(&weights, &device)).sum();
+        let weights: Vec<f32> = weights.into_iter().map(|weight| -weight).collect();
+        let weights = float_tensor(&weights, &device);
+        let loss = policy.logprob_sum(targets.select(hidden), targets.ids(&device), weights);
         losses.push(loss.clone().inner());
         pass.backward(loss, policy, &mut gradients);
     }

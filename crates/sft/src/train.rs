@@ -3,7 +3,9 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 use rlhf_core::stage::{StageContext, load_module, save_module};
-use rlhf_core::{GradientBuffer, Learner, PartTimes, ROW_LEN, Targets, TokenBatch, micro_batches, timed, to_host};
+use rlhf_core::{
+    GradientBuffer, Learner, PartTimes, ROW_LEN, Targets, TokenBatch, float_tensor, micro_batches, timed, to_host,
+};
 use rlhf_data::{TokenSequence, shuffled_order};
 use rlhf_model::{CausalLm, PassSize};
 use serde::{Deserialize, Serialize};
@@ -327,10 +329,11 @@ fn batch_gradients(
         let (loss, pass) = timed(&mut times.forward, || {
             let activations = config.gradient_checkpointing.into();
             let (hidden, pass) = model.transformer.training_pass(&batch.to_device(&device), activations);
-            let logprobs = model
-                .token_logprobs(targets.select(hidden), targets.ids(&device), 1.0)
-                .logprobs;
-            (logprobs.sum() * (-1.0 / n_targets as f64), pass)
+            let weights = float_tensor(&vec![-1.0 / n_targets as f32; targets.len()], &device);
+            (
+                model.logprob_sum(targets.select(hidden), targets.ids(&device), weights),
+                pass,
+            )
         });
         losses.push(loss.clone().inner());
         timed(&mut times.backward, || pass.backward(loss, model, &mut gradients));

@@ -15,6 +15,7 @@ use burn::backend::{Autodiff, AutodiffBackend, Flex};
 use burn_flex::FlexTensor;
 
 use super::attention::Visible;
+use super::logprob_sum::{self, Wanted};
 use super::rotary::Turn;
 use super::{
     FusedOps, attention, attention_dims, attention_forward, contiguous, dims, gelu, indices, layer_norm, linear,
@@ -241,6 +242,29 @@ impl Backward<Flex, 2> for LogprobsStep {
     }
 }
 
+#[derive(Debug)]
+struct LogprobSumStep;
+
+impl Backward<Flex, 2> for LogprobSumStep {
+    /// Gradients of hidden states and weight where that of the sum is 1, those that are wanted.
+    type State = [Option<FlexTensor>; 2];
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = contiguous(grads.consume::<Flex>(&ops.node));
+        let factor = slice(&grad)[0];
+        let nodes = ops.parents.map(|parent| parent.map(|node| node.id));
+        for (node, gradient) in nodes.into_iter().zip(ops.state) {
+            let Some(mut gradient) = gradient else { continue };
+            register(grads, node, || {
+                if factor != 1.0 {
+                    slice_mut(&mut gradient).iter_mut().for_each(|value| *value *= factor);
+                }
+                gradient
+            });
+        }
+    }
+}
+
 impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
     fn fused_matmul(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
         let is_trained = weight.is_tracked();
@@ -377,5 +401,33 @@ impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
             OpsKind::UnTracked(prep) => prep.finish(logprobs),
         };
         (logprobs, Self::from_inner(entropy))
+    }
+
+    fn fused_logprob_sum(
+        hidden: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        targets: FlexTensor,
+        weights: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let wanted = Wanted {
+            hidden: hidden.is_tracked(),
+            weight: weight.is_tracked(),
+        };
+        let ((hidden, hidden_node), (weight, weight_node)) = (hidden.into_parts(), weight.into_parts());
+        // Weights are constants.
+        let (weights, _) = weights.into_parts();
+        let [hidden, weight, weights] = [hidden, weight, weights].map(contiguous);
+        let targets = indices(targets);
+        let sum = logprob_sum::forward(logprobs_head(&hidden, &weight, &targets, 1.0), slice(&weights), wanted);
+        let value = tensor(vec![sum.value], [1]);
+        let nodes = [hidden_node, weight_node];
+        match LogprobSumStep.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let gradients = [(sum.hidden, &hidden), (sum.weight, &weight)];
+                let state = gradients.map(|(values, of)| values.map(|values| tensor(values, dims::<2>(of))));
+                prep.finish(state, value)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(value),
+        }
     }
 }

@@ -61,7 +61,7 @@ impl<'a> HeadWeight<'a> {
     }
 
     /// A part of the numbers; those that have to be widened are in `buffer` then.
-    fn part(self, range: Range<usize>, buffer: &'a mut Vec<f32>) -> &'a [f32] {
+    pub(super) fn part(self, range: Range<usize>, buffer: &'a mut Vec<f32>) -> &'a [f32] {
         match self {
             Self::Single(values) => &values[range],
             Self::Half(values) => {
@@ -126,7 +126,7 @@ struct Words<'a> {
 }
 
 impl<'a> Head<'a> {
-    fn vocab(&self) -> usize {
+    pub(super) fn vocab(&self) -> usize {
         self.weight.len() / self.d_model
     }
 
@@ -156,7 +156,7 @@ impl<'a> Head<'a> {
             .map(move |start| start..(start + ROWS).min(selected))
     }
 
-    fn hidden_block(&self, positions: &Range<usize>) -> Matrix<'a> {
+    pub(super) fn hidden_block(&self, positions: &Range<usize>) -> Matrix<'a> {
         let rows = &self.hidden[positions.start * self.d_model..positions.end * self.d_model];
         Matrix::new(rows, positions.len(), self.d_model)
     }

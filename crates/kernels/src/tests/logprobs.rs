@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use rand::Rng;
 
 use super::{Host, assert_close, check, ints, rng, values};
-use crate::{composed, token_logprobs};
+use crate::{composed, logprob_sum, token_logprobs};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(8))]
@@ -33,6 +33,57 @@ proptest! {
         });
         assert_close(&entropies[0], &entropies[1], 2e-5, "entropy");
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+
+    #[test]
+    fn a_weighted_sum_and_its_gradients_are_those_of_the_log_probabilities(
+        selected in prop_oneof![1..60_usize, Just(530)],
+        vocab in prop_oneof![Just(101_usize), 2..300_usize, Just(4200)],
+        seed: u64,
+    ) {
+        let rng = &mut rng(seed);
+        let tensors = [Host::random(rng, [selected, 24], 1.0), Host::random(rng, [vocab, 24], 1.0)];
+        let targets: Vec<usize> = (0..selected).map(|_| rng.random_range(0..vocab)).collect();
+        let weights: Vec<f32> = (0..selected).map(|_| rng.random_range(-1.0..1.0)).collect();
+        let targets_on = |t: &Tensor<2>| ints(&targets, &t.device());
+        let weights_on = |t: &Tensor<2>| Tensor::<1>::from_floats(weights.as_slice(), &t.device());
+        check(
+            &|t| logprob_sum(t[0].clone(), t[1].clone(), targets_on(&t[0]), weights_on(&t[0])).unsqueeze_dim(1),
+            &|t| composed::logprob_sum(t[0].clone(), t[1].clone(), targets_on(&t[0]), weights_on(&t[0])).unsqueeze_dim(1),
+            &tensors,
+            rng,
+        );
+    }
+}
+
+#[test]
+fn a_weighted_sum_is_the_same_with_a_vocabulary_in_fewer_rows_and_with_one_gradient_alone() {
+    let rng = &mut rng(3);
+    let (plain, device) = (Device::flex(), Device::flex().autodiff());
+    let (hidden, weight) = (Host::random(rng, [300, 6], 1.0), Host::random(rng, [17_000, 6], 1.0));
+    let targets: Vec<usize> = (0..300).map(|i| 56 * i).collect();
+    let weights = || Tensor::<1>::from_floats([0.01; 300].as_slice(), &plain);
+    let expected =
+        (token_logprobs(hidden.on(&plain), weight.on(&plain), ints(&targets, &plain), 1.0).logprobs * 0.01).sum();
+    let expected = values(expected);
+    let sum = logprob_sum(hidden.on(&plain), weight.on(&plain), ints(&targets, &plain), weights());
+    assert_close(&values(sum), &expected, 1e-5, "sum without gradients");
+    let mut found = Vec::new();
+    for (of_hidden, of_weight) in [(true, true), (true, false), (false, true)] {
+        let hidden = hidden.on(&device).set_require_grad(of_hidden);
+        let weight = weight.on(&device).set_require_grad(of_weight);
+        let sum = logprob_sum(hidden.clone(), weight.clone(), ints(&targets, &plain), weights());
+        let gradients = (sum.clone() * -3.0).backward();
+        assert_close(&values(sum), &expected, 1e-5, "sum");
+        found.push((hidden.grad(&gradients).map(values), weight.grad(&gradients).map(values)));
+    }
+    assert!(found[0].0.is_some() && found[0].1.is_some());
+    assert_eq!(found[0].0, found[1].0);
+    assert_eq!(found[0].1, found[2].1);
+    assert_eq!((&found[1].1, &found[2].0), (&None, &None));
 }
 
 #[test]
