@@ -58,7 +58,7 @@ pub use lora::{
     AdapterConfig, AdapterTask, LoraConfig, load_adapter_config, load_causal_adapter, load_scalar_adapter,
     save_causal_adapter, save_scalar_adapter,
 };
-pub use memory::{LargestPass, PassesAtOnce};
+pub use memory::{HeadUse, LargestPass, PassesAtOnce};
 pub use passes::{SequenceLogprobs, group_scores, last_scores, sequence_logprobs, sequence_scores, sequence_values};
 pub use precision::{Placement, WeightPrecision};
 pub use rlhf_kernels::TokenLogprobs;

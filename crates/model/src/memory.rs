@@ -46,6 +46,27 @@ impl PassesAtOnce {
     }
 }
 
+/// What a loss asks of the language-model head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeadUse {
+    /// A sum of log-probabilities with weights that are known beforehand.
+    Sum,
+    /// Each log-probability.
+    Each,
+}
+
+impl HeadUse {
+    /// Numbers that exist while the head works.
+    fn workspace(self, predicted: usize, architecture: &Architecture) -> usize {
+        let of = match self {
+            _ if predicted == 0 => return 0,
+            Self::Sum => rlhf_kernels::logprob_sum_workspace,
+            Self::Each => rlhf_kernels::token_logprobs_workspace,
+        };
+        of(predicted, architecture.vocab_size, architecture.d_model)
+    }
+}
+
 /// The passes of a training loop, where they are largest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LargestPass {
@@ -53,6 +74,8 @@ pub struct LargestPass {
     pub slots: usize,
     /// Tokens at which the head says what comes next.
     pub predicted: usize,
+    /// What the loss asks of the head.
+    pub head: HeadUse,
     /// Whether a step of the optimiser sums up the gradients of several passes.
     pub is_one_of_several: bool,
     /// What is kept for the backward pass.
@@ -74,7 +97,7 @@ impl LargestPass {
         let none = MemoryForecast::default();
         let begins = MemoryForecast {
             gradients: summed + head,
-            activations: architecture.training_bytes(self.slots, self.predicted, self.activations),
+            activations: architecture.training_bytes(self),
             ..none
         };
         let first_block = MemoryForecast {
@@ -96,14 +119,14 @@ impl LargestPass {
 }
 
 impl Architecture {
-    /// Bytes that a training pass has put aside when its forward part ends: `slots` tokens through the blocks, `predicted`
-    /// of them through the head.
-    pub fn training_bytes(&self, slots: usize, predicted: usize, activations: Activations) -> u64 {
-        let workspace = rlhf_kernels::token_logprobs_workspace(predicted, self.vocab_size, self.d_model);
+    /// Bytes that a training pass has put aside when its forward part ends.
+    fn training_bytes(&self, pass: &LargestPass) -> u64 {
+        let LargestPass { slots, predicted, .. } = *pass;
+        let workspace = pass.head.workspace(predicted, self);
         // Around the last normalisation, its input, its result, and the gradient of that; before the head, what was selected
         // and its gradient.
         let ends = F32 * (3 * slots * self.d_model + 2 * predicted * self.d_model + workspace) as u64;
-        match activations {
+        match pass.activations {
             Activations::Kept => F32 * (slots * self.n_layers * self.kept_in_block()) as u64 + ends,
             // The blocks come back one by one, when the head is done with.
             Activations::Recomputed => {

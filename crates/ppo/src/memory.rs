@@ -3,7 +3,7 @@
 use rlhf_core::lanes::at_once;
 use rlhf_core::memory::{MemoryForecast, ParameterBytes};
 use rlhf_inference::GenerateOptions;
-use rlhf_model::{Architecture, LargestPass, PassesAtOnce};
+use rlhf_model::{Architecture, HeadUse, LargestPass, PassesAtOnce};
 
 use crate::config::{EmaPer, PpoConfig};
 use crate::error::Result;
@@ -37,7 +37,10 @@ pub fn memory_forecast(models: &PpoModels, data: PpoData<'_>, config: &PpoConfig
     let (policy_architecture, value_architecture) =
         (policy.transformer.architecture(), value.transformer.architecture());
     let update = sizes.pass(sizes.minibatch, sizes.responses, config);
-    let pretraining = sizes.pass(sizes.pretraining, sizes.pretraining, config);
+    let pretraining = LargestPass {
+        head: HeadUse::Sum,
+        ..sizes.pass(sizes.pretraining, sizes.pretraining, config)
+    };
     let value_update = sizes.pass(sizes.minibatch, 0, config);
     // Gradients of the policy wait for those of the pretraining term, and then for those of the value function.
     let waiting = MemoryForecast {
@@ -109,6 +112,7 @@ impl Sizes {
         LargestPass {
             slots,
             predicted,
+            head: HeadUse::Each,
             is_one_of_several: config.minibatch_size() * self.episode > slots,
             activations: config.gradient_checkpointing.into(),
         }

@@ -3,7 +3,7 @@
 use rlhf_core::memory::{MemoryForecast, ParameterBytes};
 use rlhf_core::{GROUP_ROW_LEN, TokenBatch, micro_batches};
 use rlhf_data::shuffled_order;
-use rlhf_model::{LargestPass, PassesAtOnce, ScalarModel};
+use rlhf_model::{HeadUse, LargestPass, PassesAtOnce, ScalarModel};
 
 use crate::config::RewardConfig;
 use crate::error::Result;
@@ -79,6 +79,7 @@ fn largest_pass(prompts: &[RankedPrompt], config: &RewardConfig, seed: u64) -> L
     LargestPass {
         slots,
         predicted: 0,
+        head: HeadUse::Each,
         is_one_of_several,
         activations: config.gradient_checkpointing.into(),
     }

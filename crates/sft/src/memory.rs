@@ -3,7 +3,7 @@
 use rlhf_core::memory::{MemoryForecast, ParameterBytes};
 use rlhf_core::{ROW_LEN, TokenBatch, micro_batches};
 use rlhf_data::{TokenSequence, shuffled_order};
-use rlhf_model::{CausalLm, LargestPass, PassesAtOnce};
+use rlhf_model::{CausalLm, HeadUse, LargestPass, PassesAtOnce};
 
 use crate::config::{LmTrainConfig, Selection};
 use crate::error::Result;
@@ -102,6 +102,7 @@ fn largest_pass(rows: &[TokenSequence], config: &LmTrainConfig, seed: u64) -> La
     LargestPass {
         slots: TokenBatch::pack(&ids, ROW_LEN).slots(),
         predicted: sequences.iter().map(TokenSequence::targets).sum(),
+        head: HeadUse::Sum,
         is_one_of_several,
         activations: config.gradient_checkpointing.into(),
     }

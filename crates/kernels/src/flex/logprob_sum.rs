@@ -15,12 +15,8 @@ use super::{
     simd::{exp, max, sum},
 };
 
-/// Positions whose logits exist at a time.
+/// Positions whose logits exist at a time: the more there are, the less often the gradient of the weight goes through memory.
 const ROWS: usize = 512;
-/// The same for large vocabularies.
-const FEWER_ROWS: usize = 256;
-/// From so many words on a vocabulary is large.
-const MANY_WORDS: usize = 1 << 14;
 /// Positions a thread takes at a time.
 const CHUNK: usize = 16;
 /// Smaller than any logit.
@@ -42,11 +38,7 @@ pub(super) struct Sum {
 
 /// Numbers that a pass over `selected` positions holds besides its inputs and results: logits, and the weight transposed.
 pub(super) fn workspace(selected: usize, vocab: usize, d_model: usize) -> usize {
-    (rows_at_once(vocab).min(selected) + d_model) * vocab
-}
-
-fn rows_at_once(vocab: usize) -> usize {
-    if vocab < MANY_WORDS { ROWS } else { FEWER_ROWS }
+    (ROWS.min(selected) + d_model) * vocab
 }
 
 /// `sum_t weights[t] logprob[t]`.
@@ -65,12 +57,14 @@ pub(super) fn forward(head: Head<'_>, weights: &[f32], wanted: Wanted) -> Sum {
     let words = Matrix::new(head.weight.part(0..vocab * d_model, &mut wide), vocab, d_model);
     let columns = words.t().row_major(&mut transposed); // [d_model, vocab]
     let mut hidden = wanted.hidden.then(|| unwritten(selected * d_model));
-    let mut weight = wanted.weight.then(|| vec![0.0; vocab * d_model]);
+    let mut weight = wanted.weight.then(|| match selected {
+        0 => vec![0.0; vocab * d_model],
+        _ => unwritten(vocab * d_model),
+    });
     let mut logprobs = unwritten(selected);
-    let rows = rows_at_once(vocab);
-    let mut tile = unwritten(rows.min(selected) * vocab);
-    for start in (0..selected).step_by(rows) {
-        let positions = start..(start + rows).min(selected);
+    let mut tile = unwritten(ROWS.min(selected) * vocab);
+    for start in (0..selected).step_by(ROWS) {
+        let positions = start..(start + ROWS).min(selected);
         let logits = &mut tile[..positions.len() * vocab];
         let states = head.hidden_block(&positions);
         product(states, columns)
@@ -86,9 +80,12 @@ pub(super) fn forward(head: Head<'_>, weights: &[f32], wanted: Wanted) -> Sum {
                 .store(&mut MatrixMut::new(rows, positions.len(), d_model));
         }
         if let Some(weight) = &mut weight {
-            product(slopes.t(), states)
-                .parallel()
-                .add_to(&mut MatrixMut::new(weight, vocab, d_model));
+            let product = product(slopes.t(), states).parallel();
+            let mut weight = MatrixMut::new(weight, vocab, d_model);
+            match start {
+                0 => product.store(&mut weight),
+                _ => product.add_to(&mut weight),
+            }
         }
     }
     Sum {

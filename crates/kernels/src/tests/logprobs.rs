@@ -60,7 +60,7 @@ proptest! {
 }
 
 #[test]
-fn a_weighted_sum_is_the_same_with_a_vocabulary_in_fewer_rows_and_with_one_gradient_alone() {
+fn a_weighted_sum_is_the_same_with_a_large_vocabulary_and_with_one_gradient_alone() {
     let rng = &mut rng(3);
     let (plain, device) = (Device::flex(), Device::flex().autodiff());
     let (hidden, weight) = (Host::random(rng, [300, 6], 1.0), Host::random(rng, [17_000, 6], 1.0));
@@ -123,6 +123,22 @@ fn nothing_selected_gives_nothing() {
     assert_eq!(output.entropy.dims(), [0]);
     let grads = output.logprobs.sum().backward();
     assert_eq!(values(weight.grad(&grads).unwrap()), [0.0; 28]);
+}
+
+#[test]
+fn a_weighted_sum_of_nothing_is_zero() {
+    let device = Device::flex().autodiff();
+    let weight = Tensor::<2>::ones([7, 4], &device).require_grad();
+    let nothing = Tensor::<1>::zeros([0], &Device::flex());
+    let sum = logprob_sum(
+        Tensor::zeros([0, 4], &device),
+        weight.clone(),
+        ints(&[], &device),
+        nothing,
+    );
+    let gradients = sum.clone().backward();
+    assert_eq!(values(sum), [0.0]);
+    assert_eq!(values(weight.grad(&gradients).unwrap()), [0.0; 28]);
 }
 
 #[test]
