@@ -229,6 +229,13 @@ impl Decoder {
         self.h[block].linear(layer).expect(NAMED)
     }
 
+    /// The linear layer with this weight, if it has adapters.
+    pub(crate) fn adapted_linear(&self, weight: &str) -> Option<&Linear> {
+        let (block, layer) = place(weight)?;
+        let linear = self.h.get(block)?.linear(layer)?;
+        (!linear.adapters.is_empty()).then_some(linear)
+    }
+
     /// As [`Decoder::linear`], to be changed.
     pub(crate) fn linear_mut(&mut self, weight: &str) -> &mut Linear {
         let (block, layer) = place(weight).expect(NAMED);

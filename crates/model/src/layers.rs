@@ -145,17 +145,24 @@ impl Linear {
         self.adapters.iter().map(size).sum()
     }
 
+    /// The weight with the updates of the adapters, `[in, out]`, in f32 and off the graph.
+    pub(crate) fn merged_weight(&self) -> Tensor<2> {
+        let weight = self.weight.val().inner().cast(DType::F32);
+        if self.adapters.is_empty() {
+            return weight;
+        }
+        let [_, out] = weight.dims();
+        weight + Update::of(&self.adapters, out).weight().inner()
+    }
+
     /// Adds the updates of the adapters to the weight and takes them off.
     pub(crate) fn merge(&mut self) {
         if self.adapters.is_empty() {
             return;
         }
-        let [_, out] = self.weight.val().dims();
-        let update = Update::of(&std::mem::take(&mut self.adapters), out).weight().inner();
-        self.weight = self
-            .weight
-            .clone()
-            .map(|old| reattach(&old, old.clone().inner().cast(DType::F32) + update));
+        let merged = self.merged_weight();
+        self.adapters.clear();
+        self.weight = self.weight.clone().map(|old| reattach(&old, merged));
     }
 }
 

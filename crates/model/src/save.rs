@@ -11,9 +11,11 @@ use serde_json::{Map, Value, json};
 
 use crate::checkpoint::{CONFIG_FILE, GENERATION_FILE};
 use crate::config::ModelConfig;
+use crate::decoder::Decoder;
 use crate::error::{Error, Result};
 use crate::families::{Head, StoredParameter, parameters};
 use crate::heads::{CausalLm, ScalarModel};
+use crate::layers::Linear;
 use crate::storage::StorageType;
 use crate::weights::{INDEX_FILE, WEIGHTS_FILE};
 
@@ -27,7 +29,13 @@ pub const MAX_SHARD_BYTES: u64 = 5_000_000_000;
 /// # Errors
 /// Names the file that could not be written.
 pub fn save_causal_lm(dir: &Path, model: &CausalLm, config: &ModelConfig) -> Result<()> {
-    save(dir, &model.clone().merged(), config, Head::Language, MAX_SHARD_BYTES)
+    save(
+        dir,
+        model,
+        &model.transformer,
+        config,
+        (Head::Language, MAX_SHARD_BYTES),
+    )
 }
 
 /// As [`save_causal_lm`], with files of at most `max_shard_bytes` of weights.
@@ -40,7 +48,13 @@ pub fn save_causal_lm_in_shards(
     config: &ModelConfig,
     max_shard_bytes: u64,
 ) -> Result<()> {
-    save(dir, &model.clone().merged(), config, Head::Language, max_shard_bytes)
+    save(
+        dir,
+        model,
+        &model.transformer,
+        config,
+        (Head::Language, max_shard_bytes),
+    )
 }
 
 /// Writes a reward or value model into `dir`, which must exist, as a sequence classifier with one label.
@@ -50,7 +64,7 @@ pub fn save_causal_lm_in_shards(
 /// # Errors
 /// As [`save_causal_lm`].
 pub fn save_scalar_model(dir: &Path, model: &ScalarModel, config: &ModelConfig) -> Result<()> {
-    save(dir, &model.clone().merged(), config, Head::Scalar, MAX_SHARD_BYTES)
+    save(dir, model, &model.transformer, config, (Head::Scalar, MAX_SHARD_BYTES))
 }
 
 /// Tensors that belong to the parameters of a model of this configuration, such as gradients, under the names and in
@@ -74,15 +88,21 @@ pub fn checkpoint_tensors(config: &ModelConfig, tensors: Vec<NamedTensor>) -> Ve
         .collect()
 }
 
-fn save<M: Module>(dir: &Path, model: &M, config: &ModelConfig, head: Head, max_shard_bytes: u64) -> Result<()> {
-    let parts = stored_parts(model, config, head);
+fn save<M: Module>(
+    dir: &Path,
+    model: &M,
+    trunk: &Decoder,
+    config: &ModelConfig,
+    (head, max_shard_bytes): (Head, u64),
+) -> Result<()> {
+    let parts = stored_parts(model, trunk, config, head);
     write_weights(dir, parts, max_shard_bytes)?;
     write_json(&dir.join(GENERATION_FILE), config.generation_fields())?;
     write_json(&dir.join(CONFIG_FILE), config.fields_with_head(head))
 }
 
-/// Every tensor to write, its values still on the device.
-fn stored_parts<M: Module>(model: &M, config: &ModelConfig, head: Head) -> Vec<StoredPart> {
+/// Every tensor to write, its values still on the device, and its adapters not yet merged.
+fn stored_parts<M: Module>(model: &M, trunk: &Decoder, config: &ModelConfig, head: Head) -> Vec<StoredPart> {
     let mut tensors: HashMap<String, DeviceTensor> = device_parameters(model)
         .into_iter()
         .map(|t| (t.name.clone(), t))
@@ -92,11 +112,15 @@ fn stored_parts<M: Module>(model: &M, config: &ModelConfig, head: Head) -> Vec<S
         let tensor = tensors
             .remove(&parameter.name)
             .expect("the configuration is the model's");
+        let values = match trunk.adapted_linear(&parameter.name) {
+            Some(linear) => StoredValues::Merged(linear.clone()),
+            None => StoredValues::Held(tensor),
+        };
         for index in 0..parameter.parts.len() {
             parts.push(StoredPart {
                 parameter: parameter.clone(),
                 index,
-                tensor: tensor.clone(),
+                values: values.clone(),
                 storage: config.storage(),
             });
         }
@@ -177,8 +201,26 @@ fn remove_if_there(path: &Path) -> Result<()> {
 pub(crate) struct StoredPart {
     pub(crate) parameter: StoredParameter,
     pub(crate) index: usize,
-    pub(crate) tensor: DeviceTensor,
+    pub(crate) values: StoredValues,
     pub(crate) storage: StorageType,
+}
+
+/// Where the numbers of a parameter come from.
+#[derive(Clone)]
+pub(crate) enum StoredValues {
+    /// A tensor of the model.
+    Held(DeviceTensor),
+    /// The weight of a linear layer with what its adapters add.
+    Merged(Linear),
+}
+
+impl StoredValues {
+    fn to_host(&self) -> Vec<f32> {
+        match self {
+            Self::Held(tensor) => to_host(tensor.values.clone()),
+            Self::Merged(linear) => to_host(linear.merged_weight()),
+        }
+    }
 }
 
 impl StoredPart {
@@ -195,7 +237,7 @@ impl View for StoredPart {
         &self.parameter.parts[self.index].shape
     }
     fn data(&self) -> Cow<'_, [u8]> {
-        let values = to_host(self.tensor.values.clone());
+        let values = self.values.to_host();
         Cow::Owned(self.storage.encode(&self.parameter.write_part(self.index, &values)))
     }
     fn data_len(&self) -> usize {

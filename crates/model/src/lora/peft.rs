@@ -20,7 +20,7 @@ use crate::decoder::Decoder;
 use crate::error::{Error, Result};
 use crate::families::{Layout, Part, StoredParameter};
 use crate::heads::{CausalLm, ScalarModel};
-use crate::save::{StoredPart, write_json, write_safetensors};
+use crate::save::{StoredPart, StoredValues, write_json, write_safetensors};
 use crate::storage::StorageType;
 use crate::weights::{StoredTensor, Weights};
 
@@ -93,7 +93,7 @@ fn part(parameter: StoredParameter, tensor: DeviceTensor) -> StoredPart {
     StoredPart {
         parameter,
         index: 0,
-        tensor,
+        values: StoredValues::Held(tensor),
         storage: StorageType::F32,
     }
 }
