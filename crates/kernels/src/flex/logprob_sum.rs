@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::{
     dispatch::for_every_instruction_set,
-    logprobs::{self, Head},
+    logprobs::Head,
     matrix::{Matrix, MatrixMut, product, unwritten},
     simd::{exp, max, sum},
 };
@@ -44,14 +44,6 @@ pub(super) fn workspace(selected: usize, vocab: usize, d_model: usize) -> usize 
 /// `sum_t weights[t] logprob[t]`.
 pub(super) fn forward(head: Head<'_>, weights: &[f32], wanted: Wanted) -> Sum {
     let selected = head.targets.len();
-    if !(wanted.hidden || wanted.weight) {
-        let logprobs: Vec<f32> = logprobs::forward(head).iter().map(logprobs::Softmax::logprob).collect();
-        return Sum {
-            value: weighted(&logprobs, weights),
-            hidden: None,
-            weight: None,
-        };
-    }
     let (d_model, vocab) = (head.d_model, head.vocab());
     let (mut wide, mut transposed) = (Vec::new(), Vec::new());
     let words = Matrix::new(head.weight.part(0..vocab * d_model, &mut wide), vocab, d_model);
