@@ -78,7 +78,7 @@ pub(crate) struct Args {
     /// Seed of everything random
     #[arg(long)]
     seed: Option<u64>,
-    /// Model to start from instead of pretraining: a folder, or hf://org/name[@revision]
+    /// Model to start from instead of pretraining: a folder, or `hf://org/name[@revision]`
     #[arg(long, value_name = "DIR")]
     base: Option<String>,
     /// Take what is named hf://… from the cache alone

@@ -88,7 +88,7 @@ pub(crate) struct ConfigArgs {
     #[arg(long)]
     pub(crate) seed: Option<u64>,
     /// Model to start from instead of pretraining, data.base: a folder with config.json, model.safetensors, tokenizer.json, which
-    /// starts from data.root if it is relative, or hf://org/name[@revision]
+    /// starts from data.root if it is relative, or `hf://org/name[@revision]`
     #[arg(long, value_name = "DIR")]
     pub(crate) base: Option<PathBuf>,
 }

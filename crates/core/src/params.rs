@@ -137,7 +137,7 @@ pub fn load_trained_parameters<M: Module>(module: M, tensors: &mut impl TensorSo
 /// What is left in `tensors` afterwards belongs to nothing in the module; the caller decides whether that is an error.
 ///
 /// # Errors
-/// [`Error::MissingTensor`] or [`Error::TensorShape`], naming the first parameter at fault.
+/// [`crate::Error::MissingTensor`] or [`crate::Error::TensorShape`], naming the first parameter at fault.
 pub fn load_parameters<M: Module>(module: M, tensors: &mut impl TensorSource) -> Result<M> {
     load_parameters_from(module, |name, expected| tensors.take(name, expected))
 }

@@ -21,9 +21,9 @@ pub(crate) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct InspectArgs {
-    /// .jsonl, .json or .txt, or one of these and .gz, or .parquet; or hf://org/name[@revision][/path], a data set
+    /// .jsonl, .json or .txt, or one of these and .gz, or .parquet; or `hf://org/name[@revision][/path]`, a data set
     file: PathBuf,
-    /// Folder of a model or of a stage, or hf://org/name[@revision], whose tokenizer counts lengths in tokens too
+    /// Folder of a model or of a stage, or `hf://org/name[@revision]`, whose tokenizer counts lengths in tokens too
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
     /// Tokens of a sequence at most; without it the model's own context

@@ -16,10 +16,10 @@ use crate::progress::note;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Folder of the model that the adapters belong to, or hf://org/name[@revision]
+    /// Folder of the model that the adapters belong to, or `hf://org/name[@revision]`
     #[arg(long, value_name = "DIR")]
     base: PathBuf,
-    /// Folder with adapter_config.json and adapter_model.safetensors, or hf://org/name[@revision]
+    /// Folder with adapter_config.json and adapter_model.safetensors, or `hf://org/name[@revision]`
     #[arg(long, value_name = "DIR")]
     adapter: PathBuf,
     /// Folder of the merged model, which must not be there yet

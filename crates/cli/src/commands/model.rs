@@ -20,7 +20,7 @@ const TOKENIZER_FILE: &str = "tokenizer.json";
 /// Which model, and where it runs.
 #[derive(Debug, clap::Args)]
 pub(super) struct ModelArgs {
-    /// Folder with config.json, model.safetensors and tokenizer.json, such as that of a stage, or hf://org/name[@revision]
+    /// Folder with config.json, model.safetensors and tokenizer.json, such as that of a stage, or `hf://org/name[@revision]`
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// Device: flex, tch, tch:cuda:N, cuda:N or wgpu, as far as this build has them

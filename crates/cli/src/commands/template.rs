@@ -15,7 +15,7 @@ const EXPECTED: &str = "JSON lines of {\"messages\"}";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Folder of a model or of a stage, with its tokenizer and chat template, or hf://org/name[@revision]
+    /// Folder of a model or of a stage, with its tokenizer and chat template, or `hf://org/name[@revision]`
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// JSON lines of {"messages":[…]}, or - for standard input
