@@ -24,8 +24,10 @@ impl Machine {
         let memory_alone = ProcessRefreshKind::nothing().with_memory();
         system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, memory_alone);
         let resident = system.process(pid)?.memory();
-        // A container may have less than the machine.
-        let of_container = system.cgroup_limits().map_or(u64::MAX, |limits| limits.free_memory);
+        // A container may have less than the machine. What it holds of files counts as free: it is given up when needed.
+        let of_container = system
+            .cgroup_limits()
+            .map_or(u64::MAX, |limits| limits.total_memory.saturating_sub(limits.rss));
         let available = system.available_memory().min(of_container);
         (available > 0).then_some(Self { resident, available })
     }
@@ -38,7 +40,8 @@ pub(crate) struct Savings<'a> {
     pub(crate) section: &'a str,
     pub(crate) microbatch_tokens: usize,
     pub(crate) gradient_checkpointing: bool,
-    pub(crate) has_adapters: bool,
+    /// Whether the stage could train adapters and does not.
+    pub(crate) could_have_adapters: bool,
 }
 
 impl Savings<'_> {
@@ -49,7 +52,8 @@ impl Savings<'_> {
             (forecast.activations, self.of_activations()),
             (
                 forecast.gradients + forecast.optimizer,
-                (!self.has_adapters).then(|| format!("train adapters instead of all weights: [{section}.lora]")),
+                self.could_have_adapters
+                    .then(|| format!("train adapters instead of all weights: [{section}.lora]")),
             ),
             (
                 forecast.cache,
@@ -140,7 +144,7 @@ mod tests {
             section: "sft",
             microbatch_tokens: 4096,
             gradient_checkpointing: false,
-            has_adapters: false,
+            could_have_adapters: true,
         }
     }
 

@@ -141,7 +141,7 @@ fn savings(settings: &PpoConfig) -> Savings<'static> {
         section: "ppo",
         microbatch_tokens: settings.microbatch_tokens,
         gradient_checkpointing: settings.gradient_checkpointing,
-        has_adapters: settings.lora.is_some(),
+        could_have_adapters: settings.lora.is_none(),
     }
 }
 

@@ -65,7 +65,7 @@ fn savings(settings: &RewardConfig) -> Savings<'static> {
         section: "reward",
         microbatch_tokens: settings.microbatch_tokens,
         gradient_checkpointing: settings.gradient_checkpointing,
-        has_adapters: settings.lora.is_some(),
+        could_have_adapters: settings.lora.is_none(),
     }
 }
 

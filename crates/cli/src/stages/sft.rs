@@ -25,7 +25,7 @@ pub(crate) fn savings<'a>(section: &'a str, settings: &LmTrainConfig) -> Savings
         section,
         microbatch_tokens: settings.microbatch_tokens,
         gradient_checkpointing: settings.gradient_checkpointing,
-        has_adapters: settings.lora.is_some(),
+        could_have_adapters: settings.lora.is_none() && section != "pretrain",
     }
 }
 
