@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 
 use crate::batch::to_host;
 use crate::error::Result;
@@ -126,8 +126,8 @@ pub fn trained_parameters<M: Module>(module: &M) -> Vec<NamedTensor> {
 /// As [`load_parameters`].
 pub fn load_trained_parameters<M: Module>(module: M, tensors: &mut impl TensorSource) -> Result<M> {
     let mut trained = trained_flags(&module).into_iter();
-    replace_parameters(module, |name, expected| match trained.next() {
-        Some(true) => tensors.take(name, expected).map(Some),
+    replace_parameters(module, |name, expected, _| match trained.next() {
+        Some(true) => Ok(Some(TensorData::new(tensors.take(name, expected)?, expected))),
         _ => Ok(None),
     })
 }
@@ -151,20 +151,33 @@ pub fn load_parameters_from<M: Module, E>(
     module: M,
     mut values: impl FnMut(&str, &[usize]) -> Result<Vec<f32>, E>,
 ) -> Result<M, E> {
-    replace_parameters(module, |name, dims| values(name, dims).map(Some))
+    replace_parameters(module, |name, dims, _| {
+        Ok(Some(TensorData::new(values(name, dims)?, dims)))
+    })
+}
+
+/// As [`load_parameters_from`], for modules that hold weights in less than f32: `data` is told what of, and may give either.
+///
+/// # Errors
+/// The first that `data` returns.
+pub fn load_parameter_data_from<M: Module, E>(
+    module: M,
+    mut data: impl FnMut(&str, &[usize], DType) -> Result<TensorData, E>,
+) -> Result<M, E> {
+    replace_parameters(module, |name, dims, dtype| data(name, dims, dtype).map(Some))
 }
 
 /// As [`load_parameters_from`]; a parameter for which there is `None` stays.
 fn replace_parameters<M: Module, E>(
     module: M,
-    values: impl FnMut(&str, &[usize]) -> Result<Option<Vec<f32>>, E>,
+    data: impl FnMut(&str, &[usize], DType) -> Result<Option<TensorData>, E>,
 ) -> Result<M, E> {
     struct Load<F, E> {
         path: Vec<String>,
-        values: F,
+        data: F,
         fault: Option<E>,
     }
-    impl<E, F: FnMut(&str, &[usize]) -> Result<Option<Vec<f32>>, E>> ModuleMapper for Load<F, E> {
+    impl<E, F: FnMut(&str, &[usize], DType) -> Result<Option<TensorData>, E>> ModuleMapper for Load<F, E> {
         fn enter_module(&mut self, name: &str, _: &str) {
             self.path.push(name.to_owned());
         }
@@ -175,14 +188,13 @@ fn replace_parameters<M: Module, E>(
             if self.fault.is_some() {
                 return param;
             }
-            let dims = param.val().dims();
-            match (self.values)(&self.path.join("."), &dims) {
+            let (dims, held) = (param.val().dims(), param.val().dtype());
+            match (self.data)(&self.path.join("."), &dims, held) {
                 Ok(None) => param,
-                Ok(Some(values)) => param.map(|old| {
-                    let data = TensorData::new(values, dims);
-                    let new = Tensor::<D>::from_data(data, &old.device().inner());
-                    // Weights may be held in less than f32.
-                    AutodiffState::of(&old).apply(new.cast(old.dtype()))
+                Ok(Some(data)) => param.map(|old| {
+                    let given = data.dtype();
+                    let new = Tensor::<D>::from_data(data, (&old.device().inner(), given));
+                    AutodiffState::of(&old).apply(new.cast(held))
                 }),
                 Err(fault) => {
                     self.fault = Some(fault);
@@ -193,7 +205,7 @@ fn replace_parameters<M: Module, E>(
     }
     let mut mapper = Load {
         path: Vec::new(),
-        values,
+        data,
         fault: None,
     };
     let module = module.map(&mut mapper);

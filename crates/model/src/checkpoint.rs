@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use burn::module::Module;
-use rlhf_core::load_parameters_from;
+use burn::tensor::{DType, TensorData};
+use half::bf16;
+use rlhf_core::load_parameter_data_from;
 use serde_json::{Map, Value};
 
 use crate::config::ModelConfig;
@@ -90,7 +92,7 @@ fn load<M: Module>(dir: &Path, head: Head, empty: impl FnOnce(&ModelConfig) -> M
     let config = load_config(dir)?;
     let weights = Weights::open(dir)?;
     let plan = Plan::new(&config, head, &weights)?;
-    let module = load_parameters_from(empty(&config), |name, _| plan.values(name))?;
+    let module = load_parameter_data_from(empty(&config), |name, dims, held| plan.data(name, dims, held))?;
     let config = config.with_storage(plan.storage);
     Ok((module, config))
 }
@@ -157,6 +159,29 @@ impl<'a> Plan<'a> {
             parameters: found,
             storage,
         })
+    }
+
+    /// The numbers of a parameter that is held as `held`: as bf16 where they are stored so in the same order, as f32 else.
+    fn data(&self, name: &str, dims: &[usize], held: DType) -> Result<TensorData> {
+        let (parameter, tensors) = self
+            .parameters
+            .get(name)
+            .expect("the table has every parameter of the module");
+        if let (DType::BF16, true, [Some(tensor)]) = (held, parameter.is_stored_as_held(), &tensors[..])
+            && self.weights.storage_of(name, tensor)? == StorageType::Bf16
+        {
+            let numbers = |bytes: &[u8]| {
+                bytes
+                    .as_chunks::<2>()
+                    .0
+                    .iter()
+                    .map(|&b| bf16::from_le_bytes(b))
+                    .collect()
+            };
+            let values: Vec<bf16> = self.weights.with_bytes(tensor, numbers);
+            return Ok(TensorData::new(values, dims));
+        }
+        Ok(TensorData::new(self.values(name)?, dims))
     }
 
     fn values(&self, name: &str) -> Result<Vec<f32>> {

@@ -7,9 +7,14 @@ use crate::storage::StorageType;
 const ROWS: usize = 16;
 
 impl StoredParameter {
+    /// Whether the checkpoint has the numbers in our order, in one tensor.
+    pub(crate) fn is_stored_as_held(&self) -> bool {
+        self.layout == Layout::Same && self.parts.len() == 1
+    }
+
     /// Fills the place of part `index` in `ours`, the values of the whole parameter, from its stored bytes.
     pub(crate) fn read_part(&self, index: usize, bytes: &[u8], storage: StorageType, ours: &mut [f32]) {
-        if self.layout == Layout::Same && self.parts.len() == 1 {
+        if self.is_stored_as_held() {
             return storage.decode(bytes, ours);
         }
         let Place {
@@ -36,7 +41,7 @@ impl StoredParameter {
 
     /// The values of part `index`, in the order the checkpoint stores them.
     pub(crate) fn write_part(&self, index: usize, ours: &[f32]) -> Vec<f32> {
-        if self.layout == Layout::Same && self.parts.len() == 1 {
+        if self.is_stored_as_held() {
             return ours.to_vec();
         }
         let Place {
