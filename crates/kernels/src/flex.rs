@@ -20,19 +20,20 @@ mod rms_norm;
 mod rotary;
 mod simd;
 mod swiglu;
+mod tensors;
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, Dispatch, DispatchDevice, Flex, backend_extension};
-use burn::tensor::{Bytes, DType, Device, Int, Shape, Tensor, bf16};
-use burn_flex::{FlexTensor, Layout};
+use burn::tensor::{DType, Device, Int, Tensor};
+use burn_flex::FlexTensor;
 
 use crate::{AdamWStep, KvLayer, TokenLogprobs};
 use attention::{Forward, Visible};
 use half_weights::HalfMatrix;
 use logprob_sum::Wanted;
 use logprobs::HeadWeight;
-use matrix::Matrix;
 use rotary::{Angles, Turn};
+use tensors::{contiguous, dims, indices, matrix, slice, slice_half, slice_mut, strided, tensor};
 
 /// Operations that Flex tensors have besides Burn's own. Shapes are those of the crate's public functions.
 #[backend_extension(Autodiff, Flex)]
@@ -444,78 +445,4 @@ fn logprobs_outputs(stats: &[logprobs::Softmax]) -> (FlexTensor, FlexTensor) {
         list(stats.iter().map(logprobs::Softmax::logprob).collect()),
         list(stats.iter().map(logprobs::Softmax::entropy).collect()),
     )
-}
-
-fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
-    FlexTensor::new(
-        Bytes::from_elems(values),
-        Layout::contiguous(Shape::from(shape)),
-        DType::F32,
-    )
-}
-
-fn dims<const D: usize>(tensor: &FlexTensor) -> [usize; D] {
-    tensor.layout().shape().dims()
-}
-
-/// The tensor, copied if its elements do not follow one another.
-fn contiguous(tensor: FlexTensor) -> FlexTensor {
-    if tensor.is_contiguous() {
-        tensor
-    } else {
-        tensor.to_contiguous()
-    }
-}
-
-/// The tensor, copied if it is no plain view of rows and columns, transposed or not.
-fn strided(tensor: FlexTensor) -> FlexTensor {
-    if tensor.layout().strides().iter().all(|&stride| stride > 0) {
-        tensor
-    } else {
-        tensor.to_contiguous()
-    }
-}
-
-/// A matrix view of a tensor that went through [`strided`].
-fn matrix(tensor: &FlexTensor) -> Matrix<'_> {
-    let [rows, cols] = dims(tensor);
-    let layout = tensor.layout();
-    let data = tensor.storage::<f32>().get(layout.start_offset()..).unwrap_or_default();
-    let [row_stride, col_stride] = [0, 1].map(|dim| layout.strides()[dim].unsigned_abs());
-    Matrix::strided(data, rows, cols, row_stride, col_stride)
-}
-
-/// The elements of a tensor that went through [`contiguous`].
-fn slice(tensor: &FlexTensor) -> &[f32] {
-    tensor.as_slice().expect("the tensor was made contiguous")
-}
-
-/// The elements of a bf16 tensor that went through [`contiguous`].
-fn slice_half(tensor: &FlexTensor) -> &[bf16] {
-    tensor.as_slice().expect("the tensor was made contiguous")
-}
-
-/// The same to write: in place if nobody else holds the buffer, else in a copy.
-fn slice_mut(tensor: &mut FlexTensor) -> &mut [f32] {
-    let (start, end) = tensor
-        .layout()
-        .contiguous_offsets()
-        .expect("the tensor was made contiguous");
-    &mut tensor.storage_mut()[start..end]
-}
-
-/// Positions and token ids, in either integer type Burn makes them in.
-fn indices(tensor: FlexTensor) -> Vec<usize> {
-    let tensor = contiguous(tensor);
-    let index = |value: i64| usize::try_from(value).expect("an index is not negative");
-    match tensor.dtype() {
-        DType::I32 => {
-            let values = tensor.as_slice::<i32>().expect("the tensor was made contiguous");
-            values.iter().map(|&value| index(value.into())).collect()
-        }
-        _ => {
-            let values = tensor.as_slice::<i64>().expect("the tensor was made contiguous");
-            values.iter().map(|&value| index(value)).collect()
-        }
-    }
 }
