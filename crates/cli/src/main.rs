@@ -21,7 +21,7 @@ use crate::stages::Stage;
 
 /// Keeps the pages of large temporaries instead of mapping them anew at every step.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: rlhf_kernels::allocator::MiMalloc = rlhf_kernels::allocator::MiMalloc;
 
 /// Align a language model as InstructGPT describes it: SFT, K-wise reward model, PPO-ptx.
 #[derive(Debug, Parser)]
@@ -94,6 +94,7 @@ pub(crate) struct ConfigArgs {
 }
 
 fn main() -> ExitCode {
+    rlhf_kernels::allocator::keep_freed_pages();
     let cli = Cli::parse();
     install_tracing();
     let stop = rlhf_core::StopFlag::process();

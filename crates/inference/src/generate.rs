@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use rlhf_core::lanes::{in_lanes, side_by_side};
 use rlhf_core::{index_tensor, int_tensor, rng, to_host};
+use rlhf_kernels::PackedWeight;
 use rlhf_model::{CausalLm, KvCache};
 
 use crate::error::{Error, Result};
@@ -57,11 +58,28 @@ pub struct Completion {
     pub finished: bool,
 }
 
-/// A language model ready to generate: weights off the autodiff graph, head transposed once.
+/// A language model ready to generate: weights off the autodiff graph and, of a small model, laid out for decoding.
 #[derive(Debug)]
 pub struct Generator {
     model: CausalLm,
-    head: Tensor<2>,
+    head: Head,
+}
+
+/// The head, `[d_model, vocab]`.
+#[derive(Debug)]
+enum Head {
+    Packed(PackedWeight),
+    Plain(Tensor<2>),
+}
+
+impl Head {
+    /// `hidden`: `[rows, d_model]`; result `[rows, vocab]`
+    fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::Packed(weight) => weight.linear(hidden, None),
+            Self::Plain(weight) => rlhf_kernels::linear(hidden, weight.clone(), None),
+        }
+    }
 }
 
 /// One prompt on its way.
@@ -70,6 +88,10 @@ struct Row {
     prompt_len: usize,
     rng: ChaCha8Rng,
     completion: Completion,
+}
+
+fn lane_rows() -> usize {
+    std::env::var("LANE").ok().and_then(|s| s.parse().ok()).unwrap_or(16)
 }
 
 /// Rows that wait join when one in so many of the batch has left.
@@ -91,13 +113,21 @@ impl Row {
 }
 
 impl Generator {
-    /// Takes a copy of `model` that shares its weights.
+    /// Takes a copy of `model` that shares its weights; a small one's are held once more for decoding.
     pub fn new(model: &CausalLm) -> Self {
-        let model = model.valid();
+        let mut model = model.valid();
         let head = model.head_weight().transpose(); // [d_model, vocab]
+        if side_by_side(&model, &head.device()) {
+            model.transformer = model.transformer.packed();
+            if let Some(head) = PackedWeight::new(&head) {
+                let head = Head::Packed(head);
+                return Self { model, head };
+            }
+        }
         // Through the host, once, so that every step multiplies contiguous memory.
         let (dims, device, dtype) = (head.dims(), head.device(), head.dtype());
         let head = Tensor::<2>::from_data(TensorData::new(to_host(head), dims), &device).cast(dtype);
+        let head = Head::Plain(head);
         Self { model, head }
     }
 
@@ -111,10 +141,10 @@ impl Generator {
         options: &GenerateOptions,
     ) -> Result<Vec<Completion>> {
         self.check(prompts, options)?;
-        let (order, device) = (by_length(prompts), self.head.device());
+        let (order, device) = (by_length(prompts), self.model.transformer.device());
         // Batches at the same time keep a small model busier than one batch that is always full.
         let at_once = match side_by_side(&self.model, &device) {
-            true => options.batch_size.max(1),
+            true => options.batch_size.clamp(1, lane_rows()),
             false => order.len().max(1),
         };
         let groups = order.chunks(at_once).collect();
@@ -232,7 +262,7 @@ impl Generator {
                 positions[place * longest + pad + t] = t as i32;
             }
         }
-        let device = self.head.device();
+        let device = self.model.transformer.device();
         let mut cache = self.model.transformer.new_cache(&pads, capacity);
         let (ids, positions) = (int_tensor(&ids, &device), int_tensor(&positions, &device));
         let hidden = self.model.transformer.decode(ids, positions, &mut cache); // [rows * longest, d_model]
@@ -242,7 +272,7 @@ impl Generator {
 
     /// Runs the last token of every active row; returns `[active, d_model]`.
     fn step(&self, active: &[Row], cache: &mut KvCache) -> Tensor<2> {
-        let device = self.head.device();
+        let device = self.model.transformer.device();
         let (ids, positions): (Vec<i32>, Vec<i32>) = active
             .iter()
             .map(|row| {
@@ -258,7 +288,7 @@ impl Generator {
 
     /// Draws the next token of every active row.
     fn choose<S: AsRef<[u32]>>(&self, hidden: Tensor<2>, prompts: &[S], active: &mut [Row], options: &GenerateOptions) {
-        let logits = rlhf_kernels::linear(hidden, self.head.clone(), None); // [active, vocab]
+        let logits = self.head.logits(hidden); // [active, vocab]
         let [_, vocab] = logits.dims();
         let logits = to_host(logits);
         let sampling = &options.sampling;

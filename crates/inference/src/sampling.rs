@@ -99,24 +99,49 @@ impl Sampling {
 
 /// Sampling without filters, in one pass of exponentials.
 fn draw_plain(logits: &[f32], temperature: f64, rng: &mut ChaCha8Rng) -> (u32, f32) {
-    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     // Finite however small the temperature: an infinite one would turn the largest logit's zero into a NaN.
     let inverse = ((1.0 / temperature) as f32).min(f32::MAX);
-    let weights: Vec<f32> = logits.iter().map(|&l| ((l - max) * inverse).exp()).collect();
-    let total: f64 = weights.iter().map(|&w| f64::from(w)).sum();
+    let mut weights = vec![0.0; logits.len()];
+    let max = rlhf_kernels::exponentials(logits, inverse, &mut weights);
+    let blocks: Vec<f64> = weights.chunks(BLOCK).map(block_sum).collect();
+    let total: f64 = blocks.iter().sum();
     let mut left = rng.random::<f64>() * total;
-    let mut token = weights.len() - 1;
-    for (i, &weight) in weights.iter().enumerate() {
+    // First the block, then the token in it.
+    let mut block = 0;
+    while block + 1 < blocks.len() && left >= blocks[block] {
+        left -= blocks[block];
+        block += 1;
+    }
+    let mut drawn = None;
+    for (i, &weight) in weights.iter().enumerate().skip(block * BLOCK) {
+        if weight > 0.0 {
+            drawn = Some(i);
+        }
         left -= f64::from(weight);
         if left < 0.0 {
-            token = i;
             break;
         }
     }
+    // Rounding may leave a little, and nobody to take it.
+    let token = drawn.unwrap_or_else(|| argmax(logits));
     (
         token as u32,
         ((f64::from((logits[token] - max) * inverse)) - total.ln()) as f32,
     )
+}
+
+/// Words that are added up before a token is looked for among them.
+const BLOCK: usize = 128;
+
+/// The sum of some weights, none below zero and none above one.
+fn block_sum(weights: &[f32]) -> f64 {
+    let mut lanes = [0.0_f32; 16];
+    for weights in weights.chunks(lanes.len()) {
+        for (lane, weight) in lanes.iter_mut().zip(weights) {
+            *lane += weight;
+        }
+    }
+    lanes.iter().map(|&lane| f64::from(lane)).sum()
 }
 
 /// Index of the largest value, the first one of several.

@@ -4,11 +4,13 @@
 //! device of its tensors to the implementation for plain Flex tensors (here) or for tracked ones (`autodiff`). The
 //! arithmetic lives in one module per operation and knows slices only.
 
+mod activation;
 mod adamw;
 mod attention;
 mod autodiff;
 mod decode;
 pub(crate) mod dispatch;
+mod exponentials;
 mod gelu;
 mod half_weights;
 mod layer_norm;
@@ -16,6 +18,7 @@ mod linear;
 mod logprob_sum;
 mod logprobs;
 mod matrix;
+mod packed;
 mod rms_norm;
 mod rotary;
 mod simd;
@@ -27,11 +30,13 @@ use burn::backend::{Backend, Dispatch, DispatchDevice, Flex, backend_extension};
 use burn::tensor::{DType, Device, Int, Tensor};
 use burn_flex::FlexTensor;
 
-use crate::{AdamWStep, KvLayer, TokenLogprobs};
+use crate::{Activation, AdamWStep, KvLayer, TokenLogprobs};
 use attention::{Forward, Visible};
+pub(crate) use exponentials::exponentials;
 use half_weights::HalfMatrix;
 use logprob_sum::Wanted;
 use logprobs::HeadWeight;
+use packed::Packed;
 use rotary::{Angles, Turn};
 use tensors::{contiguous, dims, indices, matrix, slice, slice_half, slice_mut, strided, tensor};
 
@@ -42,7 +47,20 @@ pub(crate) trait FusedOps: Backend {
 
     fn fused_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    fn fused_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn fused_activated_matmul(
+        inner: FloatTensor<Self>,
+        activation: Activation,
+        weight: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
+    fn fused_activated_linear(
+        inner: FloatTensor<Self>,
+        activation: Activation,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
+    fn fused_activation(inner: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self>;
 
     fn fused_layer_norm(
         x: FloatTensor<Self>,
@@ -52,8 +70,6 @@ pub(crate) trait FusedOps: Backend {
     ) -> FloatTensor<Self>;
 
     fn fused_rms_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>, eps: f32) -> FloatTensor<Self>;
-
-    fn fused_swiglu(gate_up: FloatTensor<Self>) -> FloatTensor<Self>;
 
     fn fused_rotary(x: FloatTensor<Self>, cos: FloatTensor<Self>, sin: FloatTensor<Self>) -> FloatTensor<Self>;
 
@@ -84,6 +100,17 @@ pub(crate) trait FusedUpdates: Backend {
         exp_avg_sq: FloatTensor<Self>,
         step: AdamWStep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    fn fused_pack(weight: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    fn fused_packed_matmul(x: FloatTensor<Self>, values: FloatTensor<Self>, dims: [usize; 2]) -> FloatTensor<Self>;
+
+    fn fused_packed_linear(
+        x: FloatTensor<Self>,
+        values: FloatTensor<Self>,
+        dims: [usize; 2],
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
 
     /// Returns the output, the keys and the values.
     fn fused_decode(
@@ -127,8 +154,21 @@ pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -
     })
 }
 
-pub(crate) fn gelu_tanh(x: Tensor<2>) -> Tensor<2> {
-    Tensor::from_dispatch(Dispatch::fused_gelu(x.into_dispatch()))
+pub(crate) fn activated_linear(
+    inner: Tensor<2>,
+    activation: Activation,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+) -> Tensor<2> {
+    let (inner, weight) = (inner.into_dispatch(), weight.into_dispatch());
+    Tensor::from_dispatch(match bias {
+        Some(bias) => Dispatch::fused_activated_linear(inner, activation, weight, bias.into_dispatch()),
+        None => Dispatch::fused_activated_matmul(inner, activation, weight),
+    })
+}
+
+pub(crate) fn activation(inner: Tensor<2>, activation: Activation) -> Tensor<2> {
+    Tensor::from_dispatch(Dispatch::fused_activation(inner.into_dispatch(), activation))
 }
 
 pub(crate) fn layer_norm(x: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, eps: f64) -> Tensor<2> {
@@ -139,10 +179,6 @@ pub(crate) fn layer_norm(x: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, eps: 
 pub(crate) fn rms_norm(x: Tensor<2>, weight: Tensor<1>, eps: f64) -> Tensor<2> {
     let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
     Tensor::from_dispatch(Dispatch::fused_rms_norm(x, weight, eps as f32))
-}
-
-pub(crate) fn swiglu(gate_up: Tensor<2>) -> Tensor<2> {
-    Tensor::from_dispatch(Dispatch::fused_swiglu(gate_up.into_dispatch()))
 }
 
 pub(crate) fn rotary(x: Tensor<3>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<3> {
@@ -188,8 +224,8 @@ pub(crate) fn logprob_sum(
     Tensor::from_dispatch(Dispatch::fused_logprob_sum(hidden, weight, targets, weights))
 }
 
-pub(crate) fn logprob_sum_workspace(selected: usize, vocab: usize, d_model: usize) -> usize {
-    logprob_sum::workspace(selected, vocab, d_model)
+pub(crate) fn logprob_sum_workspace(selected: usize, vocab: usize) -> usize {
+    logprob_sum::workspace(selected, vocab)
 }
 
 pub(crate) fn adamw_step<const D: usize>(
@@ -206,6 +242,20 @@ pub(crate) fn adamw_step<const D: usize>(
         Tensor::from_dispatch(exp_avg),
         Tensor::from_dispatch(exp_avg_sq),
     )
+}
+
+/// The numbers of a weight as [`packed_linear`] takes them.
+pub(crate) fn pack(weight: Tensor<2>) -> Tensor<1> {
+    Tensor::from_dispatch(Dispatch::fused_pack(weight.into_dispatch()))
+}
+
+/// See [`crate::PackedWeight::linear`].
+pub(crate) fn packed_linear(x: Tensor<2>, values: Tensor<1>, dims: [usize; 2], bias: Option<Tensor<1>>) -> Tensor<2> {
+    let (x, values) = (x.into_dispatch(), values.into_dispatch());
+    Tensor::from_dispatch(match bias {
+        Some(bias) => Dispatch::fused_packed_linear(x, values, dims, bias.into_dispatch()),
+        None => Dispatch::fused_packed_matmul(x, values, dims),
+    })
 }
 
 pub(crate) fn decode_attention(
@@ -233,9 +283,22 @@ impl FusedOps for Flex {
         linear_forward(&strided(x), &weight_view(weight), Some(&contiguous(bias)))
     }
 
-    fn fused_gelu(x: FlexTensor) -> FlexTensor {
-        let x = contiguous(x);
-        tensor(gelu::forward(slice(&x)), dims::<2>(&x))
+    fn fused_activated_matmul(inner: FlexTensor, activation: Activation, weight: FlexTensor) -> FlexTensor {
+        activated_forward(&contiguous(inner), activation, &weight_view(weight), None)
+    }
+
+    fn fused_activated_linear(
+        inner: FlexTensor,
+        activation: Activation,
+        weight: FlexTensor,
+        bias: FlexTensor,
+    ) -> FlexTensor {
+        let bias = contiguous(bias);
+        activated_forward(&contiguous(inner), activation, &weight_view(weight), Some(&bias))
+    }
+
+    fn fused_activation(inner: FlexTensor, activation: Activation) -> FlexTensor {
+        activation_forward(&contiguous(inner), activation)
     }
 
     fn fused_layer_norm(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, eps: f32) -> FlexTensor {
@@ -248,10 +311,6 @@ impl FusedOps for Flex {
         let [x, weight] = [x, weight].map(contiguous);
         let (y, _) = rms_norm::forward(slice(&x), slice(&weight), eps);
         tensor(y, dims::<2>(&x))
-    }
-
-    fn fused_swiglu(gate_up: FlexTensor) -> FlexTensor {
-        swiglu_forward(&contiguous(gate_up))
     }
 
     fn fused_rotary(x: FlexTensor, cos: FlexTensor, sin: FlexTensor) -> FlexTensor {
@@ -314,6 +373,20 @@ impl FusedUpdates for Flex {
         (param, exp_avg, exp_avg_sq)
     }
 
+    fn fused_pack(weight: FlexTensor) -> FlexTensor {
+        let weight = strided(weight);
+        let [rows, cols] = dims(&weight);
+        tensor(packed::pack(matrix(&weight)), [rows * cols])
+    }
+
+    fn fused_packed_matmul(x: FlexTensor, values: FlexTensor, dims: [usize; 2]) -> FlexTensor {
+        packed_forward(x, &contiguous(values), dims, None)
+    }
+
+    fn fused_packed_linear(x: FlexTensor, values: FlexTensor, dims: [usize; 2], bias: FlexTensor) -> FlexTensor {
+        packed_forward(x, &contiguous(values), dims, Some(&contiguous(bias)))
+    }
+
     fn fused_decode(
         keys: FlexTensor,
         values: FlexTensor,
@@ -359,6 +432,39 @@ fn linear_forward(x: &FlexTensor, weight: &FlexTensor, bias: Option<&FlexTensor>
     tensor(y, [x.rows(), out])
 }
 
+fn packed_forward(
+    x: FlexTensor,
+    values: &FlexTensor,
+    [inputs, out]: [usize; 2],
+    bias: Option<&FlexTensor>,
+) -> FlexTensor {
+    let x = strided(x);
+    let x = matrix(&x);
+    let weight = Packed::new(slice(values), inputs, out);
+    tensor(packed::forward(x, weight, bias.map(slice)), [x.rows(), out])
+}
+
+fn activation_forward(inner: &FlexTensor, activation: Activation) -> FlexTensor {
+    let [tokens, width] = dims(inner);
+    let d_inner = match activation {
+        Activation::GeluTanh | Activation::GeluErf => width,
+        Activation::SwiGlu => width / 2,
+    };
+    tensor(
+        activation::forward(activation, slice(inner), d_inner),
+        [tokens, d_inner],
+    )
+}
+
+fn activated_forward(
+    inner: &FlexTensor,
+    activation: Activation,
+    weight: &FlexTensor,
+    bias: Option<&FlexTensor>,
+) -> FlexTensor {
+    linear_forward(&activation_forward(inner, activation), weight, bias)
+}
+
 /// The weight as f32: itself, unless it is held as bf16.
 fn widened(weight: FlexTensor) -> FlexTensor {
     match weight.dtype() {
@@ -377,11 +483,6 @@ fn weight_view(weight: FlexTensor) -> FlexTensor {
         DType::BF16 => contiguous(weight),
         _ => strided(weight),
     }
-}
-
-fn swiglu_forward(gate_up: &FlexTensor) -> FlexTensor {
-    let [tokens, width] = dims(gate_up);
-    tensor(swiglu::forward(slice(gate_up), width / 2), [tokens, width / 2])
 }
 
 /// `x` `[tokens, heads, d_head]` turned by the angles of `cos` and `sin`, `[tokens, pairs]`.

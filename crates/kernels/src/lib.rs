@@ -4,14 +4,14 @@
 //! | Function | Instead of |
 //! | --- | --- |
 //! | [`linear`] | matrix product, then a pass for the bias |
-//! | [`gelu_tanh`], [`layer_norm`], [`rms_norm`], [`swiglu`], [`rotary`] | up to half a dozen passes over memory forward, and as many backward |
+//! | [`activated_linear`] | the result of the activation, kept for the backward pass |
+//! | [`gelu_tanh`], [`gelu_erf`], [`layer_norm`], [`rms_norm`], [`swiglu`], [`rotary`] | up to half a dozen passes over memory forward, and as many backward |
 //! | [`causal_attention`] | scores and masks of whole rows; keys that no query of a block sees are skipped |
 //! | [`token_logprobs`] | a matrix of logits `[selected, vocab]`, kept for the backward pass |
 //! | [`adamw_step`] | a new tensor per term; here parameter and running means change in place |
+//! | [`PackedWeight`] | a weight whose rows lie pages apart, read at every step of decoding |
 //! | [`decode_attention`] | joining the key/value cache anew at every step; here a [`KvLayer`] is written in place |
 //! | [`grouped_attention`], [`grouped_decode_attention`] | the same for query heads that share keys and values |
-//!
-//! [`gelu_erf`] has no fused version yet.
 //!
 //! Each function looks at the device of its tensors: `f32` on Flex, tracked by autodiff or not, takes the fused way;
 //! everything else takes the function of the same name in [`composed`], which consists of Burn's own operations and is
@@ -37,11 +37,15 @@
 //! assert_eq!(hidden.grad(&gradients).expect("hidden is tracked").dims(), [2, 8]);
 //! ```
 
+#[cfg(feature = "allocator")]
+pub mod allocator;
 pub mod composed;
 
+mod activation;
 mod adamw;
 mod attention;
 mod decode;
+mod exponentials;
 #[cfg(feature = "flex")]
 mod flex;
 mod gelu;
@@ -49,18 +53,22 @@ mod grouped;
 mod layer_norm;
 mod linear;
 mod logprobs;
+mod packed;
 mod rms_norm;
 mod rotary;
 mod swiglu;
 
+pub use activation::{Activation, activated_linear};
 pub use adamw::{AdamWStep, EpsMode, adamw_step};
 pub use attention::{causal_attention, visible_from};
 pub use decode::{KvLayer, decode_attention};
+pub use exponentials::exponentials;
 pub use gelu::{gelu_erf, gelu_tanh};
 pub use grouped::{DecodeView, grouped_attention, grouped_decode_attention};
 pub use layer_norm::layer_norm;
 pub use linear::linear;
 pub use logprobs::{TokenLogprobs, logprob_sum, logprob_sum_workspace, token_logprobs, token_logprobs_workspace};
+pub use packed::PackedWeight;
 pub use rms_norm::rms_norm;
 pub use rotary::rotary;
 pub use swiglu::swiglu;

@@ -68,12 +68,11 @@ pub fn logprob_sum(hidden: Tensor<2>, weight: Tensor<2>, targets: Tensor<1, Int>
 }
 
 /// Numbers that [`logprob_sum`] holds besides inputs and results while it works on `selected` positions with gradients.
-pub fn logprob_sum_workspace(selected: usize, vocab: usize, d_model: usize) -> usize {
+pub fn logprob_sum_workspace(selected: usize, vocab: usize) -> usize {
     #[cfg(feature = "flex")]
-    return flex::logprob_sum_workspace(selected, vocab, d_model);
+    return flex::logprob_sum_workspace(selected, vocab);
     #[cfg(not(feature = "flex"))]
     {
-        let _ = d_model;
         selected * vocab
     }
 }

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 use crate::composed;
 #[cfg(feature = "flex")]
-use crate::flex;
+use crate::{Activation, flex};
 
 /// `silu(gate) * up`, with `silu(x) = x * sigmoid(x)` (Shazeer, arXiv 2002.05202).
 ///
@@ -15,7 +15,7 @@ use crate::flex;
 pub fn swiglu(gate_up: Tensor<2>) -> Tensor<2> {
     #[cfg(feature = "flex")]
     if flex::handles(&gate_up) {
-        return flex::swiglu(gate_up);
+        return flex::activation(gate_up, Activation::SwiGlu);
     }
     composed::swiglu(gate_up)
 }

@@ -1,5 +1,7 @@
 //! A decoder described without the words of any family: what [`crate::Decoder`] is built from.
 
+pub use rlhf_kernels::Activation;
+
 /// Sizes and parts of a decoder transformer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Architecture {
@@ -148,17 +150,6 @@ pub struct SlidingWindow {
     pub tokens: usize,
     /// For each layer, whether it has the limit.
     pub layers: Vec<bool>,
-}
-
-/// What stands between the two layers of an MLP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
-    /// GELU in its tanh form.
-    GeluTanh,
-    /// GELU with the error function.
-    GeluErf,
-    /// `silu(gate) * up`: the first layer is twice as wide.
-    SwiGlu,
 }
 
 /// What a block adds to its input.

@@ -181,6 +181,13 @@ impl Decoder {
         Some(Tensor::cat(vec![from.max_pair(first - skipped), gap_from, gap_to], 2))
     }
 
+    /// The decoder with its weights laid out for decoding, which takes their memory once more, where that makes a difference.
+    #[must_use]
+    pub fn packed(mut self) -> Self {
+        self.h.iter_mut().for_each(Block::pack);
+        self
+    }
+
     /// A cache for `batch` sequences of up to `capacity` tokens, of which the first `visible_from[b]` are padding.
     pub fn new_cache(&self, visible_from: &[usize], capacity: usize) -> KvCache {
         let attention = &self.architecture.attention;

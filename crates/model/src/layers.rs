@@ -5,6 +5,8 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use rlhf_kernels::PackedWeight;
+
 use crate::architecture::{Activation, Architecture, AttentionShape, NormKind, Residual};
 use crate::heads::reattach;
 use crate::lora::{Adapter, Update};
@@ -115,6 +117,9 @@ pub(crate) struct Linear {
     bias: Option<Param<Tensor<1>>>,
     /// Low-rank updates of the weight; none unless LoRA is on.
     pub(crate) adapters: Vec<Adapter>,
+    /// The weight once more, for decoding.
+    #[module(skip)]
+    packed: Option<PackedWeight>,
 }
 
 impl Linear {
@@ -123,17 +128,42 @@ impl Linear {
             weight: start.normal(dims, std),
             bias: bias.then(|| start.constant(0.0, [dims[1]])),
             adapters: Vec::new(),
+            packed: None,
+        }
+    }
+
+    /// Lays out the weight for decoding, where that makes a difference. It must not change from then on.
+    pub(crate) fn pack(&mut self) {
+        self.packed = PackedWeight::new(&self.weight.val());
+    }
+
+    /// `x @ weight + bias`, without adapters.
+    fn product(&self, x: Tensor<2>) -> Tensor<2> {
+        let ([rows, _], bias) = (x.dims(), self.bias.as_ref().map(Param::val));
+        match &self.packed {
+            Some(packed) if (2..=PackedWeight::MOST_ROWS).contains(&rows) => packed.linear(x, bias),
+            _ => rlhf_kernels::linear(x, self.weight.val(), bias),
         }
     }
 
     /// `x`: `[tokens, in]`; result `[tokens, out]`
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let y = rlhf_kernels::linear(x.clone(), self.weight.val(), self.bias.as_ref().map(Param::val));
+        let y = self.product(x.clone());
         if self.adapters.is_empty() {
             return y;
         }
         let [_, out] = y.dims();
         y + Update::of(&self.adapters, out).apply(x)
+    }
+
+    /// `inner`: what the activation takes, `[tokens, in]` or twice as wide; result `[tokens, out]`
+    fn forward_activated(&self, inner: Tensor<2>, activation: Activation) -> Tensor<2> {
+        // Adapters keep their input anyway, and nothing is kept where nothing is trained.
+        if !self.adapters.is_empty() || self.packed.is_some() {
+            return self.forward(activation.apply(inner));
+        }
+        let bias = self.bias.as_ref().map(Param::val);
+        rlhf_kernels::activated_linear(inner, activation, self.weight.val(), bias)
     }
 
     /// Numbers in all adapters.
@@ -162,6 +192,7 @@ impl Linear {
         }
         let merged = self.merged_weight();
         self.adapters.clear();
+        self.packed = None;
         self.weight = self.weight.clone().map(|old| reattach(&old, merged));
     }
 }
@@ -256,11 +287,7 @@ pub(crate) struct Mlp {
 impl Mlp {
     fn forward(&self, x: Tensor<2>, activation: Activation) -> Tensor<2> {
         let inner = self.c_fc.forward(x); // [tokens, d_inner], or twice as wide
-        self.c_proj.forward(match activation {
-            Activation::GeluTanh => rlhf_kernels::gelu_tanh(inner),
-            Activation::GeluErf => rlhf_kernels::gelu_erf(inner),
-            Activation::SwiGlu => rlhf_kernels::swiglu(inner),
-        })
+        self.c_proj.forward_activated(inner, activation)
     }
 }
 
@@ -300,6 +327,19 @@ impl Block {
     /// The linear layers.
     pub(crate) fn linears(&self) -> [&Linear; 4] {
         [&self.attn.c_attn, &self.attn.c_proj, &self.mlp.c_fc, &self.mlp.c_proj]
+    }
+
+    /// Lays out the weights of the linear layers for decoding.
+    pub(crate) fn pack(&mut self) {
+        let (attention, mlp) = (&mut self.attn, &mut self.mlp);
+        for linear in [
+            &mut attention.c_attn,
+            &mut attention.c_proj,
+            &mut mlp.c_fc,
+            &mut mlp.c_proj,
+        ] {
+            linear.pack();
+        }
     }
 
     /// The linear layer of this name.

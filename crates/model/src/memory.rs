@@ -58,12 +58,12 @@ pub enum HeadUse {
 impl HeadUse {
     /// Numbers that exist while the head works.
     fn workspace(self, predicted: usize, architecture: &Architecture) -> usize {
-        let of = match self {
-            _ if predicted == 0 => return 0,
-            Self::Sum => rlhf_kernels::logprob_sum_workspace,
-            Self::Each => rlhf_kernels::token_logprobs_workspace,
-        };
-        of(predicted, architecture.vocab_size, architecture.d_model)
+        let (vocab, d_model) = (architecture.vocab_size, architecture.d_model);
+        match self {
+            _ if predicted == 0 => 0,
+            Self::Sum => rlhf_kernels::logprob_sum_workspace(predicted, vocab),
+            Self::Each => rlhf_kernels::token_logprobs_workspace(predicted, vocab, d_model),
+        }
     }
 }
 
@@ -97,12 +97,12 @@ impl LargestPass {
         let none = MemoryForecast::default();
         let begins = MemoryForecast {
             gradients: summed + head,
-            activations: architecture.training_bytes(self),
+            activations: architecture.training_bytes(self, size.trained == size.all),
             ..none
         };
         let first_block = MemoryForecast {
             gradients: summed + size.trained - of_block,
-            activations: architecture.block_bytes(self.slots),
+            activations: architecture.block_bytes(self.slots, size.trained == size.all),
             ..none
         };
         let ends = MemoryForecast {
@@ -119,25 +119,26 @@ impl LargestPass {
 }
 
 impl Architecture {
-    /// Bytes that a training pass has put aside when its forward part ends.
-    fn training_bytes(&self, pass: &LargestPass) -> u64 {
+    /// Bytes that a training pass has put aside when its forward part ends; adapters, if not all weights are `trained`, keep
+    /// their inputs.
+    fn training_bytes(&self, pass: &LargestPass, trained: bool) -> u64 {
         let LargestPass { slots, predicted, .. } = *pass;
         let workspace = pass.head.workspace(predicted, self);
         // Around the last normalisation, its input, its result, and the gradient of that; before the head, what was selected
         // and its gradient.
         let ends = F32 * (3 * slots * self.d_model + 2 * predicted * self.d_model + workspace) as u64;
         match pass.activations {
-            Activations::Kept => F32 * (slots * self.n_layers * self.kept_in_block()) as u64 + ends,
+            Activations::Kept => F32 * (slots * self.n_layers * self.kept_in_block(trained)) as u64 + ends,
             // The blocks come back one by one, when the head is done with.
             Activations::Recomputed => {
-                F32 * (slots * self.n_layers * self.d_model) as u64 + ends.max(self.block_bytes(slots))
+                F32 * (slots * self.n_layers * self.d_model) as u64 + ends.max(self.block_bytes(slots, trained))
             }
         }
     }
 
     /// Bytes that the backward pass of a block begins with.
-    fn block_bytes(&self, slots: usize) -> u64 {
-        F32 * (slots * (self.kept_in_block() + self.d_model)) as u64
+    fn block_bytes(&self, slots: usize, trained: bool) -> u64 {
+        F32 * (slots * (self.kept_in_block(trained) + self.d_model)) as u64
     }
 
     /// Bytes that a pass without gradients needs for `tokens` at the widest place of a block.
@@ -157,7 +158,7 @@ impl Architecture {
     }
 
     /// Numbers that stay behind in a block for each token.
-    fn kept_in_block(&self) -> usize {
+    fn kept_in_block(&self, trained: bool) -> usize {
         let (d, heads) = (self.d_model, &self.attention);
         let attended = heads.n_heads * heads.d_head;
         // Inputs of the normalisations: those of a parallel block are one. Their results: inputs of linear layers.
@@ -170,7 +171,9 @@ impl Architecture {
             false => 0,
         };
         // Attention reads queries, keys and values side by side, repeated where heads share them.
-        inputs + 2 * d + normalised_heads + 3 * attended + attended + self.inner_of_mlp()
+        // What the activation gives comes back with the backward pass.
+        let inner = if trained { self.mlp_width() } else { self.inner_of_mlp() };
+        inputs + 2 * d + normalised_heads + 3 * attended + attended + inner
     }
 
     /// Numbers between the layers of the MLP for each token.

@@ -1,4 +1,4 @@
-//! Parts of a `tokenizer.json` that the `tokenizers` crate answers with a panic, looked for before it is asked.
+//! Parts of a `tokenizer.json` that the `tokenizers` crate answers with a panic or without an end, looked for before it is asked.
 //!
 //! None of them is in a tokenizer that gives every text back, which is the only kind that is read here.
 
@@ -14,6 +14,9 @@ const NESTED: [&str; 7] = [
     "decoder",
     "decoders",
 ];
+
+/// Ids are below this, many times the largest vocabulary there is. Writing a vocabulary counts up to its highest id.
+const MOST_IDS: u64 = 1 << 24;
 
 /// What cannot be in a tokenizer, with its place, if there is such a part.
 pub(super) fn unsound_part(part: &Value, path: &str) -> Option<String> {
@@ -42,7 +45,7 @@ pub(super) fn unsound_part(part: &Value, path: &str) -> Option<String> {
 }
 
 /// Older files leave `type` out here and there, so fields count where they tell enough.
-fn unsound(part: &Value) -> Option<&'static str> {
+fn unsound(part: &Value) -> Option<String> {
     let kind = part.get("type").and_then(Value::as_str).unwrap_or_default();
     let number = |name: &str| part.get(name).and_then(Value::as_u64);
     let has_prefix = |name: &str| {
@@ -50,7 +53,10 @@ fn unsound(part: &Value) -> Option<&'static str> {
             .and_then(Value::as_str)
             .is_some_and(|prefix| !prefix.is_empty())
     };
-    if kind == "Precompiled" {
+    if let Some(reason) = unsound_id(part) {
+        return Some(reason);
+    }
+    let reason = if kind == "Precompiled" {
         Some("Precompiled, expected none: it changes characters, so that a text cannot be had back")
     } else if kind == "BPEDecoder" {
         Some("BPEDecoder, expected another: it makes spaces of the ends of words")
@@ -62,7 +68,18 @@ fn unsound(part: &Value) -> Option<&'static str> {
         Some("continuing_subword_prefix, expected none: a text cannot be had back from words that are marked so")
     } else {
         None
-    }
+    };
+    reason.map(str::to_owned)
+}
+
+fn unsound_id(part: &Value) -> Option<String> {
+    let vocab = part.get("vocab")?.as_object()?;
+    let (token, id) = vocab
+        .iter()
+        .find(|(_, id)| id.as_u64().is_some_and(|id| id >= MOST_IDS))?;
+    Some(format!(
+        "token {token:?} of vocab: expected an id below {MOST_IDS}, found {id}"
+    ))
 }
 
 #[cfg(test)]

@@ -287,9 +287,18 @@ fn parts_that_the_tokenizers_crate_panics_on_are_refused_by_place() {
 /// Ids beyond the count passed for ids below it, and a model would have been asked for a row that it has not.
 #[test]
 fn an_id_far_from_the_others_counts_for_the_size_of_the_vocabulary() {
-    let dir = changed(|tokenizer| tokenizer["model"]["vocab"]["a"] = json!(3_000_000_000_u32));
+    let dir = changed(|tokenizer| tokenizer["model"]["vocab"]["a"] = json!(3_000_000));
     let tokenizer = Tokenizer::load(dir.path()).unwrap();
-    assert_eq!(tokenizer.encode("a"), [3_000_000_000]);
-    assert_eq!(tokenizer.vocab_size(), 3_000_000_001);
+    assert_eq!(tokenizer.encode("a"), [3_000_000]);
+    assert_eq!(tokenizer.vocab_size(), 3_000_001);
     assert!(tokenizer.check_vocab_size(512).is_err());
+}
+
+/// Writing the vocabulary would count up to it.
+#[test]
+fn an_id_beyond_all_vocabularies_is_refused_by_its_token() {
+    let dir = changed(|tokenizer| tokenizer["model"]["vocab"]["a"] = json!(2_016_777_216_u32));
+    let error = Tokenizer::load(dir.path()).unwrap_err().to_string();
+    let expected = r#"field `model`: token "a" of vocab: expected an id below 16777216, found 2016777216"#;
+    assert!(error.ends_with(expected), "{error}");
 }

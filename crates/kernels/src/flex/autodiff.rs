@@ -14,13 +14,16 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Flex};
 use burn_flex::FlexTensor;
 
+use crate::Activation;
+
 use super::attention::Visible;
 use super::logprob_sum::{self, Wanted};
+use super::matrix::Matrix;
 use super::rotary::Turn;
 use super::{
-    FusedOps, attention, attention_dims, attention_forward, contiguous, dims, gelu, indices, layer_norm, linear,
-    linear_forward, logprobs, logprobs_head, logprobs_outputs, matrix, rms_norm, slice, slice_mut, strided, swiglu,
-    swiglu_forward, tensor, turned, weight_view, widened,
+    FusedOps, activated_forward, activation, activation_forward, attention, attention_dims, attention_forward,
+    contiguous, dims, indices, layer_norm, linear, linear_forward, logprobs, logprobs_head, logprobs_outputs, matrix,
+    rms_norm, slice, slice_mut, strided, tensor, turned, weight_view, widened,
 };
 
 /// Hands a gradient to its node, if the node wants one.
@@ -75,17 +78,77 @@ impl Backward<Flex, 3> for LinearStep {
 }
 
 #[derive(Debug)]
-struct GeluStep;
+struct ActivatedLinearStep;
 
-impl Backward<Flex, 1> for GeluStep {
-    type State = FlexTensor;
+#[derive(Debug, Clone)]
+struct ActivatedLinearState {
+    inner: FlexTensor,
+    activation: Activation,
+    weight: FlexTensor,
+}
 
-    fn backward(self, ops: Ops<FlexTensor, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let mut grad = contiguous(grads.consume::<Flex>(&ops.node));
+/// Registers the gradients of `inner` and `weight` and returns that of the result.
+fn activated_linear_backward<const N: usize>(
+    ops: Ops<ActivatedLinearState, N>,
+    grads: &mut Gradients,
+) -> (FlexTensor, [Option<NodeId>; N]) {
+    let grad = contiguous(grads.consume::<Flex>(&ops.node));
+    let ActivatedLinearState {
+        inner,
+        activation,
+        weight,
+    } = ops.state;
+    let mut parents = ops.parents.map(|parent| parent.map(|node| node.id));
+    let ([tokens, width], [d_inner, out]) = (dims(&inner), dims(&weight));
+    let of_activated = linear::backward_input(matrix(&grad), matrix(&widened(weight)));
+    let of_inner = match parents[1].take() {
+        None => activation::backward(activation, slice(&inner), d_inner, of_activated),
+        of_weight => {
+            let (of_inner, activated) =
+                activation::backward_with_result(activation, slice(&inner), d_inner, of_activated);
+            register(grads, of_weight, || {
+                let activated = Matrix::new(&activated, tokens, d_inner);
+                tensor(linear::backward_weight(activated, matrix(&grad)), [d_inner, out])
+            });
+            of_inner
+        }
+    };
+    register(grads, parents[0].take(), || tensor(of_inner, [tokens, width]));
+    (grad, parents)
+}
+
+impl Backward<Flex, 2> for ActivatedLinearStep {
+    type State = ActivatedLinearState;
+
+    fn backward(self, ops: Ops<ActivatedLinearState, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        activated_linear_backward(ops, grads);
+    }
+}
+
+impl Backward<Flex, 3> for ActivatedLinearStep {
+    type State = ActivatedLinearState;
+
+    fn backward(self, ops: Ops<ActivatedLinearState, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let (grad, [_, _, bias]) = activated_linear_backward(ops, grads);
+        let [_, out] = dims(&grad);
+        register(grads, bias, || tensor(linear::backward_bias(slice(&grad), out), [out]));
+    }
+}
+
+#[derive(Debug)]
+struct ActivationStep;
+
+impl Backward<Flex, 1> for ActivationStep {
+    type State = (FlexTensor, Activation);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = contiguous(grads.consume::<Flex>(&ops.node));
         let [parent] = ops.parents.map(|parent| parent.map(|node| node.id));
+        let (inner, activation) = ops.state;
         register(grads, parent, || {
-            gelu::backward(slice(&ops.state), slice_mut(&mut grad));
-            grad
+            let [_, d_inner] = dims(&grad);
+            let gradient = activation::backward(activation, slice(&inner), d_inner, slice(&grad).to_vec());
+            tensor(gradient, dims::<2>(&inner))
         });
     }
 }
@@ -136,23 +199,6 @@ impl Backward<Flex, 2> for RmsNormStep {
         let [x, weight] = ops.parents.map(|parent| parent.map(|node| node.id));
         register(grads, x, || tensor(dx, [rows, width]));
         register(grads, weight, || tensor(dweight, [width]));
-    }
-}
-
-#[derive(Debug)]
-struct SwigluStep;
-
-impl Backward<Flex, 1> for SwigluStep {
-    type State = FlexTensor;
-
-    fn backward(self, ops: Ops<FlexTensor, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = contiguous(grads.consume::<Flex>(&ops.node));
-        let [parent] = ops.parents.map(|parent| parent.map(|node| node.id));
-        register(grads, parent, || {
-            let [tokens, width] = dims(&ops.state);
-            let gradient = swiglu::backward(slice(&ops.state), width / 2, slice(&grad));
-            tensor(gradient, [tokens, width])
-        });
     }
 }
 
@@ -291,12 +337,54 @@ impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
         }
     }
 
-    fn fused_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        let (x, node) = x.into_parts();
-        let x = contiguous(x);
-        let y = tensor(gelu::forward(slice(&x)), dims::<2>(&x));
-        match GeluStep.prepare::<C>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish(x, y),
+    fn fused_activated_matmul(
+        inner: FloatTensor<Self>,
+        activation: Activation,
+        weight: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let ((inner, inner_node), (weight, weight_node)) = (inner.into_parts(), weight.into_parts());
+        let (inner, weight) = (contiguous(inner), weight_view(weight));
+        let y = activated_forward(&inner, activation, &weight, None);
+        let state = ActivatedLinearState {
+            inner,
+            activation,
+            weight,
+        };
+        let nodes: [_; 2] = [inner_node, weight_node];
+        match ActivatedLinearStep.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(state, y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn fused_activated_linear(
+        inner: FloatTensor<Self>,
+        activation: Activation,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let ((inner, inner_node), (weight, weight_node)) = (inner.into_parts(), weight.into_parts());
+        let (bias, bias_node) = bias.into_parts();
+        let (inner, weight) = (contiguous(inner), weight_view(weight));
+        let y = activated_forward(&inner, activation, &weight, Some(&contiguous(bias)));
+        let state = ActivatedLinearState {
+            inner,
+            activation,
+            weight,
+        };
+        let nodes: [_; 3] = [inner_node, weight_node, bias_node];
+        match ActivatedLinearStep.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(state, y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn fused_activation(inner: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self> {
+        let (inner, node) = inner.into_parts();
+        let inner = contiguous(inner);
+        let y = activation_forward(&inner, activation);
+        match ActivationStep.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((inner, activation), y),
             OpsKind::UnTracked(prep) => prep.finish(y),
         }
     }
@@ -330,16 +418,6 @@ impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
         let nodes = [x_node, weight_node];
         match RmsNormStep.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish(RmsNormState { x, weight, roots }, y),
-            OpsKind::UnTracked(prep) => prep.finish(y),
-        }
-    }
-
-    fn fused_swiglu(gate_up: FloatTensor<Self>) -> FloatTensor<Self> {
-        let (gate_up, node) = gate_up.into_parts();
-        let gate_up = contiguous(gate_up);
-        let y = swiglu_forward(&gate_up);
-        match SwigluStep.prepare::<C>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish(gate_up, y),
             OpsKind::UnTracked(prep) => prep.finish(y),
         }
     }

@@ -139,14 +139,20 @@ impl<'a> Head<'a> {
 
     /// A block of words, the transposed weight in `buffers`.
     fn words(self, range: Range<usize>, buffers: &'a mut Buffers) -> Words<'a> {
-        let numbers = range.start * self.d_model..range.end * self.d_model;
-        let rows = self.weight.part(numbers, &mut buffers.wide);
-        let weight = Matrix::new(rows, range.len(), self.d_model);
+        let weight = self.rows(&range, &mut buffers.wide);
         Words {
             weight,
             transposed: weight.t().row_major(&mut buffers.transposed),
             range,
         }
+    }
+
+    /// The part of the weight that belongs to some words, `[words, d_model]`.
+    pub(super) fn rows(self, words: &Range<usize>, wide: &'a mut Vec<f32>) -> Matrix<'a> {
+        let numbers = self
+            .weight
+            .part(words.start * self.d_model..words.end * self.d_model, wide);
+        Matrix::new(numbers, words.len(), self.d_model)
     }
 
     fn position_blocks(&self) -> impl Iterator<Item = Range<usize>> + use<> {

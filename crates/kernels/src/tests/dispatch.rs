@@ -5,8 +5,8 @@ use burn::tensor::{Device, Tensor};
 use super::{Host, Operation, ints, rng, run, values};
 use crate::flex::dispatch::tests::{Limit, with};
 use crate::{
-    AdamWStep, EpsMode, KvLayer, adamw_step, causal_attention, decode_attention, gelu_tanh, layer_norm, linear,
-    rms_norm, rotary, swiglu, token_logprobs,
+    Activation, AdamWStep, EpsMode, KvLayer, activated_linear, adamw_step, causal_attention, decode_attention,
+    gelu_erf, gelu_tanh, layer_norm, linear, logprob_sum, rms_norm, rotary, swiglu, token_logprobs,
 };
 
 /// What `work` gives with the best instructions that the machine has, it also gives with less.
@@ -42,6 +42,7 @@ const WIDTH: usize = 150;
 #[test]
 fn pointwise_operations_do_not_depend_on_the_instruction_set() {
     check_operation(&|t| gelu_tanh(t[0].clone()), &[[5, WIDTH]], [5, WIDTH]);
+    check_operation(&|t| gelu_erf(t[0].clone()), &[[5, WIDTH]], [5, WIDTH]);
     check_operation(&|t| swiglu(t[0].clone()), &[[5, WIDTH]], [5, WIDTH / 2]);
     check_operation(
         &|t| rms_norm(t[0].clone(), row(&t[1]), 1e-5),
@@ -68,6 +69,18 @@ fn what_stands_around_matrix_products_does_not_depend_on_the_instruction_set() {
         &[[140, 7], [7, WIDTH], [1, WIDTH]],
         [140, WIDTH],
     );
+    for activation in [Activation::GeluTanh, Activation::GeluErf] {
+        check_operation(
+            &|t| activated_linear(t[0].clone(), activation, t[1].clone(), None),
+            &[[5, WIDTH], [WIDTH, 3]],
+            [5, 3],
+        );
+    }
+    check_operation(
+        &|t| activated_linear(t[0].clone(), Activation::SwiGlu, t[1].clone(), None),
+        &[[5, 2 * WIDTH], [WIDTH, 3]],
+        [5, 3],
+    );
     let visible: Vec<[usize; 3]> = (0..90).map(|t| [t / 40 * 40, t / 2, t / 2 + t % 3]).collect();
     let attend: Operation<'_> = &|t| {
         let visible = ints(visible.as_flattened(), &t[0].device()).reshape([1, 90, 3]);
@@ -81,6 +94,13 @@ fn what_stands_around_matrix_products_does_not_depend_on_the_instruction_set() {
             .unsqueeze_dim(1)
     };
     check_operation(logprobs, &[[3, 20], [WIDTH, 20]], [3, 1]);
+    let sum: Operation<'_> = &|t| {
+        let device = t[0].device();
+        let targets = ints(&[3, 149, 300], &device);
+        let weights = Tensor::<1>::from_floats([0.5, -2.0, 1.0], &device);
+        logprob_sum(t[0].clone(), t[1].clone(), targets, weights).unsqueeze_dim(1)
+    };
+    check_operation(sum, &[[3, 20], [2 * WIDTH + 1, 20]], [1, 1]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor};
 
 use super::{Host, Operation, ints, rng, values};
-use crate::{layer_norm, linear, rms_norm, token_logprobs};
+use crate::{Activation, activated_linear, layer_norm, linear, rms_norm, token_logprobs};
 
 /// The gradient of each input but input `frozen`, which has none, is to the bit what it is when nothing is frozen.
 fn check(operation: Operation<'_>, inputs: &[Host], frozen: usize) {
@@ -55,6 +55,13 @@ fn a_frozen_input_has_no_gradient_and_changes_no_other() {
             &[x.clone(), weight.clone()],
             frozen,
         );
+        for activation in [Activation::GeluTanh, Activation::GeluErf] {
+            check(
+                &|t| activated_linear(t[0].clone(), activation, t[1].clone(), None),
+                &[x.clone(), weight.clone()],
+                frozen,
+            );
+        }
         check(
             &|t| rms_norm(t[0].clone(), row(&t[1]), 1e-5),
             &[x.clone(), gain.clone()],

@@ -5,9 +5,22 @@ use burn::tensor::{Device, Tensor, TensorData};
 use burn_flex::FlexTensor;
 use proptest::prelude::*;
 
-use super::{Host, assert_close, check, rng, values};
+use super::{Host, Operation, assert_close, check, rng, run, values};
 use crate::flex::FusedUpdates;
-use crate::{AdamWStep, EpsMode, adamw_step, composed, gelu_tanh, layer_norm, linear};
+use crate::{
+    Activation, AdamWStep, EpsMode, PackedWeight, activated_linear, adamw_step, composed, gelu_erf, gelu_tanh,
+    layer_norm, linear,
+};
+
+const ACTIVATIONS: [Activation; 3] = [Activation::GeluTanh, Activation::GeluErf, Activation::SwiGlu];
+
+fn composed_activation(activation: Activation, inner: Tensor<2>) -> Tensor<2> {
+    match activation {
+        Activation::GeluTanh => composed::gelu_tanh(inner),
+        Activation::GeluErf => composed::gelu_erf(inner),
+        Activation::SwiGlu => composed::swiglu(inner),
+    }
+}
 
 /// The one row of a matrix.
 fn row(matrix: &Tensor<2>) -> Tensor<1> {
@@ -54,10 +67,55 @@ proptest! {
     }
 
     #[test]
+    fn a_packed_weight_is_the_weight(tokens in 0..130_usize, inputs in 1..70_usize, out in 1..200_usize, seed: u64) {
+        let rng = &mut rng(seed);
+        let device = Device::flex();
+        let x = Host::random(rng, [tokens, inputs], 1.0).on(&device);
+        let (weight, bias) = (Host::random(rng, [inputs, out], 1.0).on(&device), Host::random(rng, [1, out], 1.0));
+        let transposed = weight.clone().transpose().mul_scalar(1.0).transpose();
+        for weight in [weight, transposed] {
+            let packed = PackedWeight::new(&weight).expect("f32 on Flex");
+            for bias in [None, Some(row(&bias.on(&device)))] {
+                let expected = linear(x.clone(), weight.clone(), bias.clone());
+                assert_close(&values(packed.linear(x.clone(), bias)), &values(expected), 1e-6, "product");
+            }
+        }
+    }
+
+    #[test]
     fn gelu_is_composed_gelu(tokens in 1..80_usize, features in 1..400_usize, seed: u64) {
         let rng = &mut rng(seed);
         let x = Host::random(rng, [tokens, features], 4.0);
-        check(&|t| gelu_tanh(t[0].clone()), &|t| composed::gelu_tanh(t[0].clone()), &[x], rng);
+        check(&|t| gelu_tanh(t[0].clone()), &|t| composed::gelu_tanh(t[0].clone()), std::slice::from_ref(&x), rng);
+        check(&|t| gelu_erf(t[0].clone()), &|t| composed::gelu_erf(t[0].clone()), &[x], rng);
+    }
+
+    #[test]
+    fn activated_linear_is_composed(tokens in 1..40_usize, d_inner in 1..90_usize, out in 1..40_usize, seed: u64) {
+        let rng = &mut rng(seed);
+        for activation in ACTIVATIONS {
+            let width = if activation == Activation::SwiGlu { 2 * d_inner } else { d_inner };
+            let tensors = [
+                Host::random(rng, [tokens, width], 3.0),
+                Host::random(rng, [d_inner, out], 1.0),
+                Host::random(rng, [1, out], 1.0),
+            ];
+            let by_parts = |t: &[Tensor<2>], bias| {
+                composed::linear(composed_activation(activation, t[0].clone()), t[1].clone(), bias)
+            };
+            check(
+                &|t| activated_linear(t[0].clone(), activation, t[1].clone(), Some(row(&t[2]))),
+                &|t| by_parts(t, Some(row(&t[2]))),
+                &tensors,
+                rng,
+            );
+            check(
+                &|t| activated_linear(t[0].clone(), activation, t[1].clone(), None),
+                &|t| by_parts(t, None),
+                &tensors[..2],
+                rng,
+            );
+        }
     }
 
     #[test]
@@ -100,6 +158,24 @@ proptest! {
     }
 }
 
+/// What the backward pass computes anew is to the bit what the forward pass had.
+#[test]
+fn an_activated_linear_layer_is_an_activation_and_a_linear_layer() {
+    let rng = &mut rng(5);
+    for activation in ACTIVATIONS {
+        let width = if activation == Activation::SwiGlu { 66 } else { 33 };
+        let tensors = [
+            Host::random(rng, [150, width], 3.0),
+            Host::random(rng, [33, 7], 1.0),
+            Host::random(rng, [1, 7], 1.0),
+        ];
+        let upstream = Host::random(rng, [150, 7], 1.0);
+        let at_once: Operation<'_> = &|t| activated_linear(t[0].clone(), activation, t[1].clone(), Some(row(&t[2])));
+        let by_parts: Operation<'_> = &|t| linear(activation.apply(t[0].clone()), t[1].clone(), Some(row(&t[2])));
+        assert_eq!(run(at_once, &tensors, &upstream), run(by_parts, &tensors, &upstream));
+    }
+}
+
 #[test]
 fn no_tokens_give_no_tokens() {
     let device = Device::flex().autodiff();
@@ -109,6 +185,8 @@ fn no_tokens_give_no_tokens() {
         Tensor::<1>::ones([8], &device),
     );
     assert_eq!(gelu_tanh(empty()).dims(), [0, 8]);
+    let after_gelu = activated_linear(empty(), Activation::GeluErf, weight.clone(), None);
+    assert_eq!(after_gelu.dims(), [0, 5]);
     assert_eq!(layer_norm(empty(), bias.clone(), bias, 1e-5).dims(), [0, 8]);
     let y = linear(empty(), weight.clone(), None);
     assert_eq!(y.dims(), [0, 5]);
@@ -120,12 +198,14 @@ fn no_tokens_give_no_tokens() {
 fn gelu_of_large_numbers_is_the_number_or_zero_and_nan_stays() {
     let device = Device::flex().autodiff();
     let x = Tensor::<2>::from_floats([[1e20, 50.0, -50.0, -1e20, 0.0, f32::NAN]], &device).require_grad();
-    let y = gelu_tanh(x.clone());
-    let slopes = values(x.grad(&y.clone().sum().backward()).unwrap());
-    let y = values(y);
-    assert_eq!(y[..5], [1e20, 50.0, 0.0, 0.0, 0.0]);
-    assert_eq!(slopes[..5], [1.0, 1.0, 0.0, 0.0, 0.5]);
-    assert!(y[5].is_nan() && slopes[5].is_nan());
+    for gelu in [gelu_tanh, gelu_erf] {
+        let y = gelu(x.clone());
+        let slopes = values(x.grad(&y.clone().sum().backward()).unwrap());
+        let y = values(y);
+        assert_eq!(y[..5], [1e20, 50.0, 0.0, 0.0, 0.0]);
+        assert_close(&slopes[..5], &[1.0, 1.0, 0.0, 0.0, 0.5], 1e-7, "slopes");
+        assert!(y[5].is_nan() && slopes[5].is_nan());
+    }
 }
 
 #[test]

@@ -1,0 +1,49 @@
+//! Weights laid out for decoding.
+
+use burn::tensor::Tensor;
+
+#[cfg(feature = "flex")]
+use crate::flex;
+
+/// A weight `[in, out]` laid out for products with few rows: blocks of neighbouring columns, each in one piece. A step of decoding
+/// multiplies a handful of rows with every weight; read where they stand, rows of a wide weight lie a page apart.
+#[derive(Debug, Clone)]
+pub struct PackedWeight {
+    /// `[in * out]`
+    values: Tensor<1>,
+    /// `[in, out]`
+    dims: [usize; 2],
+}
+
+impl PackedWeight {
+    /// Rows from which on the weight as it was is as fast.
+    pub const MOST_ROWS: usize = 128;
+
+    /// Lays out a copy of `weight`; nothing where no operation makes use of it, which is everywhere but for f32 on Flex.
+    pub fn new(weight: &Tensor<2>) -> Option<Self> {
+        #[cfg(feature = "flex")]
+        if flex::handles_plain(weight) {
+            let dims = weight.dims();
+            let values = flex::pack(weight.clone());
+            return Some(Self { values, dims });
+        }
+        let _ = weight;
+        None
+    }
+
+    /// `x @ weight + bias`.
+    ///
+    /// # Shapes
+    /// - `x`: `[tokens, in]`
+    /// - `bias`: `[out]`
+    /// - result: `[tokens, out]`
+    pub fn linear(&self, x: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+        #[cfg(feature = "flex")]
+        return flex::packed_linear(x, self.values.clone(), self.dims, bias);
+        #[cfg(not(feature = "flex"))]
+        {
+            let _ = (x, bias, self.dims);
+            unreachable!("without Flex none is made")
+        }
+    }
+}
