@@ -18,7 +18,7 @@ use rlhf_model::{
 };
 use rlhf_ppo::{EmaConfig, EmaPer, PpoConfig, PpoData, PpoModels, PtxConfig};
 use rlhf_reward::{Annotation, RankedPrompt, RewardConfig, RewardData};
-use rlhf_sft::{Dataset, Evaluation, LmTrainConfig, Sampled, Selection};
+use rlhf_sft::{Dataset, Evaluation, LmTrainConfig, Selection};
 use serde_json::{Map, Value, json};
 
 #[global_allocator]
@@ -139,7 +139,7 @@ fn sft(name: &str, family: &str, settings: LmTrainConfig) {
     };
     let placement = placement(&device, settings.lora.as_ref());
     let outline = CausalLm::outline(&config, placement);
-    let forecast = rlhf_sft::memory_forecast(&outline, data, &settings, 1, Sampled::default());
+    let forecast = rlhf_sft::memory_forecast(&outline, data, &settings, 1, MemoryForecast::default());
     compare(&format!("sft {name}"), &forecast.expect("adapters that fit"), || {
         let (model, _) = load_causal_lm(place.path(), placement).expect("it was written");
         rlhf_sft::train(model, data, &settings, &place.context(), &mut Nobody).expect("it learns");

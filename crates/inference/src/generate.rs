@@ -90,8 +90,16 @@ struct Row {
     completion: Completion,
 }
 
-fn lane_rows() -> usize {
-    std::env::var("LANE").ok().and_then(|s| s.parse().ok()).unwrap_or(16)
+/// Rows of a small model that are decoded together: batches side by side keep it busier than one large batch, and the cache of
+/// one stays in the processor's.
+const LANE_ROWS: usize = 16;
+
+/// Rows that are decoded together, of a model on its device.
+pub(crate) fn rows_at_once(model: &CausalLm, batch_size: usize) -> usize {
+    match side_by_side(model, &model.transformer.device()) {
+        true => batch_size.clamp(1, LANE_ROWS),
+        false => batch_size.max(1),
+    }
 }
 
 /// Rows that wait join when one in so many of the batch has left.
@@ -142,9 +150,9 @@ impl Generator {
     ) -> Result<Vec<Completion>> {
         self.check(prompts, options)?;
         let (order, device) = (by_length(prompts), self.model.transformer.device());
-        // Batches at the same time keep a small model busier than one batch that is always full.
         let at_once = match side_by_side(&self.model, &device) {
-            true => options.batch_size.clamp(1, lane_rows()),
+            true => rows_at_once(&self.model, options.batch_size),
+            // One batch that others join.
             false => order.len().max(1),
         };
         let groups = order.chunks(at_once).collect();

@@ -18,8 +18,10 @@
 
 mod error;
 mod generate;
+mod memory;
 mod sampling;
 
 pub use error::{Error, Result};
 pub use generate::{Completion, GenerateOptions, Generator};
+pub use memory::generation_forecast;
 pub use sampling::{Sampling, argmax, next_token_distribution};

@@ -119,7 +119,7 @@ pub(crate) struct Linear {
     pub(crate) adapters: Vec<Adapter>,
     /// The weight once more, for decoding.
     #[module(skip)]
-    packed: Option<PackedWeight>,
+    packed: Option<Box<PackedWeight>>,
 }
 
 impl Linear {
@@ -134,7 +134,7 @@ impl Linear {
 
     /// Lays out the weight for decoding, where that makes a difference. It must not change from then on.
     pub(crate) fn pack(&mut self) {
-        self.packed = PackedWeight::new(&self.weight.val());
+        self.packed = PackedWeight::new(&self.weight.val()).map(Box::new);
     }
 
     /// `x @ weight + bias`, without adapters.

@@ -1,9 +1,8 @@
 //! How much memory PPO is going to need.
 
-use rlhf_core::lanes::at_once;
 use rlhf_core::memory::{MemoryForecast, ParameterBytes};
-use rlhf_inference::GenerateOptions;
-use rlhf_model::{Architecture, HeadUse, LargestPass, PassesAtOnce};
+use rlhf_inference::{GenerateOptions, generation_forecast};
+use rlhf_model::{HeadUse, LargestPass, PassesAtOnce};
 
 use crate::config::{EmaPer, PpoConfig};
 use crate::error::Result;
@@ -47,7 +46,12 @@ pub fn memory_forecast(models: &PpoModels, data: PpoData<'_>, config: &PpoConfig
         gradients: policy_size.trained,
         ..MemoryForecast::default()
     };
-    let sampled = sampling(&sizes, models);
+    let sampled = generation_forecast(
+        &models.sft,
+        sizes.episodes,
+        GenerateOptions::default().batch_size,
+        sizes.longest_episode,
+    );
     let scoring = PassesAtOnce::of(
         &models.sft,
         &models.sft.transformer.device(),
@@ -116,20 +120,5 @@ impl Sizes {
             is_one_of_several: config.minibatch_size() * self.episode > slots,
             activations: config.gradient_checkpointing.into(),
         }
-    }
-}
-
-/// The cache, a pass over the prompts, and the head once more, transposed.
-fn sampling(sizes: &Sizes, models: &PpoModels) -> MemoryForecast {
-    let model = &models.sft;
-    let architecture: &Architecture = model.transformer.architecture();
-    let rows = GenerateOptions::default().batch_size.min(sizes.episodes);
-    let batches = sizes.episodes.div_ceil(rows);
-    let lanes = at_once(model, &model.transformer.device(), batches) as u64;
-    MemoryForecast {
-        weights: architecture.head_bytes(),
-        activations: lanes * architecture.inference_bytes(rows * sizes.longest_episode),
-        cache: lanes * architecture.cache_bytes(rows, sizes.longest_episode),
-        ..MemoryForecast::default()
     }
 }

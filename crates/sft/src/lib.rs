@@ -12,5 +12,5 @@ mod train;
 pub use config::{LmTrainConfig, Selection};
 pub use error::{Error, Result};
 pub use evaluate::{Evaluation, evaluate};
-pub use memory::{Sampled, memory_forecast};
+pub use memory::memory_forecast;
 pub use train::{Dataset, LmReport, Observer, train};

@@ -10,26 +10,8 @@ use crate::error::Result;
 use crate::evaluate::ids_and_masks;
 use crate::train::Dataset;
 
-/// Answers that an [`crate::Observer`] has written at each evaluation.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Sampled {
-    /// How many at once.
-    pub rows: usize,
-    /// Tokens of a prompt and its answer at most.
-    pub capacity: usize,
-}
-
-impl Sampled {
-    /// Answers of up to `max_new_tokens` to all of `prompts` at once.
-    pub fn longest(prompts: &[Vec<u32>], max_new_tokens: usize) -> Self {
-        Self {
-            rows: prompts.len(),
-            capacity: prompts.iter().map(Vec::len).max().unwrap_or(0) + max_new_tokens,
-        }
-    }
-}
-
-/// Memory of [`crate::train`] at its highest moment. The values of `model` do not matter, only its sizes.
+/// Memory of [`crate::train`] at its highest moment. The values of `model` do not matter, only its sizes; `observer` is what its
+/// [`crate::Observer`] needs for a while at each evaluation.
 ///
 /// # Errors
 /// Adapters that do not fit the model.
@@ -38,7 +20,7 @@ pub fn memory_forecast(
     data: Dataset<'_>,
     config: &LmTrainConfig,
     seed: u64,
-    sampled: Sampled,
+    observer: MemoryForecast,
 ) -> Result<MemoryForecast> {
     let model = match &config.lora {
         Some(lora) => model.clone().with_lora(lora, seed)?,
@@ -65,17 +47,11 @@ pub fn memory_forecast(
         activations: passes.kept(architecture),
         ..between
     };
-    let sampling = MemoryForecast {
-        // The head, transposed.
-        weights: between.weights + architecture.head_bytes(),
-        activations: kept.activations + architecture.inference_bytes(sampled.rows * sampled.capacity),
-        cache: architecture.cache_bytes(sampled.rows, sampled.capacity),
-        ..kept
-    };
+    let observed = kept.and(observer);
     let training = largest_pass(data.train, config, seed).moments(architecture, &size);
     let training = training.map(|moment| kept.and(moment));
     Ok(MemoryForecast::highest(
-        training.into_iter().chain([evaluation, sampling]),
+        training.into_iter().chain([evaluation, observed]),
     ))
 }
 

@@ -4,10 +4,10 @@ use rlhf_core::hash::Fingerprint;
 use rlhf_data::Tokenizer;
 use rlhf_hub::Want;
 use rlhf_model::{CausalLm, ModelConfig, load_causal_lm, save_causal_lm};
-use rlhf_sft::{Dataset, Sampled, memory_forecast, train};
+use rlhf_sft::{Dataset, memory_forecast, train};
 
 use super::dataset::text_windows;
-use super::samples::SampleObserver;
+use super::samples::{self, SampleObserver};
 use super::sft::savings;
 use crate::error::Result;
 use crate::progress::note;
@@ -54,7 +54,7 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
         validation: &validation,
     };
     let (seed, settings) = (work.config.seed, &work.config.pretrain);
-    let sampled = Sampled::longest(&prompts, max_new_tokens);
+    let sampled = samples::forecast(&outline, &prompts, max_new_tokens);
     let forecast = memory_forecast(&outline, data, settings, seed, sampled)?;
     work.announce_memory(&forecast, savings("pretrain", settings))?;
     let model = work.config.model.init.model(&architecture, seed, &work.device);

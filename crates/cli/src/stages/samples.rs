@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use rlhf_core::atomic;
+use rlhf_core::memory::MemoryForecast;
 use rlhf_data::Tokenizer;
-use rlhf_inference::{GenerateOptions, Generator, Sampling};
+use rlhf_inference::{GenerateOptions, Generator, Sampling, generation_forecast};
 use rlhf_model::{CausalLm, ScalarModel, sequence_scores};
 use rlhf_sft::{Evaluation, Observer};
 use serde_json::{Value, json};
@@ -37,6 +38,12 @@ pub(crate) fn write_samples(path: &Path, step: u64, rows: Vec<Value>) -> Result<
         text.push('\n');
     }
     Ok(atomic::write_file(path, text.as_bytes())?)
+}
+
+/// What answers to `prompts` need beside the model.
+pub(crate) fn forecast(model: &CausalLm, prompts: &[Vec<u32>], max_new_tokens: usize) -> MemoryForecast {
+    let longest = prompts.iter().map(Vec::len).max().unwrap_or(0) + max_new_tokens;
+    generation_forecast(model, prompts.len(), GenerateOptions::default().batch_size, longest)
 }
 
 /// Answers the same prompts at each evaluation, and scores the answers if there is a reward model.

@@ -4,12 +4,12 @@ use rlhf_core::hash::Fingerprint;
 use rlhf_data::{TokenSequence, Tokenizer, shuffled_order};
 use rlhf_hub::Want;
 use rlhf_model::{CausalLm, StorageType, load_causal_lm, load_config, load_scalar_model};
-use rlhf_sft::{Dataset, LmTrainConfig, Sampled, memory_forecast, train};
+use rlhf_sft::{Dataset, LmTrainConfig, memory_forecast, train};
 
 use super::adapters;
 use super::dataset::{supervised, text_windows};
 use super::pretrain::save_model;
-use super::samples::SampleObserver;
+use super::samples::{self, SampleObserver};
 use crate::error::Result;
 use crate::memory::Savings;
 use crate::progress::note;
@@ -77,12 +77,13 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
     };
     let settings = &work.config.sft;
     let placement = adapters::placement(&work.device, settings.lora.as_ref());
+    let outline = CausalLm::outline(&config, placement);
     let forecast = memory_forecast(
-        &CausalLm::outline(&config, placement),
+        &outline,
         data,
         settings,
         work.config.seed,
-        Sampled::longest(&prompts, max_new_tokens),
+        samples::forecast(&outline, &prompts, max_new_tokens),
     )?;
     work.announce_memory(&forecast, savings("sft", settings))?;
     let (model, _) = load_causal_lm(&base, placement)?;
