@@ -1,5 +1,5 @@
 //! Speed of the fused operations on Flex, at the shapes of the `tiny` model (width 256, vocabulary 4096, 16 rows of 256
-//! tokens). `cargo bench --profile dev -p rlhf-kernels`; floating-point operations count as throughput elements, so
+//! tokens). `cargo bench --profile dev -p rlhf-kernels --features allocator`; floating-point operations count as throughput elements, so
 //! that "Gelem/s" of a matrix product reads as GFLOP/s.
 
 #![allow(missing_docs, reason = "criterion_group! makes a public function")]
@@ -9,8 +9,9 @@ use std::hint::black_box;
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rlhf_kernels::{
-    AdamWStep, EpsMode, KvLayer, adamw_step, causal_attention, decode_attention, gelu_tanh, layer_norm, linear,
-    rms_norm, rotary, swiglu, token_logprobs, visible_from,
+    Activation, AdamWStep, EpsMode, KvLayer, PackedWeight, activated_linear, adamw_step, causal_attention,
+    decode_attention, exponentials, gelu_erf, gelu_tanh, layer_norm, linear, logprob_sum, rms_norm, rotary, swiglu,
+    token_logprobs, visible_from,
 };
 
 /// As in the `rlhf` binary: the system's allocator would map and clear every large buffer again.
@@ -65,6 +66,22 @@ fn pointwise(criterion: &mut Criterion) {
         TOKENS * features,
         [TOKENS, features],
         gelu_tanh,
+    );
+    forward_and_backward(
+        criterion,
+        "gelu_erf_4096x1024",
+        TOKENS * features,
+        [TOKENS, features],
+        gelu_erf,
+    );
+    let back = random([features, D_MODEL], &device).require_grad();
+    let activated = |inner| activated_linear(inner, Activation::GeluTanh, back.clone(), None);
+    forward_and_backward(
+        criterion,
+        "activated_linear_4096x1024x256",
+        flops,
+        [TOKENS, features],
+        activated,
     );
     let scale = Tensor::<1>::ones([D_MODEL], &device).require_grad();
     let shift = Tensor::<1>::zeros([D_MODEL], &device).require_grad();
@@ -130,6 +147,11 @@ fn logprobs(criterion: &mut Criterion) {
                 .unsqueeze_dim(1)
         },
     );
+    let weights = Tensor::<1>::ones([TOKENS], &device.clone().inner());
+    let sum = |hidden: Tensor<2>| {
+        logprob_sum(hidden * 0.05, weight.clone(), targets.clone(), weights.clone()).unsqueeze_dim(1)
+    };
+    forward_and_backward(criterion, "logprob_sum_4096x256x4096", flops, [TOKENS, D_MODEL], sum);
 }
 
 fn adamw(criterion: &mut Criterion) {
@@ -177,6 +199,18 @@ fn decode(criterion: &mut Criterion) {
     let x = random([batch, D_MODEL], &device);
     group.bench_function("linear_64x256x768", |bencher| {
         bencher.iter(|| black_box(linear(x.clone(), weight.clone(), None)));
+    });
+    let packed = PackedWeight::new(&weight).expect("f32 on Flex");
+    for rows in [16, batch] {
+        let x = random([rows, D_MODEL], &device);
+        group.bench_function(format!("packed_{rows}x256x768"), |bencher| {
+            bencher.iter(|| black_box(packed.linear(x.clone(), None)));
+        });
+    }
+    let logits: Vec<f32> = (0..VOCAB).map(|i| (i % 100) as f32 * 0.1).collect();
+    let mut weights = vec![0.0; VOCAB];
+    group.bench_function("exponentials_4096", |bencher| {
+        bencher.iter(|| black_box(exponentials(&logits, 0.7, &mut weights)));
     });
     group.finish();
 }
