@@ -94,7 +94,6 @@ pub(crate) struct ConfigArgs {
 }
 
 fn main() -> ExitCode {
-    rlhf_kernels::allocator::keep_freed_pages();
     let cli = Cli::parse();
     install_tracing();
     let stop = rlhf_core::StopFlag::process();
@@ -130,6 +129,8 @@ fn dispatch(command: Command, places: Places) -> Result<()> {
         Command::Eval(args) => (Stage::Eval, args),
         Command::Other(command) => return commands::run(command, &places),
     };
+    // Steps of training need again what the last one freed; what only reads a model does not.
+    rlhf_kernels::allocator::keep_freed_pages();
     run::run_stage(stage, &args, places)
 }
 

@@ -229,3 +229,41 @@ fn softmax_over(logits: &[f64], kept: &[usize]) -> Vec<f64> {
     }
     probabilities
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+
+    /// Several blocks, the last one not full: the statistic is that of chi-square, with one degree of freedom less than words.
+    #[test]
+    fn every_token_of_a_large_vocabulary_is_drawn_as_often_as_it_is_likely() {
+        let logits: Vec<f32> = (0..3 * BLOCK + 16).map(|i| (i * 37 % 101) as f32 * 0.03).collect();
+        let wide: Vec<f64> = logits.iter().map(|&logit| f64::from(logit)).collect();
+        let expected = next_token_distribution(&wide, &Sampling::default(), &[]);
+        let (draws, rng) = (100_000, &mut ChaCha8Rng::seed_from_u64(3));
+        let mut counts = vec![0.0; logits.len()];
+        for _ in 0..draws {
+            let (token, logprob) = Sampling::default().draw(&logits, &[], rng);
+            assert!((f64::from(logprob) - expected[token as usize].ln()).abs() < 1e-5);
+            counts[token as usize] += 1.0;
+        }
+        let term = |(count, p): (f64, &f64)| (count - f64::from(draws) * p).powi(2) / (f64::from(draws) * p);
+        let chi_square: f64 = counts.into_iter().zip(&expected).map(term).sum();
+        let (degrees, deviation) = (399.0, (2.0_f64 * 399.0).sqrt());
+        assert!(
+            (chi_square - degrees).abs() < 4.0 * deviation,
+            "chi-square {chi_square}"
+        );
+    }
+
+    #[test]
+    fn a_token_without_weight_is_not_drawn() {
+        let mut logits = vec![f32::NEG_INFINITY; 5 * BLOCK];
+        (logits[BLOCK + 3], logits[3 * BLOCK]) = (0.5, 0.0);
+        let rng = &mut ChaCha8Rng::seed_from_u64(4);
+        let drawn: Vec<usize> = (0..1000).map(|_| draw_plain(&logits, 1.0, rng).0 as usize).collect();
+        assert!(drawn.iter().all(|&token| token == BLOCK + 3 || token == 3 * BLOCK));
+        assert!(drawn.contains(&(BLOCK + 3)) && drawn.contains(&(3 * BLOCK)));
+    }
+}
