@@ -138,7 +138,9 @@ impl Architecture {
 
     /// Bytes that the backward pass of a block begins with.
     fn block_bytes(&self, slots: usize, trained: bool) -> u64 {
-        F32 * (slots * (self.kept_in_block(trained) + self.d_model)) as u64
+        // The gradient of what the activation gives, which is computed anew beside it.
+        let anew = if trained { 2 * self.d_inner } else { 0 };
+        F32 * (slots * (self.kept_in_block(trained) + self.d_model + anew)) as u64
     }
 
     /// Bytes that a pass without gradients needs for `tokens` at the widest place of a block.
