@@ -18,7 +18,7 @@ pub(super) fn backward(activation: Activation, inner: &[f32], d_inner: usize, mu
     match activation {
         Activation::GeluTanh => gelu::backward(Gate::Tanh, inner, &mut grad),
         Activation::GeluErf => gelu::backward(Gate::Erf, inner, &mut grad),
-        Activation::SwiGlu => return swiglu::backward(inner, d_inner, &grad),
+        Activation::SwiGlu => return swiglu::backward_with_result(inner, d_inner, &mut grad),
     }
     grad
 }

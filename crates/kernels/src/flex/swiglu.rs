@@ -27,44 +27,20 @@ for_every_instruction_set! {
     }
 }
 
-/// Gradient of the gates and of what they let through, in rows as the forward pass takes them.
-pub(super) fn backward(gate_up: &[f32], d_inner: usize, grad: &[f32]) -> Vec<f32> {
-    let mut out = unwritten(gate_up.len());
-    out.par_chunks_mut(2 * CHUNK * d_inner)
-        .zip(gate_up.par_chunks(2 * CHUNK * d_inner))
-        .zip(grad.par_chunks(CHUNK * d_inner))
-        .for_each(|((out, gate_up), grad)| backward_chunk(gate_up, d_inner, grad, out));
-    out
-}
-
-/// As [`backward`], and leaves in `grad` what the forward pass gives.
+/// Gradient of the gates and of what they let through, in rows as the forward pass takes them; what the forward pass gives takes
+/// the place of `grad`.
 pub(super) fn backward_with_result(gate_up: &[f32], d_inner: usize, grad: &mut [f32]) -> Vec<f32> {
     let mut out = unwritten(gate_up.len());
     out.par_chunks_mut(2 * CHUNK * d_inner)
         .zip(gate_up.par_chunks(2 * CHUNK * d_inner))
         .zip(grad.par_chunks_mut(CHUNK * d_inner))
-        .for_each(|((out, gate_up), grad)| both_chunk(gate_up, d_inner, grad, out));
+        .for_each(|((out, gate_up), grad)| backward_chunk(gate_up, d_inner, grad, out));
     out
 }
 
 for_every_instruction_set! {
     /// `d/dx x s(x) = s (1 + x (1 - s))`.
-    fn backward_chunk(gate_up: &[f32], d_inner: usize, grad: &[f32], out: &mut [f32]) {
-        let rows = gate_up.chunks_exact(2 * d_inner).zip(out.chunks_exact_mut(2 * d_inner));
-        for ((row, out), grad) in rows.zip(grad.chunks_exact(d_inner)) {
-            let (gate, up) = row.split_at(d_inner);
-            let (dgate, dup) = out.split_at_mut(d_inner);
-            for i in 0..d_inner {
-                let s = logistic(gate[i]);
-                dgate[i] = grad[i] * up[i] * (s * (1.0 + gate[i] * (1.0 - s)));
-                dup[i] = grad[i] * (gate[i] * s);
-            }
-        }
-    }
-}
-
-for_every_instruction_set! {
-    fn both_chunk(gate_up: &[f32], d_inner: usize, grad: &mut [f32], out: &mut [f32]) {
+    fn backward_chunk(gate_up: &[f32], d_inner: usize, grad: &mut [f32], out: &mut [f32]) {
         let rows = gate_up.chunks_exact(2 * d_inner).zip(out.chunks_exact_mut(2 * d_inner));
         for ((row, out), grad) in rows.zip(grad.chunks_exact_mut(d_inner)) {
             let (gate, up) = row.split_at(d_inner);
