@@ -3,7 +3,8 @@
 
 use std::fs;
 
-use rlhf_core::{PaddingSide, TokenBatch, int_tensor, to_host};
+use burn::module::Module;
+use rlhf_core::{GradientBuffer, PaddingSide, TokenBatch, index_tensor, int_tensor, to_host};
 use rlhf_model::{
     CausalLm, ModelConfig, StorageType, load_causal_lm, load_config, read_safetensors, save_causal_lm,
     save_causal_lm_in_shards,
@@ -15,6 +16,8 @@ use crate::fixtures::{CONFIGS, model_dir};
 use crate::tiny::{assert_close, device, sequences, shaken};
 
 const SAME: (f64, f64) = (5e-6, 5e-6);
+/// Gradients, which are sums over tokens.
+const GRADIENT: (f64, f64) = (2e-5, 2e-5);
 /// The sliding window of the cases that have one.
 const WINDOW: usize = 4;
 
@@ -158,6 +161,40 @@ fn decoding_with_the_cache_gives_the_hidden_states_of_the_whole_sequence() {
             }
         }
         assert_close(name, &found.concat(), &wanted, SAME);
+    }
+}
+
+#[test]
+fn hidden_states_at_some_places_are_those_of_a_whole_pass_with_their_gradients() {
+    // In no order, one of them twice, as the last token of a shared prompt is read by several completions.
+    let places = [25_usize, 3, 8, 3, 0, 17];
+    let sequences = sequences(&[9, 4, 13], 6);
+    for (name, config) in cases() {
+        let model = model(&config).train();
+        let batch = TokenBatch::pack(&sequences, 26).to_device(&device());
+        let whole = model.hidden_states(&batch).select(0, index_tensor(&places, &device()));
+        let some = model.hidden_states_at(&batch, &places);
+        assert_eq!(some.dims(), [places.len(), model.transformer.d_model()], "{name}");
+        assert_close(name, &to_host(some.clone()), &to_host(whole.clone()), SAME);
+        let [whole, some] = [whole, some].map(|hidden| {
+            let mut gradients = GradientBuffer::new();
+            gradients.add(&model, (hidden.clone() * hidden.sin()).sum().backward());
+            gradients.to_named(&model)
+        });
+        for (whole, some) in whole.iter().zip(&some) {
+            assert_eq!(whole.name, some.name, "{name}");
+            let name = format!("{name}: gradient of {}", whole.name);
+            assert_close(&name, &some.values, &whole.values, GRADIENT);
+        }
+        // The same tokens through a cache.
+        let (plain, [tokens]) = (model.valid(), batch.input_ids.dims());
+        let mut caches = [(); 2].map(|()| plain.transformer.new_cache(&[0], tokens));
+        let [all, read] = &mut caches;
+        let (ids, positions) = (batch.input_ids.clone(), batch.position_ids.clone());
+        let whole = plain.transformer.decode(ids.clone(), positions.clone(), all);
+        let whole = whole.select(0, index_tensor(&places, &device()));
+        let some = plain.transformer.decode_at(ids, positions, &places, read);
+        assert_close(name, &to_host(some), &to_host(whole), SAME);
     }
 }
 

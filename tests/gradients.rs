@@ -28,7 +28,7 @@ fn weights(count: usize, seed: u64) -> Tensor<1> {
 fn logprob_loss(model: &CausalLm, batch: &TokenBatch, sequences: &[Vec<u32>], weights: &Tensor<1>) -> Tensor<1> {
     let device = crate::tiny::device();
     let targets = Targets::from_positions(batch, sequences, &vec![1; sequences.len()]);
-    let hidden = targets.select(model.hidden_states(&batch.to_device(&device)));
+    let hidden = model.hidden_states_at(&batch.to_device(&device), targets.places());
     (model.token_logprobs(hidden, targets.ids(&device), 0.7).logprobs * matching(weights, model.head_weight())).sum()
 }
 
@@ -306,10 +306,10 @@ fn training_gradients(model: &CausalLm, activations: Activations) -> Vec<NamedTe
     let sequences = sequences(&[9, 4, 7], 3);
     let batch = TokenBatch::pack(&sequences, 14);
     let targets = Targets::from_positions(&batch, &sequences, &[1, 2, 1]);
-    let (hidden, pass) = model.transformer.training_pass(&batch.to_device(&device), activations);
-    let logprobs = model
-        .token_logprobs(targets.select(hidden), targets.ids(&device), 0.7)
-        .logprobs;
+    let (hidden, pass) = model
+        .transformer
+        .training_pass(&batch.to_device(&device), targets.places(), activations);
+    let logprobs = model.token_logprobs(hidden, targets.ids(&device), 0.7).logprobs;
     let weights = matching(&weights(targets.len(), 5), logprobs.clone());
     let mut gradients = GradientBuffer::new();
     pass.backward((logprobs * weights).sum(), model, &mut gradients);

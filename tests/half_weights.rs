@@ -36,7 +36,7 @@ fn weights_in_bf16_take_half_and_say_the_same() {
         let batch = TokenBatch::pack(&sequences, 14);
         let targets = Targets::from_positions(&batch, &sequences, &[1, 1, 1]);
         let of = |model: &CausalLm| {
-            let hidden = targets.select(model.hidden_states(&batch.to_device(&device())));
+            let hidden = model.hidden_states_at(&batch.to_device(&device()), targets.places());
             let logprobs = model
                 .token_logprobs(hidden.clone(), targets.ids(&device()), 0.7)
                 .logprobs;
@@ -67,7 +67,7 @@ fn adapters_on_weights_in_bf16_learn_as_on_the_same_weights_in_f32() {
             let sequences = sequences(&[9, 4], 5);
             let batch = TokenBatch::pack(&sequences, 13);
             let targets = Targets::from_positions(&batch, &sequences, &[1, 1]);
-            let hidden = targets.select(model.hidden_states(&batch.to_device(&device())));
+            let hidden = model.hidden_states_at(&batch.to_device(&device()), targets.places());
             let loss = model.token_logprobs(hidden, targets.ids(&device()), 1.0).logprobs.sum();
             let mut gradients = GradientBuffer::new();
             gradients.add(&model, loss.backward());

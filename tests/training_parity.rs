@@ -66,7 +66,7 @@ impl Training {
         let targets = Targets::from_masks(batch, &self.sequences(), &masks);
         assert_eq!(targets.len(), self.n_label_tokens);
         let device = crate::tiny::device();
-        let hidden = targets.select(model.hidden_states(&batch.to_device(&device)));
+        let hidden = model.hidden_states_at(&batch.to_device(&device), targets.places());
         -model.token_logprobs(hidden, targets.ids(&device), 1.0).logprobs.mean()
     }
 }

@@ -59,7 +59,7 @@ fn step(model: CausalLm, optimizer: &mut AdamW) -> CausalLm {
     let batch = TokenBatch::pack(&sequences, 16);
     let targets = Targets::from_positions(&batch, &sequences, &[1, 1]);
     let device = crate::tiny::device();
-    let hidden = targets.select(model.hidden_states(&batch.to_device(&device)));
+    let hidden = model.hidden_states_at(&batch.to_device(&device), targets.places());
     let loss = -model.token_logprobs(hidden, targets.ids(&device), 1.0).logprobs.mean();
     let mut gradients = GradientBuffer::new();
     gradients.add(&model, loss.backward());

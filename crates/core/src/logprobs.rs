@@ -2,14 +2,14 @@
 
 use burn::tensor::{Device, Int, Tensor};
 
-use crate::batch::{TokenBatch, index_tensor, int_tensor};
+use crate::batch::{TokenBatch, int_tensor};
 
 /// Targets of a batch with the hidden states that predict them, sequence after sequence.
 ///
 /// The token at position `t` of a sequence is predicted from position `t - 1`; token 0 is predicted by nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Targets {
-    positions: Vec<usize>,
+    places: Vec<usize>,
     ids: Vec<i32>,
 }
 
@@ -39,7 +39,7 @@ impl Targets {
     }
 
     fn push(&mut self, batch: &TokenBatch, sequence: usize, t: usize, id: u32) {
-        self.positions.push(batch.flat_index(sequence, t - 1));
+        self.places.push(batch.flat_index(sequence, t - 1));
         self.ids.push(id as i32);
     }
 
@@ -53,14 +53,9 @@ impl Targets {
         self.ids.is_empty()
     }
 
-    /// Rows of `hidden` that predict the targets.
-    ///
-    /// # Shapes
-    /// - `hidden`: `[rows * row_len, d_model]`
-    /// - result: `[targets, d_model]`
-    pub fn select(&self, hidden: Tensor<2>) -> Tensor<2> {
-        let device = hidden.device().inner();
-        hidden.select(0, index_tensor(&self.positions, &device))
+    /// Flat indices into the batch, `[rows * row_len]`, of the hidden states that predict the targets.
+    pub fn places(&self) -> &[usize] {
+        &self.places
     }
 
     /// The target ids, `[targets]`.
@@ -95,7 +90,7 @@ mod tests {
         let batch = TokenBatch::pack(&sequences, 8);
         let targets = Targets::from_positions(&batch, &sequences, &[2, 0]);
         assert_eq!(targets.ids, [7, 9]);
-        assert_eq!(targets.positions, [batch.flat_index(0, 1), batch.flat_index(1, 0)]);
+        assert_eq!(targets.places(), [batch.flat_index(0, 1), batch.flat_index(1, 0)]);
         let masks = [vec![true, false, true], vec![true, true]];
         assert_eq!(Targets::from_masks(&batch, &sequences, &masks), targets);
         assert_eq!(last_positions(&batch, &sequences), [2, 4]);

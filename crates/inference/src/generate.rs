@@ -7,7 +7,7 @@ use burn::tensor::{Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use rlhf_core::lanes::{in_lanes, side_by_side};
-use rlhf_core::{index_tensor, int_tensor, rng, to_host};
+use rlhf_core::{int_tensor, rng, to_host};
 use rlhf_kernels::PackedWeight;
 use rlhf_model::{CausalLm, KvCache};
 
@@ -273,9 +273,9 @@ impl Generator {
         let device = self.model.transformer.device();
         let mut cache = self.model.transformer.new_cache(&pads, capacity);
         let (ids, positions) = (int_tensor(&ids, &device), int_tensor(&positions, &device));
-        let hidden = self.model.transformer.decode(ids, positions, &mut cache); // [rows * longest, d_model]
         let last: Vec<usize> = (1..=rows.len()).map(|row| row * longest - 1).collect();
-        (cache, hidden.select(0, index_tensor(&last, &device)))
+        let hidden = self.model.transformer.decode_at(ids, positions, &last, &mut cache);
+        (cache, hidden)
     }
 
     /// Runs the last token of every active row; returns `[active, d_model]`.

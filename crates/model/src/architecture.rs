@@ -184,13 +184,17 @@ impl Architecture {
     }
 
     /// Floating-point operations of a forward pass: two per weight and token in a product of matrices, and four per feature
-    /// of a query head and token seen in attention. Sliding windows are not counted off.
+    /// of a query head and token seen in attention. What the last block leaves out of the tokens that nobody reads is not
+    /// counted; sliding windows are not counted off.
     pub fn forward_flops(&self, pass: &PassSize) -> f64 {
         let attention = &self.attention;
         let heads = attention.n_heads * attention.d_head;
-        let (d, inner) = (self.d_model, self.d_inner);
-        let block = d * (attention.qkv_width() + heads + self.mlp_width()) + inner * d;
-        let blocks = self.n_layers as f64 * (block as f64 * pass.tokens as f64 + 2.0 * heads as f64 * pass.seen as f64);
+        let (d, layers) = (self.d_model, self.n_layers);
+        let before = d * attention.qkv_width();
+        let behind = d * (heads + self.mlp_width() + self.d_inner);
+        let tokens_behind = (layers.saturating_sub(1) * pass.tokens + layers.min(1) * pass.read) as f64;
+        let blocks = layers as f64 * (before as f64 * pass.tokens as f64 + 2.0 * heads as f64 * pass.seen as f64)
+            + behind as f64 * tokens_behind;
         2.0 * (blocks + (d * self.vocab_size) as f64 * pass.predicted as f64)
     }
 }
@@ -202,18 +206,30 @@ pub struct PassSize {
     pub tokens: usize,
     /// Tokens that each of them sees, itself included, all together.
     pub seen: usize,
-    /// Tokens at which the head says what comes next.
+    /// Tokens whose hidden states are read.
+    pub read: usize,
+    /// Tokens at which a language-model head says what comes next.
     pub predicted: usize,
 }
 
 impl PassSize {
-    /// `len` tokens one after another behind `before` tokens that went through already; the head speaks at `predicted` of
-    /// them.
-    pub fn sequence(before: usize, len: usize, predicted: usize) -> Self {
+    /// `len` tokens one after another behind `before` tokens that went through already, `read` of them by a head of one
+    /// output or by nobody.
+    pub fn sequence(before: usize, len: usize, read: usize) -> Self {
         Self {
             tokens: len,
             seen: len * before + len * (len + 1) / 2,
-            predicted,
+            read,
+            predicted: 0,
+        }
+    }
+
+    /// The same with a language-model head that reads.
+    #[must_use]
+    pub fn predicting(self) -> Self {
+        Self {
+            predicted: self.read,
+            ..self
         }
     }
 }
@@ -223,6 +239,7 @@ impl std::iter::Sum for PassSize {
         passes.fold(Self::default(), |sum, pass| Self {
             tokens: sum.tokens + pass.tokens,
             seen: sum.seen + pass.seen,
+            read: sum.read + pass.read,
             predicted: sum.predicted + pass.predicted,
         })
     }
@@ -246,19 +263,19 @@ mod tests {
         let config = ModelConfig::from(config);
         let architecture = config.architecture();
         // 12 d² = 192 weights a block; 3 tokens see 1 + 2 + 3 = 6, in two products of width 4.
-        let alone = PassSize::sequence(0, 3, 0);
+        let alone = PassSize::sequence(0, 3, 3);
         assert_eq!(
             architecture.forward_flops(&alone),
             2.0 * 2.0 * (192.0 * 3.0 + 2.0 * 4.0 * 6.0)
         );
-        // The head: 40 weights for each of two tokens.
-        let heard = PassSize::sequence(0, 3, 2);
+        // The head: 40 weights for each of two tokens. For the third, the last block is done with it behind its attention: 9 d².
+        let heard = PassSize::sequence(0, 3, 2).predicting();
         assert_eq!(
             architecture.forward_flops(&heard) - architecture.forward_flops(&alone),
-            2.0 * 40.0 * 2.0
+            2.0 * (40.0 * 2.0 - 144.0)
         );
         // In two parts it is as much.
-        let parts = [PassSize::sequence(0, 1, 0), PassSize::sequence(1, 2, 2)];
+        let parts = [PassSize::sequence(0, 1, 0), PassSize::sequence(1, 2, 2).predicting()];
         assert_eq!(parts.into_iter().sum::<PassSize>(), heard);
     }
 }

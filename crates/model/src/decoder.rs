@@ -8,7 +8,7 @@ use crate::architecture::{Architecture, PassSize, Positions};
 use crate::cache::KvCache;
 use crate::config::ModelConfig;
 use crate::families::Family;
-use crate::layers::{Block, Embedding, Linear, Norm, Start};
+use crate::layers::{Block, Embedding, Linear, Norm, Start, Wanted};
 use crate::lora::LoraConfig;
 use crate::rotary::Rotation;
 
@@ -32,6 +32,8 @@ pub struct Decoder {
 /// What all blocks share in a pass over a batch.
 #[derive(Debug)]
 pub(crate) struct Surroundings {
+    /// What is read of the result of the last block.
+    wanted: Wanted,
     /// `[rows, row_len, 3]`; see [`BatchTensors`].
     visible: Tensor<3, Int>,
     /// The same for layers with a sliding window, if there are some.
@@ -65,7 +67,21 @@ impl Decoder {
     /// - `batch`: `rows * row_len` tokens
     /// - result: `[rows * row_len, d_model]`
     pub fn hidden_states(&self, batch: &BatchTensors) -> Tensor<2> {
-        let surroundings = self.surroundings(batch);
+        self.through_blocks(batch, Wanted::All)
+    }
+
+    /// Rows `places` of [`Decoder::hidden_states`]: what is read of a prompt, or by a reward model. What the last block would
+    /// do for the other tokens behind its attention is left out.
+    ///
+    /// # Shapes
+    /// - `batch`: `rows * row_len` tokens, `places` of them, in any order
+    /// - result: `[places, d_model]`
+    pub fn hidden_states_at(&self, batch: &BatchTensors, places: &[usize]) -> Tensor<2> {
+        self.through_blocks(batch, self.wanted(batch, places))
+    }
+
+    fn through_blocks(&self, batch: &BatchTensors, wanted: Wanted) -> Tensor<2> {
+        let surroundings = self.surroundings(batch, wanted);
         let mut x = self.embed(batch.input_ids.clone(), batch.position_ids.clone()); // [tokens, d_model]
         for layer in 0..self.h.len() {
             x = self.block(layer, x, &surroundings);
@@ -73,16 +89,31 @@ impl Decoder {
         self.normalise(x)
     }
 
+    /// The tokens of `batch` at `places`.
+    pub(crate) fn wanted(&self, batch: &BatchTensors, places: &[usize]) -> Wanted {
+        let [tokens] = batch.input_ids.dims();
+        Wanted::at(places, tokens, &self.device())
+    }
+
     /// What the blocks need to know of a batch.
-    pub(crate) fn surroundings(&self, batch: &BatchTensors) -> Surroundings {
+    pub(crate) fn surroundings(&self, batch: &BatchTensors, wanted: Wanted) -> Surroundings {
         Surroundings {
+            wanted,
             visible: batch.visible.clone(),
             windowed: self.windowed(&batch.visible),
             rotation: self.rotation(batch.position_ids.clone()),
         }
     }
 
-    /// One block on a whole batch: `[rows * row_len, d_model]` in and out.
+    /// What of the result of this block is read by what follows it.
+    fn wanted_of<'a>(&self, layer: usize, of_last: &'a Wanted) -> &'a Wanted {
+        match layer + 1 == self.h.len() {
+            true => of_last,
+            false => &Wanted::All,
+        }
+    }
+
+    /// One block on a whole batch: `[rows * row_len, d_model]` in, and out but for the last block, which gives what is wanted.
     pub(crate) fn block(&self, layer: usize, x: Tensor<2>, surroundings: &Surroundings) -> Tensor<2> {
         let shape = &self.architecture;
         let visible = match (&surroundings.windowed, shape.window(layer)) {
@@ -90,7 +121,8 @@ impl Decoder {
             _ => surroundings.visible.clone(),
         };
         let [rows, row_len, _] = visible.dims();
-        self.h[layer].forward(x, shape, |attention, qkv| {
+        let wanted = self.wanted_of(layer, &surroundings.wanted);
+        self.h[layer].forward(x, wanted, shape, |attention, qkv| {
             let out = match &surroundings.rotation {
                 None => {
                     let [_, width] = qkv.dims();
@@ -119,13 +151,40 @@ impl Decoder {
     /// - `input_ids`, `position_ids`: `[batch * new_tokens]`, row after row
     /// - result: `[batch * new_tokens, d_model]`
     pub fn decode(&self, input_ids: Tensor<1, Int>, position_ids: Tensor<1, Int>, cache: &mut KvCache) -> Tensor<2> {
+        self.decode_wanted(input_ids, position_ids, &Wanted::All, cache)
+    }
+
+    /// Rows `places` of [`Decoder::decode`], as in [`Decoder::hidden_states_at`].
+    ///
+    /// # Shapes
+    /// - `input_ids`, `position_ids`: `[batch * new_tokens]`, row after row
+    /// - result: `[places, d_model]`
+    pub fn decode_at(
+        &self,
+        input_ids: Tensor<1, Int>,
+        position_ids: Tensor<1, Int>,
+        places: &[usize],
+        cache: &mut KvCache,
+    ) -> Tensor<2> {
+        let [tokens] = input_ids.dims();
+        let wanted = Wanted::at(places, tokens, &self.device());
+        self.decode_wanted(input_ids, position_ids, &wanted, cache)
+    }
+
+    fn decode_wanted(
+        &self,
+        input_ids: Tensor<1, Int>,
+        position_ids: Tensor<1, Int>,
+        wanted: &Wanted,
+        cache: &mut KvCache,
+    ) -> Tensor<2> {
         let shape = &self.architecture;
         let mut x = self.embed(input_ids, position_ids.clone()); // [batch * new_tokens, d_model]
         let rotation = self.rotation(position_ids);
         let [tokens, _] = x.dims();
         let (batch, new_tokens) = (cache.batch(), tokens / cache.batch());
         for (layer, block) in self.h.iter().enumerate() {
-            x = block.forward(x, shape, |attention, qkv| {
+            x = block.forward(x, self.wanted_of(layer, wanted), shape, |attention, qkv| {
                 let out = match &rotation {
                     None => {
                         let [_, width] = qkv.dims();
@@ -210,6 +269,7 @@ impl Decoder {
         }
         let attention = self.architecture.forward_flops(&PassSize {
             tokens: 0,
+            read: 0,
             predicted: 0,
             ..*pass
         });

@@ -59,6 +59,11 @@ impl CausalLm {
         self.transformer.hidden_states(batch)
     }
 
+    /// See [`Decoder::hidden_states_at`].
+    pub fn hidden_states_at(&self, batch: &BatchTensors, places: &[usize]) -> Tensor<2> {
+        self.transformer.hidden_states_at(batch, places)
+    }
+
     /// The head, `[vocab, d_model]`.
     pub fn head_weight(&self) -> Tensor<2> {
         match &self.lm_head {

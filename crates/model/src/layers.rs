@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rlhf_core::index_tensor;
 
 use rlhf_kernels::PackedWeight;
 
@@ -291,6 +292,32 @@ impl Mlp {
     }
 }
 
+/// The tokens of a batch whose hidden states somebody reads.
+#[derive(Debug, Clone)]
+pub(crate) enum Wanted {
+    All,
+    /// Those at these indices, `[wanted]`.
+    At(Tensor<1, Int>),
+}
+
+impl Wanted {
+    /// The tokens at `places` out of `tokens`.
+    pub(crate) fn at(places: &[usize], tokens: usize, device: &Device) -> Self {
+        match places.iter().copied().eq(0..tokens) {
+            true => Self::All,
+            false => Self::At(index_tensor(places, device)),
+        }
+    }
+
+    /// Their rows of `x` `[tokens, width]`.
+    fn of(&self, x: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::All => x,
+            Self::At(places) => x.select(0, places.clone()),
+        }
+    }
+}
+
 /// One pre-norm transformer block.
 #[derive(Module, Debug)]
 pub(crate) struct Block {
@@ -361,16 +388,20 @@ impl Block {
         }
     }
 
-    /// The block around an attention that turns `[tokens, qkv_width]` into `[tokens, n_heads * d_head]`.
+    /// The block around an attention that turns `[tokens, qkv_width]` into `[tokens, n_heads * d_head]`, at the tokens that
+    /// are `wanted`: others are seen, and nothing is computed of what they see.
     pub(crate) fn forward(
         &self,
         x: Tensor<2>,
+        wanted: &Wanted,
         shape: &Architecture,
         attend: impl FnOnce(&Attention, Tensor<2>) -> Tensor<2>,
     ) -> Tensor<2> {
         let eps = shape.norm.eps;
         let qkv = self.attn.c_attn.forward(self.ln_1.forward(x.clone(), eps)); // [tokens, qkv_width]
-        let attended = self.attn.c_proj.forward(attend(&self.attn, qkv)); // [tokens, d_model]
+        let seen = wanted.of(attend(&self.attn, qkv)); // [wanted, n_heads * d_head]
+        let x = wanted.of(x);
+        let attended = self.attn.c_proj.forward(seen); // [wanted, d_model]
         let sum = x.clone() + attended;
         let seen = match shape.residual {
             Residual::Sequential => sum.clone(),

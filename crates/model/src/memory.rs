@@ -46,23 +46,25 @@ impl PassesAtOnce {
     }
 }
 
-/// What a loss asks of the language-model head.
+/// What a loss asks of the head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeadUse {
     /// A sum of log-probabilities with weights that are known beforehand.
     Sum,
     /// Each log-probability.
     Each,
+    /// One number of a head that is no language model's.
+    Score,
 }
 
 impl HeadUse {
     /// Numbers that exist while the head works.
-    fn workspace(self, predicted: usize, architecture: &Architecture) -> usize {
+    fn workspace(self, read: usize, architecture: &Architecture) -> usize {
         let (vocab, d_model) = (architecture.vocab_size, architecture.d_model);
         match self {
-            _ if predicted == 0 => 0,
-            Self::Sum => rlhf_kernels::logprob_sum_workspace(predicted, vocab),
-            Self::Each => rlhf_kernels::token_logprobs_workspace(predicted, vocab, d_model),
+            Self::Score => 0,
+            Self::Sum => rlhf_kernels::logprob_sum_workspace(read, vocab),
+            Self::Each => rlhf_kernels::token_logprobs_workspace(read, vocab, d_model),
         }
     }
 }
@@ -72,9 +74,9 @@ impl HeadUse {
 pub struct LargestPass {
     /// Tokens that go through the network at once, unused places included.
     pub slots: usize,
-    /// Tokens at which the head says what comes next.
-    pub predicted: usize,
-    /// What the loss asks of the head.
+    /// Tokens whose hidden states the head reads.
+    pub read: usize,
+    /// What the loss asks of it.
     pub head: HeadUse,
     /// Whether a step of the optimiser sums up the gradients of several passes.
     pub is_one_of_several: bool,
@@ -92,7 +94,7 @@ impl LargestPass {
             true => architecture.head_bytes(),
             false => 0,
         };
-        let head = if self.predicted > 0 { words } else { 0 };
+        let head = if self.head == HeadUse::Score { 0 } else { words };
         let of_block = size.trained.saturating_sub(words) / architecture.n_layers.max(1) as u64;
         let none = MemoryForecast::default();
         let begins = MemoryForecast {
@@ -122,13 +124,16 @@ impl Architecture {
     /// Bytes that a training pass has put aside when its forward part ends; adapters, if not all weights are `trained`, keep
     /// their inputs.
     fn training_bytes(&self, pass: &LargestPass, trained: bool) -> u64 {
-        let LargestPass { slots, predicted, .. } = *pass;
-        let workspace = pass.head.workspace(predicted, self);
-        // Around the last normalisation, its input, its result, and the gradient of that; before the head, what was selected
-        // and its gradient.
-        let ends = F32 * (3 * slots * self.d_model + 2 * predicted * self.d_model + workspace) as u64;
+        let LargestPass { slots, read, .. } = *pass;
+        let workspace = pass.head.workspace(read, self);
+        // Around the last normalisation, its input, its result, and the gradient of that.
+        let ends = F32 * (3 * read * self.d_model + workspace) as u64;
         match pass.activations {
-            Activations::Kept => F32 * (slots * self.n_layers * self.kept_in_block(trained)) as u64 + ends,
+            Activations::Kept => {
+                let [before, behind] = self.kept_in_block(trained);
+                let tokens_behind = self.n_layers.saturating_sub(1) * slots + read;
+                F32 * (self.n_layers * slots * before + tokens_behind * behind) as u64 + ends
+            }
             // The blocks come back one by one, when the head is done with.
             Activations::Recomputed => {
                 F32 * (slots * self.n_layers * self.d_model) as u64 + ends.max(self.block_bytes(slots, trained))
@@ -140,7 +145,8 @@ impl Architecture {
     fn block_bytes(&self, slots: usize, trained: bool) -> u64 {
         // The gradient of what the activation gives, which is computed anew beside it.
         let anew = if trained { 2 * self.d_inner } else { 0 };
-        F32 * (slots * (self.kept_in_block(trained) + self.d_model + anew)) as u64
+        let kept: usize = self.kept_in_block(trained).iter().sum();
+        F32 * (slots * (kept + self.d_model + anew)) as u64
     }
 
     /// Bytes that a pass without gradients needs for `tokens` at the widest place of a block.
@@ -159,14 +165,15 @@ impl Architecture {
         F32 * (self.vocab_size * self.d_model) as u64
     }
 
-    /// Numbers that stay behind in a block for each token.
-    fn kept_in_block(&self, trained: bool) -> usize {
+    /// Numbers that stay in a block for each token up to its attention, and behind it, where the last block has no other tokens
+    /// than those that are read.
+    fn kept_in_block(&self, trained: bool) -> [usize; 2] {
         let (d, heads) = (self.d_model, &self.attention);
         let attended = heads.n_heads * heads.d_head;
         // Inputs of the normalisations: those of a parallel block are one. Their results: inputs of linear layers.
-        let inputs = match self.residual {
-            Residual::Sequential => 2 * d,
-            Residual::Parallel => d,
+        let second_input = match self.residual {
+            Residual::Sequential => d,
+            Residual::Parallel => 0,
         };
         let normalised_heads = match heads.qk_norm {
             true => (heads.n_heads + heads.n_kv_heads) * heads.d_head,
@@ -175,7 +182,7 @@ impl Architecture {
         // Attention reads queries, keys and values side by side, repeated where heads share them.
         // What the activation gives comes back with the backward pass.
         let inner = if trained { self.mlp_width() } else { self.inner_of_mlp() };
-        inputs + 2 * d + normalised_heads + 3 * attended + attended + inner
+        [2 * d + normalised_heads + 4 * attended, second_input + d + inner]
     }
 
     /// Numbers between the layers of the MLP for each token.

@@ -8,7 +8,7 @@ use std::ops::Range;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use rlhf_core::lanes::{in_lanes, lanes};
-use rlhf_core::{GROUP_ROW_LEN, ROW_LEN, Targets, TokenBatch, index_tensor, last_positions, shared_tokens, to_host};
+use rlhf_core::{GROUP_ROW_LEN, ROW_LEN, Targets, TokenBatch, last_positions, shared_tokens, to_host};
 
 use crate::heads::{CausalLm, ScalarModel};
 
@@ -37,7 +37,7 @@ pub fn sequence_logprobs<S: AsRef<[u32]> + Sync>(
         let (sequences, from) = (&sequences[range.clone()], &from[range]);
         let targets = Targets::from_positions(batch, sequences, from);
         let device = model.transformer.device();
-        let hidden = targets.select(model.hidden_states(&batch.to_device(&device)));
+        let hidden = model.hidden_states_at(&batch.to_device(&device), targets.places());
         let result = model.token_logprobs(hidden, targets.ids(&device), temperature);
         let counts = entries(sequences, from);
         (
@@ -64,7 +64,7 @@ pub fn sequence_values<S: AsRef<[u32]> + Sync>(
         let (sequences, from) = (&sequences[range.clone()], &from[range]);
         let targets = Targets::from_positions(batch, sequences, from);
         let device = model.transformer.device();
-        let hidden = targets.select(model.transformer.hidden_states(&batch.to_device(&device)));
+        let hidden = (model.transformer).hidden_states_at(&batch.to_device(&device), targets.places());
         split(to_host(model.score(hidden)), &entries(sequences, from))
     });
     parts.concat()
@@ -100,9 +100,8 @@ pub fn group_scores<S: AsRef<[u32]> + Sync>(model: &ScalarModel, groups: &[&[S]]
 /// If a sequence is empty: it has no last token.
 pub fn last_scores<S: AsRef<[u32]>>(model: &ScalarModel, batch: &TokenBatch, sequences: &[S]) -> Tensor<1> {
     let device = model.transformer.device();
-    let hidden = model.transformer.hidden_states(&batch.to_device(&device));
-    let last = index_tensor(&last_positions(batch, sequences), &device);
-    model.score(hidden.select(0, last))
+    let last = last_positions(batch, sequences);
+    model.score(model.transformer.hidden_states_at(&batch.to_device(&device), &last))
 }
 
 /// `run` on batches of sequences, each with the range of its sequences.

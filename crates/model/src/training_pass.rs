@@ -49,24 +49,29 @@ struct Checkpoints {
 }
 
 impl Decoder {
-    /// Hidden states as of [`Decoder::hidden_states`], for a decoder in training, and what it takes to go back from a loss
+    /// Hidden states as of [`Decoder::hidden_states_at`], for a decoder in training, and what it takes to go back from a loss
     /// on them.
-    pub fn training_pass(&self, batch: &BatchTensors, activations: Activations) -> (Tensor<2>, TrainingPass<'_>) {
+    pub fn training_pass(
+        &self,
+        batch: &BatchTensors,
+        places: &[usize],
+        activations: Activations,
+    ) -> (Tensor<2>, TrainingPass<'_>) {
         let checkpoints = match activations {
             Activations::Kept => None,
-            Activations::Recomputed => Some(self.checkpoints(batch)),
+            Activations::Recomputed => Some(self.checkpoints(batch, places)),
         };
         let hidden = match &checkpoints {
-            None => self.hidden_states(batch),
+            None => self.hidden_states_at(batch, places),
             Some(checkpoints) => self.normalise(checkpoints.last.clone()),
         };
         let decoder = self;
         (hidden, TrainingPass { decoder, checkpoints })
     }
 
-    fn checkpoints(&self, batch: &BatchTensors) -> Checkpoints {
+    fn checkpoints(&self, batch: &BatchTensors, places: &[usize]) -> Checkpoints {
         let plain = self.valid();
-        let surroundings = plain.surroundings(batch);
+        let surroundings = plain.surroundings(batch, plain.wanted(batch, places));
         let mut x = plain.embed(batch.input_ids.clone(), batch.position_ids.clone());
         let mut inputs = Vec::new();
         for layer in 0..plain.architecture().n_layers {

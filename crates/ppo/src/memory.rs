@@ -35,12 +35,9 @@ pub fn memory_forecast(models: &PpoModels, data: PpoData<'_>, config: &PpoConfig
     let sizes = Sizes::of(data, config);
     let (policy_architecture, value_architecture) =
         (policy.transformer.architecture(), value.transformer.architecture());
-    let update = sizes.pass(sizes.minibatch, sizes.responses, config);
-    let pretraining = LargestPass {
-        head: HeadUse::Sum,
-        ..sizes.pass(sizes.pretraining, sizes.pretraining, config)
-    };
-    let value_update = sizes.pass(sizes.minibatch, 0, config);
+    let update = sizes.pass([sizes.minibatch, sizes.responses], HeadUse::Each, config);
+    let pretraining = sizes.pass([sizes.pretraining; 2], HeadUse::Sum, config);
+    let value_update = sizes.pass([sizes.minibatch, sizes.responses], HeadUse::Score, config);
     // Gradients of the policy wait for those of the pretraining term, and then for those of the value function.
     let waiting = MemoryForecast {
         gradients: policy_size.trained,
@@ -112,11 +109,11 @@ impl Sizes {
         }
     }
 
-    fn pass(&self, slots: usize, predicted: usize, config: &PpoConfig) -> LargestPass {
+    fn pass(&self, [slots, read]: [usize; 2], head: HeadUse, config: &PpoConfig) -> LargestPass {
         LargestPass {
             slots,
-            predicted,
-            head: HeadUse::Each,
+            read,
+            head,
             is_one_of_several: config.minibatch_size() * self.episode > slots,
             activations: config.gradient_checkpointing.into(),
         }

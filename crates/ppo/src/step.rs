@@ -27,10 +27,11 @@ pub(crate) fn policy_gradients(
         let from: Vec<usize> = part.iter().map(|e| e.prompt_len).collect();
         let batch = TokenBatch::pack(&sequences, ROW_LEN);
         let targets = Targets::from_positions(&batch, &sequences, &from);
-        let (hidden, pass) = policy.transformer.training_pass(&batch.to_device(&device), activations);
+        let (hidden, pass) =
+            (policy.transformer).training_pass(&batch.to_device(&device), targets.places(), activations);
         let terms = PolicyTerms {
             logprobs: policy
-                .token_logprobs(targets.select(hidden), targets.ids(&device), config.temperature)
+                .token_logprobs(hidden, targets.ids(&device), config.temperature)
                 .logprobs,
             old_logprobs: flat(part, |e| &e.old_logprobs, &device),
             advantages: flat(part, |e| &e.advantages[..e.response_len()], &device),
@@ -64,9 +65,10 @@ pub(crate) fn value_gradients(
         let from: Vec<usize> = part.iter().map(|e| e.prompt_len).collect();
         let batch = TokenBatch::pack(&sequences, ROW_LEN);
         let targets = Targets::from_positions(&batch, &sequences, &from);
-        let (hidden, pass) = value.transformer.training_pass(&batch.to_device(&device), activations);
+        let (hidden, pass) =
+            (value.transformer).training_pass(&batch.to_device(&device), targets.places(), activations);
         let terms = ValueTerms {
-            values: value.score(targets.select(hidden)),
+            values: value.score(hidden),
             old_values: flat(part, |e| &e.values, &device),
             returns: flat(part, |e| &e.returns, &device),
             weights: float_tensor(&to_f32(&weights[tokens]), &device),
@@ -100,10 +102,11 @@ pub(crate) fn ptx_gradients(
         let targets = Targets::from_masks(&batch, &ids, &masks);
         let weights = to_f32(&weights[first..first + targets.len()]);
         first += targets.len();
-        let (hidden, pass) = policy.transformer.training_pass(&batch.to_device(&device), activations);
+        let (hidden, pass) =
+            (policy.transformer).training_pass(&batch.to_device(&device), targets.places(), activations);
         let weights: Vec<f32> = weights.into_iter().map(|weight| -weight).collect();
         let weights = float_tensor(&weights, &device);
-        let loss = policy.logprob_sum(targets.select(hidden), targets.ids(&device), weights);
+        let loss = policy.logprob_sum(hidden, targets.ids(&device), weights);
         losses.push(loss.clone().inner());
         pass.backward(loss, policy, &mut gradients);
     }

@@ -42,7 +42,7 @@ impl RankedPrompt {
         let own = self
             .sequences
             .iter()
-            .map(|s| PassSize::sequence(shared, s.len() - shared, 0));
+            .map(|s| PassSize::sequence(shared, s.len() - shared, 1));
         std::iter::once(PassSize::sequence(0, shared, 0)).chain(own).sum()
     }
 }

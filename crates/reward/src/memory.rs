@@ -78,8 +78,8 @@ fn largest_pass(prompts: &[RankedPrompt], config: &RewardConfig, seed: u64) -> L
     };
     LargestPass {
         slots,
-        predicted: 0,
-        head: HeadUse::Each,
+        read: groups.iter().map(|group| group.len()).sum(),
+        head: HeadUse::Score,
         is_one_of_several,
         activations: config.gradient_checkpointing.into(),
     }

@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use rand::Rng;
 use rlhf_core::stage::{StageContext, load_module, save_module};
 use rlhf_core::{GROUP_ROW_LEN, GradientBuffer, Learner, PartTimes, TokenBatch};
-use rlhf_core::{float_tensor, index_tensor, last_positions, micro_batches, rng, timed, to_host};
+use rlhf_core::{float_tensor, last_positions, micro_batches, rng, timed, to_host};
 use rlhf_data::shuffled_order;
 use rlhf_model::{Activations, Decoder, PassSize, ScalarModel, TrainingPass, group_scores, sequence_scores};
 use serde::{Deserialize, Serialize};
@@ -384,9 +384,9 @@ fn batch_scores<'m>(
     let device = model.transformer.device();
     let sequences: Vec<&Vec<u32>> = groups.iter().copied().flatten().collect();
     let batch = TokenBatch::pack_groups(groups, GROUP_ROW_LEN);
-    let (hidden, pass) = model.transformer.training_pass(&batch.to_device(&device), activations);
-    let last = index_tensor(&last_positions(&batch, &sequences), &device);
-    (model.score(hidden.select(0, last)), pass)
+    let last = last_positions(&batch, &sequences);
+    let (hidden, pass) = (model.transformer).training_pass(&batch.to_device(&device), &last, activations);
+    (model.score(hidden), pass)
 }
 
 /// `sum_i dL/dr_i · r_i`, whose gradient is that of the loss.

@@ -31,7 +31,7 @@ pub fn evaluate(model: &CausalLm, sequences: &[TokenSequence], microbatch_tokens
         let batch = TokenBatch::pack(&ids, ROW_LEN);
         let targets = Targets::from_masks(&batch, &ids, &masks);
         let device = model.transformer.device();
-        let hidden = targets.select(model.hidden_states(&batch.to_device(&device)));
+        let hidden = model.hidden_states_at(&batch.to_device(&device), targets.places());
         let logprobs = to_host(model.token_logprobs(hidden, targets.ids(&device), 1.0).logprobs);
         (logprobs.iter().map(|&p| -f64::from(p)).sum::<f64>(), targets.len())
     });

@@ -77,7 +77,7 @@ fn largest_pass(rows: &[TokenSequence], config: &LmTrainConfig, seed: u64) -> La
     let (ids, _) = ids_and_masks(&sequences);
     LargestPass {
         slots: TokenBatch::pack(&ids, ROW_LEN).slots(),
-        predicted: sequences.iter().map(TokenSequence::targets).sum(),
+        read: sequences.iter().map(TokenSequence::targets).sum(),
         head: HeadUse::Sum,
         is_one_of_several,
         activations: config.gradient_checkpointing.into(),

@@ -302,7 +302,7 @@ impl<'a> Run<'a> {
 
 /// A sequence on its own, whatever it is packed with.
 fn pass_size(sequence: &TokenSequence) -> PassSize {
-    PassSize::sequence(0, sequence.len(), sequence.targets())
+    PassSize::sequence(0, sequence.len(), sequence.targets()).predicting()
 }
 
 /// Gradient of the mean negative log-probability of all supervised tokens of `sequences`, with that mean; how they are
@@ -328,12 +328,10 @@ fn batch_gradients(
         }
         let (loss, pass) = timed(&mut times.forward, || {
             let activations = config.gradient_checkpointing.into();
-            let (hidden, pass) = model.transformer.training_pass(&batch.to_device(&device), activations);
+            let tensors = batch.to_device(&device);
+            let (hidden, pass) = model.transformer.training_pass(&tensors, targets.places(), activations);
             let weights = float_tensor(&vec![-1.0 / n_targets as f32; targets.len()], &device);
-            (
-                model.logprob_sum(targets.select(hidden), targets.ids(&device), weights),
-                pass,
-            )
+            (model.logprob_sum(hidden, targets.ids(&device), weights), pass)
         });
         losses.push(loss.clone().inner());
         timed(&mut times.backward, || pass.backward(loss, model, &mut gradients));

@@ -41,7 +41,7 @@ fn of_batch(setting: &Setting, batch: usize) -> Result<Line> {
     }
     let seconds = median(&measured, 0);
     let rate = (batch * NEW) as f64 / seconds;
-    let answer = PassSize::sequence(PROMPT, NEW, NEW);
+    let answer = PassSize::sequence(PROMPT, NEW, NEW).predicting();
     let flops = shape.architecture().forward_flops(&answer) / NEW as f64;
     Ok(Line {
         tokens_per_s: Some(rate),
