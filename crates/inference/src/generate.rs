@@ -3,13 +3,13 @@
 use std::ops::ControlFlow;
 
 use burn::module::Module;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use rlhf_core::lanes::{in_lanes, side_by_side};
 use rlhf_core::{int_tensor, rng, to_host};
 use rlhf_kernels::PackedWeight;
-use rlhf_model::{CausalLm, KvCache};
+use rlhf_model::{CausalLm, KvCache, PackedDecoder};
 
 use crate::error::{Error, Result};
 use crate::sampling::Sampling;
@@ -58,10 +58,10 @@ pub struct Completion {
     pub finished: bool,
 }
 
-/// A language model ready to generate: weights off the autodiff graph and, of a small model, laid out for decoding.
+/// A language model ready to generate: its weights off the autodiff graph and, in f32 on a CPU, laid out for decoding.
 #[derive(Debug)]
 pub struct Generator {
-    model: CausalLm,
+    trunk: PackedDecoder,
     head: Head,
 }
 
@@ -94,9 +94,9 @@ struct Row {
 /// one stays in the processor's.
 const LANE_ROWS: usize = 16;
 
-/// Rows that are decoded together, of a model on its device.
-pub(crate) fn rows_at_once(model: &CausalLm, batch_size: usize) -> usize {
-    match side_by_side(model, &model.transformer.device()) {
+/// Rows that are decoded together, of a decoder on its device.
+pub(crate) fn rows_at_once<M: Module>(decoder: &M, device: &Device, batch_size: usize) -> usize {
+    match side_by_side(decoder, device) {
         true => batch_size.clamp(1, LANE_ROWS),
         false => batch_size.max(1),
     }
@@ -121,22 +121,19 @@ impl Row {
 }
 
 impl Generator {
-    /// Takes a copy of `model` that shares its weights; a small one's are held once more for decoding.
+    /// Lays out a copy of the weights of `model`, which may be dropped; those that need no other layout are shared.
     pub fn new(model: &CausalLm) -> Self {
-        let mut model = model.valid();
-        let head = model.head_weight().transpose(); // [d_model, vocab]
-        if side_by_side(&model, &head.device()) {
-            model.transformer = model.transformer.packed();
-            if let Some(head) = PackedWeight::new(&head) {
-                let head = Head::Packed(head);
-                return Self { model, head };
-            }
+        let trunk = model.transformer.packed();
+        let head = model.valid().head_weight().transpose(); // [d_model, vocab]
+        if let Some(head) = PackedWeight::new(&head) {
+            let head = Head::Packed(head);
+            return Self { trunk, head };
         }
         // Through the host, once, so that every step multiplies contiguous memory.
         let (dims, device, dtype) = (head.dims(), head.device(), head.dtype());
         let head = Tensor::<2>::from_data(TensorData::new(to_host(head), dims), &device).cast(dtype);
         let head = Head::Plain(head);
-        Self { model, head }
+        Self { trunk, head }
     }
 
     /// Completes every prompt; results are in the order of the prompts.
@@ -149,14 +146,14 @@ impl Generator {
         options: &GenerateOptions,
     ) -> Result<Vec<Completion>> {
         self.check(prompts, options)?;
-        let (order, device) = (by_length(prompts), self.model.transformer.device());
-        let at_once = match side_by_side(&self.model, &device) {
-            true => rows_at_once(&self.model, options.batch_size),
+        let (order, device) = (by_length(prompts), self.trunk.device());
+        let at_once = match side_by_side(&self.trunk, &device) {
+            true => rows_at_once(&self.trunk, &device, options.batch_size),
             // One batch that others join.
             false => order.len().max(1),
         };
         let groups = order.chunks(at_once).collect();
-        let rows = in_lanes(&self.model, &device, groups, |group| {
+        let rows = in_lanes(&self.trunk, &device, groups, |group| {
             self.generate_group(prompts, group, options, &mut |_, _| ControlFlow::Continue(()))
         });
         Ok(in_order(prompts.len(), rows.into_iter().flatten()))
@@ -182,10 +179,7 @@ impl Generator {
         if let Some((field, message)) = options.sampling.faults().into_iter().next() {
             return Err(Error::Sampling { field, message });
         }
-        let (context, vocab_size) = (
-            self.model.transformer.max_seq_len(),
-            self.model.transformer.vocab_size(),
-        );
+        let (context, vocab_size) = (self.trunk.max_seq_len(), self.trunk.vocab_size());
         for (index, prompt) in prompts.iter().enumerate() {
             let prompt = prompt.as_ref();
             if prompt.is_empty() {
@@ -270,17 +264,17 @@ impl Generator {
                 positions[place * longest + pad + t] = t as i32;
             }
         }
-        let device = self.model.transformer.device();
-        let mut cache = self.model.transformer.new_cache(&pads, capacity);
+        let device = self.trunk.device();
+        let mut cache = self.trunk.new_cache(&pads, capacity);
         let (ids, positions) = (int_tensor(&ids, &device), int_tensor(&positions, &device));
         let last: Vec<usize> = (1..=rows.len()).map(|row| row * longest - 1).collect();
-        let hidden = self.model.transformer.decode_at(ids, positions, &last, &mut cache);
+        let hidden = self.trunk.decode_at(ids, positions, &last, &mut cache);
         (cache, hidden)
     }
 
     /// Runs the last token of every active row; returns `[active, d_model]`.
     fn step(&self, active: &[Row], cache: &mut KvCache) -> Tensor<2> {
-        let device = self.model.transformer.device();
+        let device = self.trunk.device();
         let (ids, positions): (Vec<i32>, Vec<i32>) = active
             .iter()
             .map(|row| {
@@ -289,8 +283,7 @@ impl Generator {
                 (last as i32, (row.prompt_len + generated - 1) as i32)
             })
             .unzip();
-        self.model
-            .transformer
+        self.trunk
             .decode(int_tensor(&ids, &device), int_tensor(&positions, &device), cache)
     }
 

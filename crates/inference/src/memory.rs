@@ -1,27 +1,24 @@
 //! How much memory generating is going to need.
 
-use rlhf_core::lanes::{at_once, side_by_side};
+use rlhf_core::lanes::at_once;
 use rlhf_core::memory::MemoryForecast;
 use rlhf_model::CausalLm;
 
 use crate::generate::rows_at_once;
 
 /// What [`crate::Generator`] needs beside the model to complete `prompts` prompts, `batch_size` of them together, of up to
-/// `capacity` tokens with their answers: the weights laid out for decoding, or the head transposed; the cache; and a pass over
+/// `capacity` tokens with their answers: the weights laid out for decoding, on a CPU, or the head alone; the cache; and a pass over
 /// the prompts. The values of `model` do not matter, only its sizes.
 pub fn generation_forecast(model: &CausalLm, prompts: usize, batch_size: usize, capacity: usize) -> MemoryForecast {
-    let (architecture, device) = (model.transformer.architecture(), model.transformer.device());
-    let rows = rows_at_once(model, batch_size).min(prompts);
+    let trunk = &model.transformer;
+    let (architecture, device) = (trunk.architecture(), trunk.device());
+    let rows = rows_at_once(trunk, &device, batch_size).min(prompts);
     if rows == 0 {
         return MemoryForecast::default();
     }
-    let lanes = at_once(model, &device, prompts.div_ceil(rows)) as u64;
-    let layers = match side_by_side(model, &device) {
-        true => architecture.linear_bytes(),
-        false => 0,
-    };
+    let lanes = at_once(trunk, &device, prompts.div_ceil(rows)) as u64;
     MemoryForecast {
-        weights: architecture.head_bytes() + layers,
+        weights: architecture.head_bytes() + trunk.packed_bytes(),
         activations: lanes * architecture.inference_bytes(rows * capacity),
         cache: lanes * architecture.cache_bytes(rows, capacity),
         ..MemoryForecast::default()

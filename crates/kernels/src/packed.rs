@@ -16,13 +16,21 @@ pub struct PackedWeight {
 }
 
 impl PackedWeight {
-    /// Rows from which on the weight as it was is as fast.
-    pub const MOST_ROWS: usize = 128;
+    /// Whether an operation makes use of the other layout: of f32 on Flex and nowhere else.
+    pub fn is_of_use(weight: &Tensor<2>) -> bool {
+        #[cfg(feature = "flex")]
+        return flex::handles_plain(weight);
+        #[cfg(not(feature = "flex"))]
+        {
+            let _ = weight;
+            false
+        }
+    }
 
-    /// Lays out a copy of `weight`; nothing where no operation makes use of it, which is everywhere but for f32 on Flex.
+    /// Lays out a copy of `weight`; nothing where it is of no use.
     pub fn new(weight: &Tensor<2>) -> Option<Self> {
         #[cfg(feature = "flex")]
-        if flex::handles_plain(weight) {
+        if Self::is_of_use(weight) {
             let dims = weight.dims();
             let values = flex::pack(weight.clone());
             return Some(Self { values, dims });

@@ -170,13 +170,6 @@ impl Architecture {
         }
     }
 
-    /// Bytes of the weights of all linear layers, in f32.
-    pub fn linear_bytes(&self) -> u64 {
-        let attention = self.attention.qkv_width() + self.attention.n_heads * self.attention.d_head;
-        let inner = self.mlp_width() + self.d_inner;
-        rlhf_core::memory::F32 * (self.n_layers * self.d_model * (attention + inner)) as u64
-    }
-
     /// Tokens that layer `layer` sees, if not all.
     pub fn window(&self, layer: usize) -> Option<usize> {
         let window = self.attention.sliding_window.as_ref()?;

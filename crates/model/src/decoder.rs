@@ -10,6 +10,7 @@ use crate::config::ModelConfig;
 use crate::families::Family;
 use crate::layers::{Block, Embedding, Linear, Norm, Start, Wanted};
 use crate::lora::LoraConfig;
+use crate::packed_decoder::PackedDecoder;
 use crate::rotary::Rotation;
 
 /// The trunk of a language model: embeddings, blocks, final normalisation. Its parts are those of its [`Architecture`].
@@ -240,11 +241,17 @@ impl Decoder {
         Some(Tensor::cat(vec![from.max_pair(first - skipped), gap_from, gap_to], 2))
     }
 
-    /// The decoder with its weights laid out for decoding, which takes their memory once more, where that makes a difference.
-    #[must_use]
-    pub fn packed(mut self) -> Self {
-        self.h.iter_mut().for_each(Block::pack);
-        self
+    /// The decoder with its weights laid out for decoding and off the graph.
+    pub fn packed(&self) -> PackedDecoder {
+        let mut decoder = self.valid();
+        decoder.h.iter_mut().for_each(Block::pack);
+        PackedDecoder::new(decoder)
+    }
+
+    /// Bytes of the weights that [`Decoder::packed`] holds beside those of the decoder that it came from.
+    pub fn packed_bytes(&self) -> u64 {
+        let linears = self.h.iter().flat_map(Block::linears);
+        linears.map(Linear::packed_bytes).sum()
     }
 
     /// A cache for `batch` sequences of up to `capacity` tokens, of which the first `visible_from[b]` are padding.

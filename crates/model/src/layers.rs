@@ -5,6 +5,7 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rlhf_core::index_tensor;
+use rlhf_core::memory::F32;
 
 use rlhf_kernels::PackedWeight;
 
@@ -118,7 +119,7 @@ pub(crate) struct Linear {
     bias: Option<Param<Tensor<1>>>,
     /// Low-rank updates of the weight; none unless LoRA is on.
     pub(crate) adapters: Vec<Adapter>,
-    /// The weight once more, for decoding.
+    /// What stands in for the weight in a decoder that only decodes.
     #[module(skip)]
     packed: Option<Box<PackedWeight>>,
 }
@@ -133,17 +134,31 @@ impl Linear {
         }
     }
 
-    /// Lays out the weight for decoding, where that makes a difference. It must not change from then on.
+    /// Lays out the weight for decoding, where that makes a difference, and lets go of what it was: zeros take its place.
     pub(crate) fn pack(&mut self) {
-        self.packed = PackedWeight::new(&self.weight.val()).map(Box::new);
+        let weight = self.weight.val();
+        if let Some(packed) = PackedWeight::new(&weight) {
+            self.packed = Some(Box::new(packed));
+            self.weight = placeholder(weight.dims(), &weight.device(), weight.dtype());
+        }
+    }
+
+    /// Bytes of what [`Linear::pack`] lays out.
+    pub(crate) fn packed_bytes(&self) -> u64 {
+        let weight = self.weight.val().inner();
+        let [inputs, out] = weight.dims();
+        match PackedWeight::is_of_use(&weight) {
+            true => F32 * (inputs * out) as u64,
+            false => 0,
+        }
     }
 
     /// `x @ weight + bias`, without adapters.
     fn product(&self, x: Tensor<2>) -> Tensor<2> {
-        let ([rows, _], bias) = (x.dims(), self.bias.as_ref().map(Param::val));
+        let bias = self.bias.as_ref().map(Param::val);
         match &self.packed {
-            Some(packed) if (2..=PackedWeight::MOST_ROWS).contains(&rows) => packed.linear(x, bias),
-            _ => rlhf_kernels::linear(x, self.weight.val(), bias),
+            Some(packed) => packed.linear(x, bias),
+            None => rlhf_kernels::linear(x, self.weight.val(), bias),
         }
     }
 
@@ -193,7 +208,6 @@ impl Linear {
         }
         let merged = self.merged_weight();
         self.adapters.clear();
-        self.packed = None;
         self.weight = self.weight.clone().map(|old| reattach(&old, merged));
     }
 }
@@ -297,7 +311,7 @@ impl Mlp {
 pub(crate) enum Wanted {
     All,
     /// Those at these indices, `[wanted]`.
-    At(Tensor<1, Int>),
+    At(Box<Tensor<1, Int>>),
 }
 
 impl Wanted {
@@ -305,7 +319,7 @@ impl Wanted {
     pub(crate) fn at(places: &[usize], tokens: usize, device: &Device) -> Self {
         match places.iter().copied().eq(0..tokens) {
             true => Self::All,
-            false => Self::At(index_tensor(places, device)),
+            false => Self::At(Box::new(index_tensor(places, device))),
         }
     }
 
@@ -313,7 +327,7 @@ impl Wanted {
     fn of(&self, x: Tensor<2>) -> Tensor<2> {
         match self {
             Self::All => x,
-            Self::At(places) => x.select(0, places.clone()),
+            Self::At(places) => x.select(0, Tensor::clone(places)),
         }
     }
 }

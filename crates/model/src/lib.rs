@@ -34,6 +34,7 @@ mod layout;
 mod lora;
 mod mapped;
 mod memory;
+mod packed_decoder;
 mod passes;
 mod precision;
 mod rotary;
@@ -59,6 +60,7 @@ pub use lora::{
     save_causal_adapter, save_scalar_adapter,
 };
 pub use memory::{HeadUse, LargestPass, PassesAtOnce};
+pub use packed_decoder::PackedDecoder;
 pub use passes::{SequenceLogprobs, group_scores, last_scores, sequence_logprobs, sequence_scores, sequence_values};
 pub use precision::{Placement, WeightPrecision};
 pub use rlhf_kernels::TokenLogprobs;
