@@ -3,13 +3,12 @@
 use std::ops::ControlFlow;
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use rlhf_core::lanes::{in_lanes, side_by_side};
 use rlhf_core::{int_tensor, rng, to_host};
-use rlhf_kernels::PackedWeight;
-use rlhf_model::{CausalLm, KvCache, PackedDecoder};
+use rlhf_model::{CausalLm, KvCache, PackedLm};
 
 use crate::error::{Error, Result};
 use crate::sampling::Sampling;
@@ -61,25 +60,7 @@ pub struct Completion {
 /// A language model ready to generate: its weights off the autodiff graph and, in f32 on a CPU, laid out for decoding.
 #[derive(Debug)]
 pub struct Generator {
-    trunk: PackedDecoder,
-    head: Head,
-}
-
-/// The head, `[d_model, vocab]`.
-#[derive(Debug)]
-enum Head {
-    Packed(PackedWeight),
-    Plain(Tensor<2>),
-}
-
-impl Head {
-    /// `hidden`: `[rows, d_model]`; result `[rows, vocab]`
-    fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        match self {
-            Self::Packed(weight) => weight.linear(hidden, None),
-            Self::Plain(weight) => rlhf_kernels::linear(hidden, weight.clone(), None),
-        }
-    }
+    model: PackedLm,
 }
 
 /// One prompt on its way.
@@ -94,9 +75,9 @@ struct Row {
 /// one stays in the processor's.
 const LANE_ROWS: usize = 16;
 
-/// Rows that are decoded together, of a decoder on its device.
-pub(crate) fn rows_at_once<M: Module>(decoder: &M, device: &Device, batch_size: usize) -> usize {
-    match side_by_side(decoder, device) {
+/// Rows that are decoded together, of a model on its device.
+pub(crate) fn rows_at_once<M: Module>(model: &M, device: &Device, batch_size: usize) -> usize {
+    match side_by_side(model, device) {
         true => batch_size.clamp(1, LANE_ROWS),
         false => batch_size.max(1),
     }
@@ -123,17 +104,8 @@ impl Row {
 impl Generator {
     /// Lays out a copy of the weights of `model`, which may be dropped; those that need no other layout are shared.
     pub fn new(model: &CausalLm) -> Self {
-        let trunk = model.transformer.packed();
-        let head = model.valid().head_weight().transpose(); // [d_model, vocab]
-        if let Some(head) = PackedWeight::new(&head) {
-            let head = Head::Packed(head);
-            return Self { trunk, head };
-        }
-        // Through the host, once, so that every step multiplies contiguous memory.
-        let (dims, device, dtype) = (head.dims(), head.device(), head.dtype());
-        let head = Tensor::<2>::from_data(TensorData::new(to_host(head), dims), &device).cast(dtype);
-        let head = Head::Plain(head);
-        Self { trunk, head }
+        let model = model.packed();
+        Self { model }
     }
 
     /// Completes every prompt; results are in the order of the prompts.
@@ -146,14 +118,14 @@ impl Generator {
         options: &GenerateOptions,
     ) -> Result<Vec<Completion>> {
         self.check(prompts, options)?;
-        let (order, device) = (by_length(prompts), self.trunk.device());
-        let at_once = match side_by_side(&self.trunk, &device) {
-            true => rows_at_once(&self.trunk, &device, options.batch_size),
+        let (order, device) = (by_length(prompts), self.model.device());
+        let at_once = match side_by_side(&self.model, &device) {
+            true => rows_at_once(&self.model, &device, options.batch_size),
             // One batch that others join.
             false => order.len().max(1),
         };
         let groups = order.chunks(at_once).collect();
-        let rows = in_lanes(&self.trunk, &device, groups, |group| {
+        let rows = in_lanes(&self.model, &device, groups, |group| {
             self.generate_group(prompts, group, options, &mut |_, _| ControlFlow::Continue(()))
         });
         Ok(in_order(prompts.len(), rows.into_iter().flatten()))
@@ -179,7 +151,7 @@ impl Generator {
         if let Some((field, message)) = options.sampling.faults().into_iter().next() {
             return Err(Error::Sampling { field, message });
         }
-        let (context, vocab_size) = (self.trunk.max_seq_len(), self.trunk.vocab_size());
+        let (context, vocab_size) = (self.model.max_seq_len(), self.model.vocab_size());
         for (index, prompt) in prompts.iter().enumerate() {
             let prompt = prompt.as_ref();
             if prompt.is_empty() {
@@ -264,17 +236,17 @@ impl Generator {
                 positions[place * longest + pad + t] = t as i32;
             }
         }
-        let device = self.trunk.device();
-        let mut cache = self.trunk.new_cache(&pads, capacity);
+        let device = self.model.device();
+        let mut cache = self.model.new_cache(&pads, capacity);
         let (ids, positions) = (int_tensor(&ids, &device), int_tensor(&positions, &device));
         let last: Vec<usize> = (1..=rows.len()).map(|row| row * longest - 1).collect();
-        let hidden = self.trunk.decode_at(ids, positions, &last, &mut cache);
+        let hidden = self.model.decode_at(ids, positions, &last, &mut cache);
         (cache, hidden)
     }
 
     /// Runs the last token of every active row; returns `[active, d_model]`.
     fn step(&self, active: &[Row], cache: &mut KvCache) -> Tensor<2> {
-        let device = self.trunk.device();
+        let device = self.model.device();
         let (ids, positions): (Vec<i32>, Vec<i32>) = active
             .iter()
             .map(|row| {
@@ -283,13 +255,13 @@ impl Generator {
                 (last as i32, (row.prompt_len + generated - 1) as i32)
             })
             .unzip();
-        self.trunk
+        self.model
             .decode(int_tensor(&ids, &device), int_tensor(&positions, &device), cache)
     }
 
     /// Draws the next token of every active row.
     fn choose<S: AsRef<[u32]>>(&self, hidden: Tensor<2>, prompts: &[S], active: &mut [Row], options: &GenerateOptions) {
-        let logits = self.head.logits(hidden); // [active, vocab]
+        let logits = self.model.logits(hidden); // [active, vocab]
         let [_, vocab] = logits.dims();
         let logits = to_host(logits);
         let sampling = &options.sampling;

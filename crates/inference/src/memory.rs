@@ -12,11 +12,11 @@ use crate::generate::rows_at_once;
 pub fn generation_forecast(model: &CausalLm, prompts: usize, batch_size: usize, capacity: usize) -> MemoryForecast {
     let trunk = &model.transformer;
     let (architecture, device) = (trunk.architecture(), trunk.device());
-    let rows = rows_at_once(trunk, &device, batch_size).min(prompts);
+    let rows = rows_at_once(model, &device, batch_size).min(prompts);
     if rows == 0 {
         return MemoryForecast::default();
     }
-    let lanes = at_once(trunk, &device, prompts.div_ceil(rows)) as u64;
+    let lanes = at_once(model, &device, prompts.div_ceil(rows)) as u64;
     MemoryForecast {
         weights: architecture.head_bytes() + trunk.packed_bytes(),
         activations: lanes * architecture.inference_bytes(rows * capacity),

@@ -35,7 +35,7 @@ use burn_flex::FlexTensor;
 pub(crate) use exponentials::exponentials;
 #[cfg(test)]
 pub(crate) use updates::FusedUpdates;
-pub(crate) use updates::{DecodePlace, adamw_step, decode_attention, pack, packed_linear};
+pub(crate) use updates::{DecodePlace, adamw_step, decode_attention, pack, packed_columns, packed_linear};
 
 use crate::{Activation, TokenLogprobs};
 use attention::{Forward, Visible};

@@ -1,6 +1,6 @@
 //! Weights laid out for decoding.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 
 #[cfg(feature = "flex")]
 use crate::flex;
@@ -37,6 +37,21 @@ impl PackedWeight {
         }
         let _ = weight;
         None
+    }
+
+    /// Columns of the weight, as rows: embeddings, where the weight is a head that is tied to them.
+    ///
+    /// # Shapes
+    /// - `indices`: `[n]`
+    /// - result: `[n, in]`
+    pub fn columns(&self, indices: Tensor<1, Int>) -> Tensor<2> {
+        #[cfg(feature = "flex")]
+        return flex::packed_columns(self.values.clone(), self.dims, indices);
+        #[cfg(not(feature = "flex"))]
+        {
+            let _ = indices;
+            unreachable!("without Flex none is made")
+        }
     }
 
     /// `x @ weight + bias`.

@@ -10,7 +10,6 @@ use crate::config::ModelConfig;
 use crate::families::Family;
 use crate::layers::{Block, Embedding, Linear, Norm, Start, Wanted};
 use crate::lora::LoraConfig;
-use crate::packed_decoder::PackedDecoder;
 use crate::rotary::Rotation;
 
 /// The trunk of a language model: embeddings, blocks, final normalisation. Its parts are those of its [`Architecture`].
@@ -241,14 +240,13 @@ impl Decoder {
         Some(Tensor::cat(vec![from.max_pair(first - skipped), gap_from, gap_to], 2))
     }
 
-    /// The decoder with its weights laid out for decoding and off the graph.
-    pub fn packed(&self) -> PackedDecoder {
-        let mut decoder = self.valid();
-        decoder.h.iter_mut().for_each(Block::pack);
-        PackedDecoder::new(decoder)
+    /// The decoder with the weights of its linear layers laid out for decoding.
+    pub(crate) fn packed(mut self) -> Self {
+        self.h.iter_mut().for_each(Block::pack);
+        self
     }
 
-    /// Bytes of the weights that [`Decoder::packed`] holds beside those of the decoder that it came from.
+    /// Bytes of the linear layers that [`crate::CausalLm::packed`] lays out beside those of the model that it came from.
     pub fn packed_bytes(&self) -> u64 {
         let linears = self.h.iter().flat_map(Block::linears);
         linears.map(Linear::packed_bytes).sum()

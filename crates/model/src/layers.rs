@@ -85,6 +85,9 @@ fn parameter<const D: usize>(values: Vec<f32>, dims: [usize; D], device: &Device
 pub(crate) struct Embedding {
     /// `[entries, d_model]`
     pub(crate) weight: Param<Tensor<2>>,
+    /// What stands in for it in a model that only decodes: the head that it is, `[d_model, entries]`.
+    #[module(skip)]
+    packed: Option<Box<PackedWeight>>,
 }
 
 impl Embedding {
@@ -92,6 +95,7 @@ impl Embedding {
     pub(crate) fn tokens(shape: &Architecture, start: &mut Start<'_>) -> Self {
         Self {
             weight: start.normal([shape.vocab_size, shape.d_model], shape.initializer_range),
+            packed: None,
         }
     }
 
@@ -99,11 +103,22 @@ impl Embedding {
     pub(crate) fn positions(shape: &Architecture, start: &mut Start<'_>) -> Self {
         Self {
             weight: start.normal([shape.max_seq_len, shape.d_model], shape.initializer_range),
+            packed: None,
         }
+    }
+
+    /// Lets go of the weight, whose transpose `head` is, and reads it there: zeros take its place.
+    pub(crate) fn stand_in(&mut self, head: PackedWeight) {
+        let weight = self.weight.val();
+        self.weight = placeholder(weight.dims(), &weight.device(), weight.dtype());
+        self.packed = Some(Box::new(head));
     }
 
     /// `ids`: `[tokens]`; result `[tokens, d_model]`
     pub(crate) fn forward(&self, ids: Tensor<1, Int>) -> Tensor<2> {
+        if let Some(packed) = &self.packed {
+            return packed.columns(ids);
+        }
         let rows = self.weight.val().select(0, ids);
         match rows.dtype() {
             DType::BF16 => rows.cast(DType::F32),

@@ -34,7 +34,7 @@ mod layout;
 mod lora;
 mod mapped;
 mod memory;
-mod packed_decoder;
+mod packed_lm;
 mod passes;
 mod precision;
 mod rotary;
@@ -60,7 +60,7 @@ pub use lora::{
     save_causal_adapter, save_scalar_adapter,
 };
 pub use memory::{HeadUse, LargestPass, PassesAtOnce};
-pub use packed_decoder::PackedDecoder;
+pub use packed_lm::PackedLm;
 pub use passes::{SequenceLogprobs, group_scores, last_scores, sequence_logprobs, sequence_scores, sequence_values};
 pub use precision::{Placement, WeightPrecision};
 pub use rlhf_kernels::TokenLogprobs;

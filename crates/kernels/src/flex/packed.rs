@@ -49,6 +49,16 @@ pub(super) fn pack(weight: Matrix<'_>) -> Vec<f32> {
     values
 }
 
+/// Some columns of the weight, one after the other.
+pub(super) fn columns(weight: Packed<'_>, columns: &[usize]) -> Vec<f32> {
+    let mut values = Vec::with_capacity(columns.len() * weight.rows);
+    for &column in columns {
+        let panel = weight.panel(column / PANEL);
+        values.extend((0..weight.rows).map(|row| panel.row(row)[column % PANEL]));
+    }
+    values
+}
+
 /// `x @ weight + bias`.
 pub(super) fn forward(x: Matrix<'_>, weight: Packed<'_>, bias: Option<&[f32]>) -> Vec<f32> {
     let (tokens, out) = (x.rows(), weight.cols);

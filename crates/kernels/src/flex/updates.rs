@@ -31,6 +31,9 @@ pub(crate) trait FusedUpdates: Backend {
         bias: FloatTensor<Self>,
     ) -> FloatTensor<Self>;
 
+    fn fused_packed_columns(values: FloatTensor<Self>, dims: [usize; 2], indices: IntTensor<Self>)
+    -> FloatTensor<Self>;
+
     /// Returns the output, the keys and the values.
     fn fused_decode(
         keys: FloatTensor<Self>,
@@ -81,6 +84,12 @@ pub(crate) fn packed_linear(x: Tensor<2>, values: Tensor<1>, dims: [usize; 2], b
     })
 }
 
+/// See [`crate::PackedWeight::columns`].
+pub(crate) fn packed_columns(values: Tensor<1>, dims: [usize; 2], indices: Tensor<1, Int>) -> Tensor<2> {
+    let (values, indices) = (values.into_dispatch(), indices.into_dispatch());
+    Tensor::from_dispatch(Dispatch::fused_packed_columns(values, dims, indices))
+}
+
 pub(crate) fn decode_attention(
     cache: KvLayer,
     qkv: Tensor<3>,
@@ -129,6 +138,12 @@ impl FusedUpdates for Flex {
 
     fn fused_packed_linear(x: FlexTensor, values: FlexTensor, dims: [usize; 2], bias: FlexTensor) -> FlexTensor {
         packed_forward(x, &contiguous(values), dims, Some(&contiguous(bias)))
+    }
+
+    fn fused_packed_columns(values: FlexTensor, [rows, cols]: [usize; 2], columns: FlexTensor) -> FlexTensor {
+        let (values, columns) = (contiguous(values), indices(columns));
+        let weight = Packed::new(slice(&values), rows, cols);
+        tensor(packed::columns(weight, &columns), [columns.len(), rows])
     }
 
     fn fused_decode(

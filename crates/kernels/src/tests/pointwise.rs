@@ -1,7 +1,7 @@
 //! Linear, GELU, layer normalisation, AdamW.
 
 use burn::backend::Flex;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_flex::FlexTensor;
 use proptest::prelude::*;
 
@@ -79,6 +79,9 @@ proptest! {
                 let expected = linear(x.clone(), weight.clone(), bias.clone());
                 assert_close(&values(packed.linear(x.clone(), bias)), &values(expected), 1e-6, "product");
             }
+            let picked: Vec<i64> = [0, out - 1, seed as usize % out, 0].iter().map(|&i| i as i64).collect();
+            let picked = Tensor::<1, Int>::from_data(picked.as_slice(), &device);
+            assert_eq!(values(packed.columns(picked.clone())), values(weight.transpose().select(0, picked)));
         }
     }
 

@@ -12,12 +12,15 @@ const PROMPT: usize = 32;
 const NEW: usize = 128;
 
 pub(super) fn measure(setting: &Setting) -> Result<Vec<Line>> {
-    [1, 16, 64].into_iter().map(|batch| of_batch(setting, batch)).collect()
+    let generator = Generator::new(&setting.shape.language_model(1, &setting.device));
+    [1, 16, 64]
+        .into_iter()
+        .map(|batch| of_batch(setting, &generator, batch))
+        .collect()
 }
 
-fn of_batch(setting: &Setting, batch: usize) -> Result<Line> {
+fn of_batch(setting: &Setting, generator: &Generator, batch: usize) -> Result<Line> {
     let shape = &setting.shape;
-    let generator = Generator::new(&shape.language_model(1, &setting.device));
     let prompts = shape.sequences(1, &vec![PROMPT; batch]);
     let options = GenerateOptions {
         max_new_tokens: NEW,
