@@ -300,29 +300,51 @@ proptest! {
     }
 }
 
-/// Gradients of a weighted sum of log-probabilities of some packed sequences.
-fn training_gradients(model: &CausalLm, activations: Activations) -> Vec<NamedTensor> {
+/// Gradients of a weighted sum of log-probabilities of some packed sequences; by Burn's graph alone without `activations`.
+fn training_gradients(model: &CausalLm, activations: Option<Activations>) -> Vec<NamedTensor> {
     let device = crate::tiny::device();
     let sequences = sequences(&[9, 4, 7], 3);
     let batch = TokenBatch::pack(&sequences, 14);
     let targets = Targets::from_positions(&batch, &sequences, &[1, 2, 1]);
-    let (hidden, pass) = model
-        .transformer
-        .training_pass(&batch.to_device(&device), targets.places(), activations);
-    let logprobs = model.token_logprobs(hidden, targets.ids(&device), 0.7).logprobs;
-    let weights = matching(&weights(targets.len(), 5), logprobs.clone());
+    let (tensors, places) = (batch.to_device(&device), targets.places());
+    let loss = |hidden| {
+        let logprobs = model.token_logprobs(hidden, targets.ids(&device), 0.7).logprobs;
+        let weights = matching(&weights(targets.len(), 5), logprobs.clone());
+        (logprobs * weights).sum()
+    };
     let mut gradients = GradientBuffer::new();
-    pass.backward((logprobs * weights).sum(), model, &mut gradients);
+    match activations {
+        None => gradients.add(model, loss(model.hidden_states_at(&tensors, places)).backward()),
+        Some(activations) => {
+            let (hidden, pass) = model.transformer.training_pass(&tensors, places, activations);
+            pass.backward(loss(hidden), model, &mut gradients);
+        }
+    }
     gradients.to_named(model)
+}
+
+#[test]
+fn a_training_pass_has_the_gradients_of_the_graph() {
+    for (name, config) in crate::families::cases() {
+        let model = crate::families::model(&config).train();
+        let graph = training_gradients(&model, None);
+        for (graph, pass) in graph.iter().zip(training_gradients(&model, Some(Activations::Kept))) {
+            let name = format!("{name}: {}", graph.name);
+            assert_close(&name, &pass.values, &graph.values, (1e-6, 1e-6));
+        }
+    }
 }
 
 #[test]
 fn gradient_checkpointing_changes_no_bit_of_a_gradient() {
     let compare = |name: &str, model: CausalLm| {
         let model = model.train();
-        let kept = training_gradients(&model, Activations::Kept);
+        let kept = training_gradients(&model, Some(Activations::Kept));
         assert!(kept.iter().any(|g| g.values.iter().any(|v| *v != 0.0)), "{name}");
-        for (kept, again) in kept.iter().zip(training_gradients(&model, Activations::Recomputed)) {
+        for (kept, again) in kept
+            .iter()
+            .zip(training_gradients(&model, Some(Activations::Recomputed)))
+        {
             assert_eq!(kept, &again, "{name}");
         }
     };

@@ -3,8 +3,8 @@
 //! All of it walks the float parameters of a Burn module in declaration order, so that the state of an optimiser is a
 //! plain list that a checkpoint can hold by name.
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Gradients, Tensor, TensorData};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::tensor::{Gradients, IndexingUpdateOp, Int, Tensor, TensorData};
 use rlhf_kernels::{AdamWStep, adamw_step};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -117,6 +117,46 @@ impl GradientBuffer {
             buffer: &mut self.grads,
             next: 0,
         });
+    }
+
+    /// Adds `rows` to rows `indices` of the gradient of a matrix, the parameter `id` of `module`: what comes back to an embedding,
+    /// all other rows of which would be zeros. A row may come several times.
+    ///
+    /// # Shapes
+    /// - `indices`: `[n]`
+    /// - `rows`: `[n, width]`
+    pub fn add_rows<M: Module>(&mut self, module: &M, id: ParamId, indices: Tensor<1, Int>, rows: Tensor<2>) {
+        struct Find {
+            id: ParamId,
+            next: usize,
+            found: Option<(usize, [usize; 2])>,
+        }
+        impl ModuleVisitor for Find {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                if param.id == self.id {
+                    let dims = param.val().dims();
+                    self.found = dims.as_slice().try_into().ok().map(|dims| (self.next, dims));
+                }
+                self.next += 1;
+            }
+        }
+        let mut find = Find {
+            id,
+            next: 0,
+            found: None,
+        };
+        module.visit(&mut find);
+        let (place, dims) = find.found.expect("the parameter is a matrix of the module");
+        if self.grads.len() < find.next {
+            self.grads.resize(find.next, None);
+        }
+        let slot = &mut self.grads[place];
+        let sum = match slot.take() {
+            Some(sum) => sum.reshape(dims),
+            None => Tensor::zeros(dims, &rows.device()),
+        };
+        let sum = sum.select_assign(0, indices, rows, IndexingUpdateOp::Add);
+        *slot = Some(sum.reshape([dims[0] * dims[1]]));
     }
 
     /// Adds `scale` times another buffer of the same module.

@@ -1,6 +1,6 @@
 //! Tokens to hidden states.
 
-use burn::module::Module;
+use burn::module::{Module, ParamId};
 use burn::tensor::{Device, Int, Tensor};
 use rlhf_core::BatchTensors;
 
@@ -67,7 +67,7 @@ impl Decoder {
     /// - `batch`: `rows * row_len` tokens
     /// - result: `[rows * row_len, d_model]`
     pub fn hidden_states(&self, batch: &BatchTensors) -> Tensor<2> {
-        self.through_blocks(batch, Wanted::All)
+        self.hidden_states_of(batch, Wanted::All)
     }
 
     /// Rows `places` of [`Decoder::hidden_states`]: what is read of a prompt, or by a reward model. What the last block would
@@ -77,16 +77,17 @@ impl Decoder {
     /// - `batch`: `rows * row_len` tokens, `places` of them, in any order
     /// - result: `[places, d_model]`
     pub fn hidden_states_at(&self, batch: &BatchTensors, places: &[usize]) -> Tensor<2> {
-        self.through_blocks(batch, self.wanted(batch, places))
+        self.hidden_states_of(batch, self.wanted(batch, places))
     }
 
-    fn through_blocks(&self, batch: &BatchTensors, wanted: Wanted) -> Tensor<2> {
-        let surroundings = self.surroundings(batch, wanted);
-        let mut x = self.embed(batch.input_ids.clone(), batch.position_ids.clone()); // [tokens, d_model]
-        for layer in 0..self.h.len() {
-            x = self.block(layer, x, &surroundings);
-        }
-        self.normalise(x)
+    fn hidden_states_of(&self, batch: &BatchTensors, wanted: Wanted) -> Tensor<2> {
+        let x = self.embed(batch.input_ids.clone(), batch.position_ids.clone()); // [tokens, d_model]
+        self.normalise(self.through_blocks(x, &self.surroundings(batch, wanted)))
+    }
+
+    /// All blocks: `[tokens, d_model]` in, `[wanted, d_model]` out.
+    pub(crate) fn through_blocks(&self, x: Tensor<2>, surroundings: &Surroundings) -> Tensor<2> {
+        (0..self.h.len()).fold(x, |x, layer| self.block(layer, x, surroundings))
     }
 
     /// The tokens of `batch` at `places`.
@@ -212,10 +213,16 @@ impl Decoder {
         }
     }
 
-    /// Whether an embedding is trained, rather than frozen.
-    pub(crate) fn trains_embeddings(&self) -> bool {
-        let trained = |embedding: &Embedding| embedding.weight.val().is_require_grad();
-        trained(&self.wte) || self.wpe.as_ref().is_some_and(trained)
+    /// The embeddings that are trained, rather than frozen, and which of their rows the tokens of a batch are, `[tokens]`.
+    pub(crate) fn trained_embeddings(&self, batch: &BatchTensors) -> Vec<(ParamId, Tensor<1, Int>)> {
+        let tokens = Some((&self.wte, &batch.input_ids));
+        let positions = self.wpe.as_ref().map(|wpe| (wpe, &batch.position_ids));
+        [tokens, positions]
+            .into_iter()
+            .flatten()
+            .filter(|(embedding, _)| embedding.weight.val().is_require_grad())
+            .map(|(embedding, ids)| (embedding.weight.id, ids.clone()))
+            .collect()
     }
 
     /// The rotation of queries and keys, one for all layers.

@@ -89,7 +89,7 @@ impl LargestPass {
     /// first block, when it ends, and when the optimiser goes through the parameters.
     pub fn moments(&self, architecture: &Architecture, size: &ParameterBytes) -> [MemoryForecast; 4] {
         let summed = if self.is_one_of_several { size.trained } else { 0 };
-        // The embedding of tokens, whose gradient has two halves where it is the head too.
+        // The embedding of tokens, whose gradient is there from the beginning where it is the head too.
         let words = match size.trained == size.all {
             true => architecture.head_bytes(),
             false => 0,
@@ -108,7 +108,7 @@ impl LargestPass {
             ..none
         };
         let ends = MemoryForecast {
-            gradients: summed + size.trained + words,
+            gradients: summed + size.trained,
             activations: F32 * (self.slots * architecture.d_model) as u64,
             ..none
         };

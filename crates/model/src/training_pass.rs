@@ -6,7 +6,7 @@
 //! of the gradients; a step costs one forward pass more.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Gradients, Tensor};
 use rlhf_core::{BatchTensors, GradientBuffer};
 
 use crate::decoder::{Decoder, Surroundings};
@@ -34,13 +34,22 @@ impl From<bool> for Activations {
 #[derive(Debug)]
 pub struct TrainingPass<'a> {
     decoder: &'a Decoder,
-    /// What is left of the pass, unless the graph holds it all.
-    checkpoints: Option<Checkpoints>,
+    batch: BatchTensors,
+    /// What is left of the blocks.
+    blocks: Blocks,
+}
+
+#[derive(Debug)]
+enum Blocks {
+    /// Their graph, which begins with the embedded tokens, `[tokens, d_model]`.
+    Kept {
+        embedded: Box<Tensor<2>>,
+    },
+    Recomputed(Box<Checkpoints>),
 }
 
 #[derive(Debug)]
 struct Checkpoints {
-    batch: BatchTensors,
     surroundings: Surroundings,
     /// For each block what goes in, `[tokens, d_model]`, off the graph.
     inputs: Vec<Tensor<2>>,
@@ -57,29 +66,43 @@ impl Decoder {
         places: &[usize],
         activations: Activations,
     ) -> (Tensor<2>, TrainingPass<'_>) {
-        let checkpoints = match activations {
-            Activations::Kept => None,
-            Activations::Recomputed => Some(self.checkpoints(batch, places)),
+        let wanted = self.wanted(batch, places);
+        let plain = self.valid();
+        let embedded = plain.embed(batch.input_ids.clone(), batch.position_ids.clone());
+        let (hidden, blocks) = match activations {
+            Activations::Kept => {
+                let embedded = match self.trained_embeddings(batch).is_empty() {
+                    true => Tensor::from_inner(embedded),
+                    false => leaf(embedded),
+                };
+                let last = self.through_blocks(embedded.clone(), &self.surroundings(batch, wanted));
+                (
+                    last,
+                    Blocks::Kept {
+                        embedded: Box::new(embedded),
+                    },
+                )
+            }
+            Activations::Recomputed => {
+                let checkpoints = plain.checkpoints(embedded, plain.surroundings(batch, wanted));
+                (checkpoints.last.clone(), Blocks::Recomputed(Box::new(checkpoints)))
+            }
         };
-        let hidden = match &checkpoints {
-            None => self.hidden_states_at(batch, places),
-            Some(checkpoints) => self.normalise(checkpoints.last.clone()),
+        let pass = TrainingPass {
+            decoder: self,
+            batch: batch.clone(),
+            blocks,
         };
-        let decoder = self;
-        (hidden, TrainingPass { decoder, checkpoints })
+        (self.normalise(hidden), pass)
     }
 
-    fn checkpoints(&self, batch: &BatchTensors, places: &[usize]) -> Checkpoints {
-        let plain = self.valid();
-        let surroundings = plain.surroundings(batch, plain.wanted(batch, places));
-        let mut x = plain.embed(batch.input_ids.clone(), batch.position_ids.clone());
+    fn checkpoints(&self, mut x: Tensor<2>, surroundings: Surroundings) -> Checkpoints {
         let mut inputs = Vec::new();
-        for layer in 0..plain.architecture().n_layers {
+        for layer in 0..self.architecture().n_layers {
             inputs.push(x.clone());
-            x = plain.block(layer, x, &surroundings);
+            x = self.block(layer, x, &surroundings);
         }
         Checkpoints {
-            batch: batch.clone(),
             surroundings,
             inputs,
             last: leaf(x),
@@ -92,30 +115,49 @@ impl TrainingPass<'_> {
     /// decoder's own model with its head.
     pub fn backward<M: Module>(self, loss: Tensor<1>, module: &M, gradients: &mut GradientBuffer) {
         let mut found = loss.backward();
-        let Some(checkpoints) = self.checkpoints else {
-            return gradients.add(module, found);
+        let upstream = match self.blocks {
+            Blocks::Kept { embedded } => {
+                let upstream = embedded.grad_remove(&mut found);
+                gradients.add(module, found);
+                upstream
+            }
+            Blocks::Recomputed(checkpoints) => checkpoints.backward(self.decoder, found, module, gradients),
         };
-        let Checkpoints {
-            batch,
+        // Row by row: as tensors of the graph these gradients would be as large as the vocabulary, and once more where the
+        // embedding is the head.
+        let Some(upstream) = upstream else { return };
+        for (embedding, ids) in self.decoder.trained_embeddings(&self.batch) {
+            gradients.add_rows(module, embedding, ids, upstream.clone());
+        }
+    }
+}
+
+impl Checkpoints {
+    /// Runs each block of `decoder` once more and back, from the last to the first; returns the gradient of what went into
+    /// the first.
+    fn backward<M: Module>(
+        self,
+        decoder: &Decoder,
+        mut found: Gradients,
+        module: &M,
+        gradients: &mut GradientBuffer,
+    ) -> Option<Tensor<2>> {
+        let Self {
             surroundings,
             mut inputs,
             last,
-        } = checkpoints;
+        } = self;
         let mut upstream = last.grad_remove(&mut found);
         drop(last);
         gradients.add(module, found);
         while let Some(input) = inputs.pop() {
-            let Some(gradient) = upstream.take() else { return };
             let input = leaf(input);
-            let output = self.decoder.block(inputs.len(), input.clone(), &surroundings);
-            let mut found = product(output, gradient).backward();
+            let output = decoder.block(inputs.len(), input.clone(), &surroundings);
+            let mut found = product(output, upstream?).backward();
             upstream = input.grad_remove(&mut found);
             gradients.add(module, found);
         }
-        if let Some(gradient) = upstream.filter(|_| self.decoder.trains_embeddings()) {
-            let embedded = self.decoder.embed(batch.input_ids, batch.position_ids);
-            gradients.add(module, product(embedded, gradient).backward());
-        }
+        upstream
     }
 }
 
