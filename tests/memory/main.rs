@@ -177,7 +177,7 @@ fn reward(name: &str, family: &str, settings: RewardConfig) {
     let forecast = rlhf_reward::memory_forecast(&outline, data, &settings, 1);
     compare(&format!("reward {name}"), &forecast.expect("adapters that fit"), || {
         let (trunk, _) = load_decoder(place.path(), placement).expect("it was written");
-        rlhf_reward::train(&trunk, data, &settings, &place.context()).expect("it learns");
+        rlhf_reward::train(trunk, data, &settings, &place.context()).expect("it learns");
     });
 }
 

@@ -64,7 +64,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let dir = std::env::temp_dir().join(format!("rlhf-reward-example-{}", std::process::id()));
     let checkpoints = CheckpointStore::open(dir.join("checkpoints"), 1)?;
     let context = StageContext::new(device, 1, &dir, checkpoints, fingerprint(&settings)?, &Quiet);
-    let (_, report) = train(&trunk, data, &settings, &context)?;
+    let (_, report) = train(trunk, data, &settings, &context)?;
     println!(
         "{:.1} % of held-out pairs in the right order",
         100.0 * report.pair_accuracy.value

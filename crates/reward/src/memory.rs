@@ -27,9 +27,13 @@ pub fn memory_forecast(
         None => (model.clone(), 0),
     };
     let size = ParameterBytes::of(&model);
-    let best = if config.n_seeds > 1 { size.trained } else { 0 };
+    // What further seeds start from, and the best of those that are done.
+    let kept = match config.n_seeds > 1 {
+        true => trunk.all - shared + size.trained,
+        false => 0,
+    };
     let between = MemoryForecast {
-        weights: trunk.all - shared + size.all + best,
+        weights: size.all + kept,
         optimizer: 2 * size.trained,
         ..MemoryForecast::default()
     };

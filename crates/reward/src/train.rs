@@ -33,7 +33,7 @@ pub struct RewardData<'a> {
 }
 
 /// Trains a reward model on the trunk of the SFT model, with a new head, and calibrates it. With `config.lora` it has
-/// adapters then, and shares its weights with `trunk`.
+/// adapters then. The trunk is let go of when the last seed has begun.
 ///
 /// Continues from the newest checkpoint of the same configuration, and then ends with the same bytes as a run that was
 /// never interrupted.
@@ -42,7 +42,7 @@ pub struct RewardData<'a> {
 /// No data, adapters that do not fit the model, a loss that is not finite, an interruption, or a file that cannot be
 /// written.
 pub fn train(
-    trunk: &Decoder,
+    trunk: Decoder,
     data: RewardData<'_>,
     config: &RewardConfig,
     context: &StageContext<'_>,
@@ -77,7 +77,8 @@ struct Position {
 }
 
 struct Run<'a> {
-    trunk: &'a Decoder,
+    /// What the seeds that are left start from.
+    trunk: Option<Decoder>,
     data: RewardData<'a>,
     config: &'a RewardConfig,
     context: &'a StageContext<'a>,
@@ -92,18 +93,20 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn start(
-        trunk: &'a Decoder,
+        trunk: Decoder,
         data: RewardData<'a>,
         config: &'a RewardConfig,
         context: &'a StageContext<'a>,
     ) -> Result<Self> {
         let seed_steps = config.steps(data.train.len()) as u64;
+        let others_follow = config.n_seeds > 1;
+        let model = fresh_model(trunk.clone(), config, context, 0)?;
         let mut run = Self {
-            trunk,
+            trunk: others_follow.then_some(trunk),
             data,
             config,
             context,
-            learner: Learner::new(fresh_model(trunk, config, context, 0)?, config.adam.clone()),
+            learner: Learner::new(model, config.adam.clone()),
             best: None,
             position: Position::default(),
             step: 0,
@@ -211,7 +214,10 @@ impl<'a> Run<'a> {
             self.best = Some(self.learner.module().valid());
         }
         if self.step < self.total_steps {
-            let model = fresh_model(self.trunk, self.config, self.context, seed_index + 1)?;
+            let is_last = seed_index + 2 == self.config.n_seeds as u64;
+            let trunk = if is_last { self.trunk.take() } else { self.trunk.clone() };
+            let trunk = trunk.expect("it is kept while seeds are left");
+            let model = fresh_model(trunk, self.config, self.context, seed_index + 1)?;
             self.learner = Learner::new(model, self.config.adam.clone());
         }
         Ok(())
@@ -241,13 +247,13 @@ impl<'a> Run<'a> {
 }
 
 fn fresh_model(
-    trunk: &Decoder,
+    trunk: Decoder,
     config: &RewardConfig,
     context: &StageContext<'_>,
     seed_index: u64,
 ) -> Result<ScalarModel> {
     let head_seed = rng(context.seed, "reward.head", &[seed_index]).random();
-    let model = ScalarModel::from_decoder(trunk.clone(), head_seed, &context.device);
+    let model = ScalarModel::from_decoder(trunk, head_seed, &context.device);
     let model = match &config.lora {
         Some(lora) => model.with_lora(lora, head_seed)?,
         None => model,

@@ -43,7 +43,7 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
     work.announce_memory(&forecast, savings(settings))?;
     let (trunk, _) = load_decoder(&base, placement)?;
     let context = work.context(fingerprint)?;
-    let (model, report) = train(&trunk, data, settings, &context)?;
+    let (model, report) = train(trunk, data, settings, &context)?;
     work.bar.finish();
     note(&format!(
         "   reward pair accuracy on held-out prompts {:.1} % ({:.1} to {:.1}); demonstrations score {:+.4} ± {:.2}",

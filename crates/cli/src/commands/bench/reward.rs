@@ -45,7 +45,7 @@ pub(super) fn measure(setting: &Setting) -> Result<Line> {
             demonstrations: &[],
         };
         let trunk = shape.language_model(1, &setting.device).transformer;
-        Ok(train(&trunk, data, &config, context)?)
+        Ok(train(trunk, data, &config, context)?)
     })?;
     let line = step_line(setting, "reward_model", batch, &measured);
     Ok(Line {
