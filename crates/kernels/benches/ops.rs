@@ -207,6 +207,12 @@ fn decode(criterion: &mut Criterion) {
             bencher.iter(|| black_box(packed.linear(x.clone(), None)));
         });
     }
+    let head = PackedWeight::new(&random([D_MODEL, VOCAB], &device)).expect("f32 on Flex");
+    let words: Vec<i64> = (0..batch as i64).map(|i| i * 61 % VOCAB as i64).collect();
+    let words = Tensor::<1, Int>::from_data(words.as_slice(), &device);
+    group.bench_function("packed_columns_64x256", |bencher| {
+        bencher.iter(|| black_box(head.columns(words.clone())));
+    });
     let logits: Vec<f32> = (0..VOCAB).map(|i| (i % 100) as f32 * 0.1).collect();
     let mut weights = vec![0.0; VOCAB];
     group.bench_function("exponentials_4096", |bencher| {

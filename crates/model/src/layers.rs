@@ -428,9 +428,9 @@ impl Block {
     ) -> Tensor<2> {
         let eps = shape.norm.eps;
         let qkv = self.attn.c_attn.forward(self.ln_1.forward(x.clone(), eps)); // [tokens, qkv_width]
-        let seen = wanted.of(attend(&self.attn, qkv)); // [wanted, n_heads * d_head]
+        let attended = wanted.of(attend(&self.attn, qkv)); // [wanted, n_heads * d_head]
+        let attended = self.attn.c_proj.forward(attended); // [wanted, d_model]
         let x = wanted.of(x);
-        let attended = self.attn.c_proj.forward(seen); // [wanted, d_model]
         let sum = x.clone() + attended;
         let seen = match shape.residual {
             Residual::Sequential => sum.clone(),
