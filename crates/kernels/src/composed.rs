@@ -164,20 +164,9 @@ pub fn decode_attention(
 ) -> (Tensor<3>, KvLayer) {
     let [batch, new_tokens, _] = qkv.dims();
     let [query, key, value] = split_heads(qkv, n_heads);
-    let [_, _, d_head, _] = cache.keys.dims();
-    let total = filled + new_tokens;
-
-    let keys = cache
-        .keys
-        .slice_assign([0..batch, 0..n_heads, 0..d_head, filled..total], key.swap_dims(2, 3));
-    let values = cache
-        .values
-        .slice_assign([0..batch, 0..n_heads, filled..total, 0..d_head], value);
-
+    let (cache, keys, values) = cache.extended(key, value, filled);
     let hidden = decode_mask(visible_from, batch, filled, new_tokens);
-    let seen_keys = keys.clone().slice([0..batch, 0..n_heads, 0..d_head, 0..total]);
-    let seen_values = values.clone().slice([0..batch, 0..n_heads, 0..total, 0..d_head]);
-    (attend(query, seen_keys, seen_values, hidden), KvLayer { keys, values })
+    (attend(query, keys, values, hidden), cache)
 }
 
 /// True where a new token may not look: `[batch, new_tokens, filled + new_tokens]`. A padding token sees itself.

@@ -20,21 +20,13 @@ pub fn grouped_decode_attention(
     value: Tensor<4>,
     view: DecodeView,
 ) -> (Tensor<3>, KvLayer) {
-    let [batch, new_tokens, n_kv_heads, d_head] = key.dims();
-    let (filled, total) = (view.filled, view.filled + new_tokens);
-    let (all, heads) = (0..batch, 0..n_kv_heads);
-    let key_t = key.swap_dims(1, 2).swap_dims(2, 3); // [batch, n_kv_heads, d_head, new_tokens]
-    let value = value.swap_dims(1, 2); // [batch, n_kv_heads, new_tokens, d_head]
-    let keys = (cache.keys).slice_assign([all.clone(), heads.clone(), 0..d_head, filled..total], key_t);
-    let values = (cache.values).slice_assign([all.clone(), heads.clone(), filled..total, 0..d_head], value);
-
-    let mut hidden = decode_mask(view.visible_from, batch, filled, new_tokens);
+    let [batch, new_tokens, _, _] = key.dims();
+    let (cache, keys, values) = cache.extended(key.swap_dims(1, 2), value.swap_dims(1, 2), view.filled);
+    let mut hidden = decode_mask(view.visible_from, batch, view.filled, new_tokens);
     if let Some(window) = view.window {
-        hidden = hidden.clone().bool_or(beyond_window(&hidden, filled, window));
+        hidden = hidden.clone().bool_or(beyond_window(&hidden, view.filled, window));
     }
-    let seen_keys = keys.clone().slice([all.clone(), heads.clone(), 0..d_head, 0..total]);
-    let seen_values = values.clone().slice([all, heads, 0..total, 0..d_head]);
-    (attend(query, seen_keys, seen_values, hidden), KvLayer { keys, values })
+    (attend(query, keys, values, hidden), cache)
 }
 
 /// True where a key lies `window` tokens or more before a new token; as large as `mask`, `[batch, new_tokens, total]`.

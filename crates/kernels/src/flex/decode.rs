@@ -1,4 +1,5 @@
-//! Attention of new tokens over a cache, one task per sequence and head.
+//! Attention of new tokens over a cache, one task per sequence and head. A step that decodes one token of each sequence does little
+//! with every key and value, so what it costs is to read them: both are laid out to be read from first to last.
 
 use rayon::prelude::*;
 
@@ -8,6 +9,7 @@ use super::{
     matrix::{Matrix, MatrixMut, product, unwritten},
     simd::{LANES, softmax},
 };
+use crate::decode::KEY_BLOCK;
 
 /// From this many new tokens on, matrix products beat a loop per token.
 const PRODUCT_TOKENS: usize = 4;
@@ -41,13 +43,18 @@ impl Dims {
         self.filled + self.new_tokens
     }
 
-    fn scale(&self) -> f32 {
-        1.0 / (self.d_head as f32).sqrt()
+    /// Numbers among the keys of one head: whole blocks.
+    fn keys_per_head(&self) -> usize {
+        self.capacity.next_multiple_of(KEY_BLOCK) * self.d_head
     }
 
-    /// The key head that a query head of the batch reads, both counted over all sequences.
-    fn kv_head(&self, query_head: usize) -> usize {
-        query_head / (self.n_heads / self.n_kv_heads)
+    /// Numbers among the values of one head.
+    fn values_per_head(&self) -> usize {
+        self.capacity * self.d_head
+    }
+
+    fn scale(&self) -> f32 {
+        1.0 / (self.d_head as f32).sqrt()
     }
 }
 
@@ -71,23 +78,21 @@ impl<'a> NewTokens<'a> {
         self.head(row, self.dims.n_heads + self.dims.n_kv_heads + head)
     }
 
-    /// Writes the keys (one column each) and values (one row each) of key head `head`, counted over all sequences.
-    fn append(&self, head: usize, keys: &mut [f32], values: &mut [f32]) {
+    /// Writes the keys (one column of a block each) and values (one row each) of key head `head` of sequence `row`.
+    fn append(&self, row: usize, head: usize, keys: &mut [f32], values: &mut [f32]) {
         let Dims {
-            n_kv_heads,
             d_head,
-            capacity,
             filled,
             new_tokens,
             ..
         } = self.dims;
-        let (row, head) = (head / n_kv_heads, head % n_kv_heads);
         let (new_keys, new_values) = (self.key(row, head), self.value(row, head));
         for token in 0..new_tokens {
             let position = filled + token;
-            let columns = keys.chunks_exact_mut(capacity);
-            for (column, &key) in columns.zip(new_keys.row(token)) {
-                column[position] = key;
+            let block = &mut keys[position / KEY_BLOCK * KEY_BLOCK * d_head..][..KEY_BLOCK * d_head];
+            let (features, _) = block.as_chunks_mut::<KEY_BLOCK>();
+            for (feature, &key) in features.iter_mut().zip(new_keys.row(token)) {
+                feature[position % KEY_BLOCK] = key;
             }
             values[position * d_head..][..d_head].copy_from_slice(new_values.row(token));
         }
@@ -113,6 +118,7 @@ pub(super) fn attend(
     let Dims {
         batch,
         n_heads,
+        n_kv_heads,
         d_head,
         capacity,
         new_tokens,
@@ -125,48 +131,55 @@ pub(super) fn attend(
         return output;
     }
     let new = NewTokens { qkv, dims };
-    let per_head = d_head * capacity;
+    let group = n_heads / n_kv_heads;
     let work = batch * d_model * dims.total() * new_tokens;
     // How many tasks a thread takes at once: all of them where a second thread is not worth it.
     let at_once = if work < SEQUENTIAL_WORK { batch * n_heads } else { 1 };
-    keys.par_chunks_exact_mut(per_head)
-        .with_min_len(at_once)
-        .zip(values.par_chunks_exact_mut(per_head))
-        .enumerate()
-        .for_each(|(head, (keys, values))| new.append(head, keys, values));
-
-    let (keys, values) = (&*keys, &*values);
-    let shares: Vec<MatrixMut<'_>> = output
+    let groups: Vec<MatrixMut<'_>> = output
         .chunks_exact_mut(new_tokens * d_model)
-        .flat_map(|rows| MatrixMut::new(rows, new_tokens, d_model).split_columns(d_head))
+        .flat_map(|rows| MatrixMut::new(rows, new_tokens, d_model).split_columns(group * d_head))
         .collect();
-    shares
-        .into_par_iter()
+    keys.par_chunks_exact_mut(dims.keys_per_head())
+        .zip(values.par_chunks_exact_mut(dims.values_per_head()))
+        .zip(groups)
         .with_min_len(at_once)
         .enumerate()
-        .for_each_init(Vec::new, |scores, (head, mut output)| {
-            let (row, cached) = (head / n_heads, dims.kv_head(head) * per_head);
-            let queries = Queries {
-                query: new.query(row, head % n_heads),
-                keys: &keys[cached..cached + per_head],
-                values: &values[cached..cached + per_head],
-                visible_from: visible_from[row],
-                dims,
-            };
-            if new_tokens < PRODUCT_TOKENS {
-                queries.attend_each(scores, &mut output);
-            } else {
-                queries.attend_together(scores, &mut output);
-            }
+        .for_each(|(kv_head, ((keys, values), outputs))| {
+            let (row, first) = (kv_head / n_kv_heads, kv_head % n_kv_heads * group);
+            new.append(row, kv_head % n_kv_heads, keys, values);
+            let outputs: Vec<MatrixMut<'_>> = outputs.split_columns(d_head).collect();
+            let outputs = outputs.into_par_iter().with_min_len(at_once).enumerate();
+            outputs.for_each_init(Scratch::default, |scratch, (head, mut output)| {
+                let queries = Queries {
+                    query: new.query(row, first + head),
+                    keys,
+                    values,
+                    visible_from: visible_from[row],
+                    dims,
+                };
+                if new_tokens < PRODUCT_TOKENS {
+                    queries.attend_each(&mut scratch.scores, &mut output);
+                } else {
+                    queries.attend_together(scratch, &mut output);
+                }
+            });
         });
     output
+}
+
+/// What a thread needs room for, from one task to the next.
+#[derive(Default)]
+struct Scratch {
+    scores: Vec<f32>,
+    /// Keys without their blocks.
+    keys: Vec<f32>,
 }
 
 /// The queries of one sequence and head, and what is cached for them.
 struct Queries<'a> {
     /// `[new_tokens, d_head]`
     query: Matrix<'a>,
-    /// `[d_head, capacity]`
+    /// `[blocks, d_head, KEY_BLOCK]`
     keys: &'a [f32],
     /// `[capacity, d_head]`
     values: &'a [f32],
@@ -183,13 +196,8 @@ impl Queries<'_> {
     }
 
     fn attend_each(&self, scores: &mut Vec<f32>, output: &mut MatrixMut<'_>) {
-        let Dims {
-            capacity,
-            filled,
-            new_tokens,
-            ..
-        } = self.dims;
-        scores.resize(capacity, 0.0);
+        let Dims { filled, new_tokens, .. } = self.dims;
+        scores.resize(self.dims.total().next_multiple_of(KEY_BLOCK), 0.0);
         for token in 0..new_tokens {
             let query: Vec<f32> = self.query.row(token).iter().map(|q| q * self.dims.scale()).collect();
             let visible = self.sees_from(token)..filled + token + 1;
@@ -197,17 +205,20 @@ impl Queries<'_> {
         }
     }
 
-    fn attend_together(&self, scores: &mut Vec<f32>, output: &mut MatrixMut<'_>) {
+    fn attend_together(&self, scratch: &mut Scratch, output: &mut MatrixMut<'_>) {
         let Dims {
             d_head,
-            capacity,
             filled,
             new_tokens,
             ..
         } = self.dims;
         let total = self.dims.total();
+        let Scratch { scores, keys } = scratch;
         scores.resize(new_tokens * total, 0.0);
-        product(self.query, Matrix::strided(self.keys, d_head, total, capacity, 1))
+        let columns = total.next_multiple_of(KEY_BLOCK);
+        keys.resize(d_head * columns, 0.0);
+        unblock(&self.keys[..d_head * columns], columns, keys);
+        product(self.query, Matrix::strided(keys, d_head, total, columns, 1))
             .scaled(self.dims.scale())
             .store(&mut MatrixMut::new(scores, new_tokens, total));
         let visible: Vec<Visible> = (0..new_tokens)
@@ -222,9 +233,21 @@ impl Queries<'_> {
     }
 }
 
+/// Blocks of keys, `[blocks, d_head, KEY_BLOCK]`, as one matrix `[d_head, columns]`.
+fn unblock(blocks: &[f32], columns: usize, keys: &mut [f32]) {
+    let d_head = blocks.len() / columns;
+    let (features, _) = blocks.as_chunks::<KEY_BLOCK>();
+    for (feature, row) in keys.chunks_exact_mut(columns).enumerate() {
+        let (row, _) = row.as_chunks_mut::<KEY_BLOCK>();
+        for (block, row) in row.iter_mut().enumerate() {
+            *row = features[block * d_head + feature];
+        }
+    }
+}
+
 for_every_instruction_set! {
-    /// Attention of one scaled query over the positions `visible`, with `keys` `[d_head, capacity]`, `values`
-    /// `[capacity, d_head]` and room for `capacity` scores.
+    /// Attention of one scaled query over the positions `visible`, with `keys` `[blocks, d_head, KEY_BLOCK]`, `values`
+    /// `[capacity, d_head]` and room for the scores of whole blocks.
     fn attend_one(
         query: &[f32],
         keys: &[f32],
@@ -233,17 +256,12 @@ for_every_instruction_set! {
         scores: &mut [f32],
         output: &mut [f32],
     ) {
-        let (d_head, capacity) = (query.len(), scores.len());
-        let mut first = visible.start;
-        while first < visible.end {
-            let left = visible.end - first;
-            first += if left >= 4 * LANES && first + 4 * LANES <= capacity {
-                score_block::<{ 4 * LANES }>(query, keys, capacity, first, scores)
-            } else if first + LANES <= capacity {
-                score_block::<LANES>(query, keys, capacity, first, scores)
-            } else {
-                score_block::<1>(query, keys, capacity, first, scores)
-            };
+        let d_head = query.len();
+        let blocks = visible.start / KEY_BLOCK..visible.end.div_ceil(KEY_BLOCK);
+        let (score_blocks, _) = scores.as_chunks_mut::<KEY_BLOCK>();
+        let key_blocks = keys.chunks_exact(KEY_BLOCK * d_head).skip(blocks.start);
+        for (scores, keys) in score_blocks[blocks].iter_mut().zip(key_blocks) {
+            *scores = score_block(query, keys);
         }
         softmax(&mut scores[visible.clone()]);
 
@@ -266,26 +284,17 @@ for_every_instruction_set! {
     }
 }
 
-/// Scores of `N` neighbouring keys; returns `N`. Keys past the visible ones are computed and ignored.
+/// Scores of a block of keys, `[d_head, KEY_BLOCK]`. Those past the visible ones are computed and ignored.
 #[inline(always)]
-fn score_block<const N: usize>(
-    query: &[f32],
-    keys: &[f32],
-    capacity: usize,
-    first: usize,
-    scores: &mut [f32],
-) -> usize {
-    let mut acc = [0.0; N];
-    for (&q, keys) in query.iter().zip(keys.chunks_exact(capacity)) {
-        let (keys, _) = keys[first..]
-            .split_first_chunk::<N>()
-            .expect("the caller left room for N keys");
+fn score_block(query: &[f32], keys: &[f32]) -> [f32; KEY_BLOCK] {
+    let mut acc = [0.0; KEY_BLOCK];
+    let (features, _) = keys.as_chunks::<KEY_BLOCK>();
+    for (&q, keys) in query.iter().zip(features) {
         for (acc, &key) in acc.iter_mut().zip(keys) {
             *acc += q * key;
         }
     }
-    scores[first..first + N].copy_from_slice(&acc);
-    N
+    acc
 }
 
 /// `N` neighbouring features of the weighted sum of values.

@@ -60,6 +60,16 @@ impl<'a> Matrix<'a> {
         &self.data[row * self.row_stride..][..self.cols]
     }
 
+    /// The rows `first .. first + rows`.
+    pub(super) fn rows_from(&self, first: usize, rows: usize) -> Self {
+        assert!(first + rows <= self.rows, "rows out of range");
+        Self {
+            data: self.data.get(first * self.row_stride..).unwrap_or_default(),
+            rows,
+            ..*self
+        }
+    }
+
     /// The transposed view.
     pub(super) fn t(self) -> Self {
         Self {

@@ -6,6 +6,9 @@ use super::matrix::{Matrix, MatrixMut, product, unwritten};
 
 /// Columns of a panel: four AVX-512 registers, what the kernels of `gemm` work on at a time.
 const PANEL: usize = 64;
+/// Rows that are multiplied with a panel at a time: a whole number of `gemm`'s tiles, and no more than it takes without making a copy of
+/// the panel first.
+const ROWS: usize = 48;
 /// Products this small are not worth a second thread.
 const SEQUENTIAL_WORK: usize = 1 << 19;
 
@@ -70,16 +73,21 @@ pub(super) fn forward(x: Matrix<'_>, weight: Packed<'_>, bias: Option<&[f32]>) -
         .with_min_len(at_once)
         .enumerate()
         .for_each(|(panel, mut y)| {
-            let product = product(x, weight.panel(panel));
-            let Some(bias) = bias else {
-                product.store(&mut y);
-                return;
-            };
-            let bias = &bias[panel * PANEL..][..y.cols()];
-            for row in 0..tokens {
-                y.row(row).copy_from_slice(bias);
+            let weight = weight.panel(panel);
+            for first in (0..tokens).step_by(ROWS) {
+                let rows = ROWS.min(tokens - first);
+                let product = product(x.rows_from(first, rows), weight);
+                let mut y = y.rows_from(first, rows);
+                let Some(bias) = bias else {
+                    product.store(&mut y);
+                    continue;
+                };
+                let bias = &bias[panel * PANEL..][..y.cols()];
+                for row in 0..rows {
+                    y.row(row).copy_from_slice(bias);
+                }
+                product.add_to(&mut y);
             }
-            product.add_to(&mut y);
         });
     y
 }

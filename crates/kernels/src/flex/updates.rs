@@ -96,7 +96,7 @@ pub(crate) fn decode_attention(
     visible_from: Tensor<1, Int>,
     place: DecodePlace,
 ) -> (Tensor<3>, KvLayer) {
-    let [keys, values] = [cache.keys, cache.values].map(Tensor::into_dispatch);
+    let (keys, values) = (cache.keys.into_dispatch(), cache.values.into_dispatch());
     let (output, keys, values) =
         Dispatch::fused_decode(keys, values, qkv.into_dispatch(), visible_from.into_dispatch(), place);
     let cache = KvLayer {
