@@ -19,9 +19,9 @@ use crate::error::Result;
 use crate::places::Places;
 use crate::stages::Stage;
 
-/// Keeps the memory of large temporaries instead of mapping it anew at every step.
+/// Keeps the pages of large temporaries instead of mapping them anew at every step.
 #[global_allocator]
-static ALLOCATOR: rlhf_kernels::allocator::Allocator = rlhf_kernels::allocator::Allocator;
+static ALLOCATOR: rlhf_kernels::allocator::MiMalloc = rlhf_kernels::allocator::MiMalloc;
 
 /// Align a language model as InstructGPT describes it: SFT, K-wise reward model, PPO-ptx.
 #[derive(Debug, Parser)]
@@ -130,7 +130,7 @@ fn dispatch(command: Command, places: Places) -> Result<()> {
         Command::Other(command) => return commands::run(command, &places),
     };
     // Steps of training need again what the last one freed; what only reads a model does not.
-    rlhf_kernels::allocator::keep_freed_memory();
+    rlhf_kernels::allocator::keep_freed_pages();
     run::run_stage(stage, &args, places)
 }
 

@@ -109,7 +109,7 @@ struct Setting {
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     // As the stages do.
-    rlhf_kernels::allocator::keep_freed_memory();
+    rlhf_kernels::allocator::keep_freed_pages();
     let setting = Setting {
         shape: args.config.shape(),
         device: parse_device(&args.device)?,
