@@ -21,7 +21,7 @@ use crate::stages::Stage;
 
 /// Keeps the pages of large temporaries instead of mapping them anew at every step.
 #[global_allocator]
-static ALLOCATOR: rlhf_kernels::allocator::MiMalloc = rlhf_kernels::allocator::MiMalloc;
+static ALLOCATOR: rlhf_kernels::allocator::Allocator = rlhf_kernels::allocator::Allocator;
 
 /// Align a language model as InstructGPT describes it: SFT, K-wise reward model, PPO-ptx.
 #[derive(Debug, Parser)]

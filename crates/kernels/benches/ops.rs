@@ -16,7 +16,7 @@ use rlhf_kernels::{
 
 /// As in the `rlhf` binary: the system's allocator would map and clear every large buffer again.
 #[global_allocator]
-static ALLOCATOR: rlhf_kernels::allocator::MiMalloc = rlhf_kernels::allocator::MiMalloc;
+static ALLOCATOR: rlhf_kernels::allocator::Allocator = rlhf_kernels::allocator::Allocator;
 
 const ROWS: usize = 16;
 const ROW_LEN: usize = 256;
