@@ -129,12 +129,13 @@ mod tests {
         );
         let update = row(&[
             ("time/tokens_per_s", 10.0),
+            ("time/gflops", 6.0),
             ("time/rollout_s", 1.0),
             ("time/update_s", 3.0),
         ]);
         assert_eq!(
-            describe(&[update], || unreachable!("nothing to compare")).unwrap(),
-            "10 tokens/s; rollout 25 %, update 75 %"
+            describe(&[update], || 10.0).unwrap(),
+            "10 tokens/s; 6 of 10 GFLOP/s (60 %); rollout 25 %, update 75 %"
         );
         assert_eq!(describe(&[validation], || 60.0), None);
     }

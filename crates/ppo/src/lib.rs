@@ -19,6 +19,7 @@
 mod advantage;
 mod config;
 mod error;
+mod flops;
 #[cfg(test)]
 mod golden;
 mod invariants;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{AdvantageWhitening, EmaPer, PpoConfig};
 use crate::error::{Error, Result};
+use crate::flops::{rollout_flops, step_flops};
 use crate::invariants::{check_first_step, check_kl_sign, check_rollout};
 use crate::kl::KlController;
 use crate::metrics::{OBJECTIVE_KL, OBJECTIVE_SCORES, StepMeans, rollout_metrics};
@@ -131,6 +132,8 @@ struct InHand {
     /// Time spent so far, of which the rollout took the first part.
     seconds: f64,
     rollout_seconds: f64,
+    /// Floating-point operations so far.
+    flops: f64,
 }
 
 struct Run<'a> {
@@ -194,7 +197,7 @@ impl<'a> Run<'a> {
     fn advance(&mut self, observer: &mut dyn Observer) -> Result<()> {
         let started = Instant::now();
         let Some(mut in_hand) = self.in_hand.take() else {
-            let episodes = self.rollout()?;
+            let (episodes, flops) = self.rollout()?;
             let seconds = started.elapsed().as_secs_f64();
             self.in_hand = Some(InHand {
                 episodes,
@@ -204,11 +207,14 @@ impl<'a> Run<'a> {
                 epoch_kl: 0.0,
                 seconds,
                 rollout_seconds: seconds,
+                flops,
             });
             return Ok(());
         };
         let minibatch = self.minibatch(&in_hand);
         let is_first = in_hand.epoch == 0 && in_hand.minibatches == 0;
+        let (policy, value) = (self.policy.module(), self.value.module());
+        in_hand.flops += step_flops(policy, value, &minibatch, &self.pretraining_batch());
         let kl = self.step(minibatch, is_first, &mut in_hand.means)?;
         in_hand.epoch_kl += kl / self.config.n_minibatches as f64;
         in_hand.minibatches += 1;
@@ -244,7 +250,8 @@ impl<'a> Run<'a> {
             .collect()
     }
 
-    fn rollout(&self) -> Result<Vec<Episode>> {
+    /// New episodes, and the floating-point operations that they took.
+    fn rollout(&self) -> Result<(Vec<Episode>, f64)> {
         let kl_coef = self.state.controller.coef();
         let chosen = self.chosen_prompts();
         let (policy, value) = (self.policy.module().valid(), self.value.module().valid());
@@ -265,7 +272,8 @@ impl<'a> Run<'a> {
         let episodes = collect_rollout(&models, &request, self.config)?;
         let untouched = self.state.step == 0;
         check_rollout(self.state.update, untouched, kl_coef, &episodes, self.config)?;
-        Ok(episodes)
+        let flops = rollout_flops(&models, &episodes);
+        Ok((episodes, flops))
     }
 
     /// Prompts of the current update: consecutive places of a list that is shuffled anew at each pass.
@@ -308,15 +316,20 @@ impl<'a> Run<'a> {
         Ok(stats.approx_kl_k3)
     }
 
-    /// Adds the pretraining gradient into the same buffer (InstructGPT, appendix C.4).
-    fn add_pretraining(&self, gradients: &mut GradientBuffer, means: &mut StepMeans) {
+    /// The pretraining sequences of the next step.
+    fn pretraining_batch(&self) -> Vec<&'a TokenSequence> {
         let count = self.config.ptx_examples_per_minibatch();
-        if count == 0 {
-            return;
-        }
         let first = self.state.step * count as u64;
         let rows = cyclic_order(self.data.pretraining.len(), self.context.seed ^ PTX_ORDER, first, count);
-        let sequences: Vec<&TokenSequence> = rows.iter().map(|&row| &self.data.pretraining[row]).collect();
+        rows.iter().map(|&row| &self.data.pretraining[row]).collect()
+    }
+
+    /// Adds the pretraining gradient into the same buffer (InstructGPT, appendix C.4).
+    fn add_pretraining(&self, gradients: &mut GradientBuffer, means: &mut StepMeans) {
+        let sequences = self.pretraining_batch();
+        if sequences.is_empty() {
+            return;
+        }
         let ptx = &self.config.ptx;
         let (ptx_grads, loss) = ptx_gradients(self.policy.module(), &sequences, self.config);
         let pair = GradientPair {
@@ -372,8 +385,9 @@ impl<'a> Run<'a> {
             ("lr", self.config.lr.lr_at(update, updates)),
             ("episode", ((update + 1) * self.config.batch_size as u64) as f64),
             ("time/rollout_s", rollout_seconds),
-            ("time/update_s", seconds),
+            ("time/update_s", seconds - rollout_seconds),
             ("time/tokens_per_s", tokens as f64 / seconds),
+            ("time/gflops", in_hand.flops / seconds / 1e9),
         ]);
         self.state.update = update + 1;
         self.context.log(self.state.update, &metrics)?;

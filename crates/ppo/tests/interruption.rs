@@ -123,6 +123,21 @@ fn a_run_with_adapters_stopped_after_the_rollout_and_after_every_step_ends_with_
     assert!(named_parameters(&outcome.ema.expect("the defaults average").without_lora()) == reference);
 }
 
+#[test]
+fn the_parts_of_updates_take_no_longer_than_the_run() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let started = std::time::Instant::now();
+    run(dir.path(), &settings(), false).expect("nobody asks it to stop");
+    let seconds = started.elapsed().as_secs_f64();
+    let rows = read_metrics(dir.path().join("metrics.jsonl")).expect("metrics are whole");
+    assert_eq!(rows.len(), 3);
+    let value = |row: &MetricRow, name: &str| row.values[name].expect("a number");
+    let parts = |row: &MetricRow| [value(row, "time/rollout_s"), value(row, "time/update_s")];
+    assert!(rows.iter().flat_map(parts).all(|part| part > 0.0));
+    assert!(rows.iter().flat_map(parts).sum::<f64>() <= seconds);
+    assert!(rows.iter().all(|row| value(row, "time/gflops") > 0.0));
+}
+
 /// Stops a run wherever it can be and compares its end with that of an undisturbed one.
 fn interrupted_everywhere(settings: &PpoConfig) -> PpoOutcome {
     let [quiet, disturbed] = [(); 2].map(|()| tempfile::tempdir().expect("a temporary folder"));

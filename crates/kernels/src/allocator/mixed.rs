@@ -99,7 +99,7 @@ mod tests {
 
     /// Blocks that grow and shrink across the size that divides them keep what is in them.
     #[test]
-    fn small_and_large_blocks_keep_their_bytes_when_they_are_resized() {
+    fn blocks_keep_their_bytes_when_they_are_resized() {
         let sizes = [24, LARGE - 1, LARGE, 3 * LARGE, 3 * LARGE + 8, 100, LARGE, 24];
         for align in [8, 64, 4096] {
             let layout = |size| Layout::from_size_align(size, align).unwrap();

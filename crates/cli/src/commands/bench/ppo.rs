@@ -61,7 +61,7 @@ pub(super) fn measure(setting: &Setting) -> Result<Line> {
     let shape = &setting.shape;
     let prompts = shape.sequences(1, &[PROMPT; EPISODES]);
     let config = config(setting.warmup + setting.steps);
-    let names = ["time/rollout_s", "time/update_s"];
+    let names = ["time/rollout_s", "time/update_s", "time/gflops"];
     let measured = setting.steps_of(&names, |context| {
         let models = PpoModels {
             sft: shape.language_model(1, &setting.device),
@@ -75,12 +75,13 @@ pub(super) fn measure(setting: &Setting) -> Result<Line> {
         };
         Ok(train(models, data, &config, context, &mut Nobody)?)
     })?;
-    let whole: Vec<Vec<f64>> = measured.iter().map(|row| vec![row.iter().sum()]).collect();
-    let seconds = median(&whole, 0);
+    let whole = |row: &[f64]| row[0] + row[1];
+    let seconds = crate::pace::median(measured.iter().map(|row| whole(row)).collect());
     Ok(Line {
         episodes_per_s: Some(EPISODES as f64 / seconds),
         step_ms_median: 1e3 * seconds,
-        parts: shares(&measured, |row| row.iter().sum(), &[("rollout", 0), ("update", 1)]),
+        parts: shares(&measured, whole, &[("rollout", 0), ("update", 1)]),
+        gflops: Some(median(&measured, 2)),
         ..setting.line("ppo", EPISODES)
     })
 }

@@ -1,0 +1,120 @@
+//! How much arithmetic an update is: products of matrices and attention, as `time/gflops` counts them.
+
+use rlhf_data::TokenSequence;
+use rlhf_model::{CausalLm, PassSize, ScalarModel};
+
+use crate::rollout::{Episode, RolloutModels};
+
+/// Floating-point operations of a rollout: sampling, then policy, reference, reward model and value network over what was sampled.
+pub(crate) fn rollout_flops(models: &RolloutModels<'_>, episodes: &[Episode]) -> f64 {
+    let policy = models.policy.transformer.architecture();
+    let reference = models.reference.transformer.architecture();
+    let (reward, value) = (
+        models.reward.transformer.architecture(),
+        models.value.transformer.architecture(),
+    );
+    let of = |episode: &Episode| {
+        let prompt = PassSize::sequence(0, episode.prompt_len, 1).predicting();
+        // The last token that is sampled goes through the network no more.
+        let sampled = episode.response_len().saturating_sub(1);
+        let answer = PassSize::sequence(episode.prompt_len, sampled, sampled).predicting();
+        let scored = PassSize::sequence(0, episode.sequence.len(), 1);
+        policy.forward_flops(&prompt)
+            + policy.forward_flops(&answer)
+            + policy.forward_flops(&policy_pass(episode))
+            + reference.forward_flops(&policy_pass(episode))
+            + reward.forward_flops(&scored)
+            + value.forward_flops(&value_pass(episode))
+    };
+    episodes.iter().map(of).sum()
+}
+
+/// Floating-point operations of a step on some episodes and pretraining sequences, forward and backward.
+pub(crate) fn step_flops(
+    policy: &CausalLm,
+    value: &ScalarModel,
+    episodes: &[Episode],
+    pretraining: &[&TokenSequence],
+) -> f64 {
+    let pretraining = pretraining
+        .iter()
+        .map(|s| PassSize::sequence(0, s.len(), s.targets()).predicting());
+    let policy_passes: PassSize = episodes.iter().map(policy_pass).chain(pretraining).sum();
+    let value_passes: PassSize = episodes.iter().map(value_pass).sum();
+    policy.transformer.step_flops(&policy_passes) + value.transformer.step_flops(&value_passes)
+}
+
+fn policy_pass(episode: &Episode) -> PassSize {
+    PassSize::sequence(0, episode.sequence.len(), episode.response_len()).predicting()
+}
+
+fn value_pass(episode: &Episode) -> PassSize {
+    let steps = episode.values.len();
+    PassSize::sequence(0, episode.prompt_len + steps, steps)
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use rlhf_model::{Gpt2Config, ModelConfig};
+
+    use super::*;
+
+    /// A block of width 4 has 48 weights before its attention and 144 behind it, the head 40.
+    fn by_hand(tokens: usize, seen: usize, read: usize, predicted: usize) -> f64 {
+        2.0 * (48 * tokens + 8 * seen + 144 * read + 40 * predicted) as f64
+    }
+
+    #[test]
+    fn every_pass_of_an_update_counts() {
+        let config = ModelConfig::from(Gpt2Config {
+            vocab_size: 10,
+            n_positions: 8,
+            n_embd: 4,
+            n_layer: 1,
+            n_head: 2,
+            ..Gpt2Config::default()
+        });
+        let device = Device::flex();
+        let policy = CausalLm::init(&config, 1, &device);
+        let value = ScalarModel::from_decoder(policy.transformer.clone(), 2, &device);
+        // Two tokens of a prompt, three of an answer, and a step behind its end.
+        let episode = Episode {
+            prompt: 0,
+            prompt_len: 2,
+            sequence: vec![1; 5],
+            finished: true,
+            sampled_logprobs: vec![-1.0; 3],
+            old_logprobs: vec![-1.0; 3],
+            ref_logprobs: vec![-1.0; 3],
+            entropy: vec![1.0; 3],
+            score: 0.0,
+            effective_score: 0.0,
+            kl: vec![0.0; 3],
+            values: vec![0.0; 4],
+            rewards: vec![0.0; 4],
+            advantages: vec![0.0; 4],
+            returns: vec![0.0; 4],
+        };
+        let models = RolloutModels {
+            policy: &policy,
+            reference: &policy,
+            value: &value,
+            reward: &value,
+        };
+        let (scored, valued) = (by_hand(5, 15, 3, 3), by_hand(6, 21, 4, 0));
+        let sampled = by_hand(2, 3, 1, 1) + by_hand(2, 3 + 4, 2, 2);
+        let rollout = sampled + 2.0 * scored + by_hand(5, 15, 1, 0) + valued;
+        let episodes = [episode.clone(), episode];
+        assert_eq!(rollout_flops(&models, &episodes), 2.0 * rollout);
+
+        let text = TokenSequence {
+            input_ids: vec![1; 3],
+            loss_mask: vec![false, true, true],
+        };
+        let update = scored + valued;
+        assert_eq!(step_flops(&policy, &value, &episodes, &[]), 3.0 * 2.0 * update);
+        let mixed = step_flops(&policy, &value, &episodes, &[&text]);
+        assert_eq!(mixed, 3.0 * (2.0 * update + by_hand(3, 6, 2, 2)));
+    }
+}
