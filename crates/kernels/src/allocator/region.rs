@@ -106,7 +106,8 @@ impl Region {
 mod tests {
     use super::*;
 
-    const SIZE: usize = 3 * HUGE_PAGE;
+    /// Blocks of it begin and end in the middle of huge pages.
+    const SIZE: usize = 3 * HUGE_PAGE + HUGE_PAGE / 4;
 
     fn filled(region: &Region) -> *mut u8 {
         let block = region.take(SIZE).unwrap();
@@ -127,7 +128,7 @@ mod tests {
     #[test]
     fn pages_of_old_gaps_go_back_to_the_system_and_others_stay() {
         let region = Region::map().unwrap();
-        let [block, fence, other] = [(); 3].map(|()| filled(&region));
+        let [before, block, behind] = [(); 3].map(|()| filled(&region));
         // The first call starts the clock, the second finds the gap for the first time, the third for the second.
         region.give(block, SIZE, Duration::from_secs(3600));
         assert_eq!(left_over(&region), SIZE);
@@ -135,12 +136,19 @@ mod tests {
             region.give(block, SIZE, patience);
             assert_eq!(left_over(&region), SIZE, "a gap that was filled again is new");
         }
+        let other = filled(&region);
         region.give(block, SIZE, Duration::ZERO);
         region.give(other, SIZE, Duration::ZERO);
-        assert!(left_over(&region) < SIZE, "whole huge pages inside are empty");
-        // SAFETY: the block is as long as that, and nobody has freed it.
-        let fence = unsafe { std::slice::from_raw_parts(fence, SIZE) };
-        assert!(fence.iter().all(|&byte| byte == 255));
+        assert_eq!(
+            left_over(&region),
+            SIZE - 2 * HUGE_PAGE,
+            "only whole huge pages go back"
+        );
+        for neighbour in [before, behind] {
+            // SAFETY: the block is as long as that, and nobody has freed it.
+            let bytes = unsafe { std::slice::from_raw_parts(neighbour, SIZE) };
+            assert!(bytes.iter().all(|&byte| byte == 255));
+        }
     }
 
     #[test]
@@ -151,6 +159,6 @@ mod tests {
         assert!(!region.contains(std::ptr::from_ref(&region).cast_mut().cast()));
         assert!(region.take(ADDRESSES).is_none() && region.take(usize::MAX).is_none());
         region.give(block.start, 1000, Duration::from_secs(1));
-        assert!(!region.take(1000).unwrap().is_zero);
+        assert!(!region.take(2000).unwrap().is_zero, "its first half was somebody's");
     }
 }
