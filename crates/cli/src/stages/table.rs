@@ -53,6 +53,8 @@ pub(crate) fn print(work: &Workspace) -> Result<()> {
         }
     }
     if let Some(mean) = reward["demonstration_mean"].as_f64() {
+        // Rounded here and not by the format, which would give what is hardly less than zero a sign.
+        let mean = (mean * 1e4).round() / 1e4 + 0.0;
         say(&format!("mean score of demonstrations: {mean:+.4}"))?;
     }
     say(&format!(
