@@ -134,8 +134,14 @@ mod tests {
             ("time/update_s", 3.0),
         ]);
         assert_eq!(
-            describe(&[update], || 10.0).unwrap(),
+            describe(std::slice::from_ref(&update), || 10.0).unwrap(),
             "10 tokens/s; 6 of 10 GFLOP/s (60 %); rollout 25 %, update 75 %"
+        );
+        let mut uncounted = update;
+        uncounted.values.remove("time/gflops");
+        assert_eq!(
+            describe(&[uncounted], || unreachable!("nothing to compare")).unwrap(),
+            "10 tokens/s; rollout 25 %, update 75 %"
         );
         assert_eq!(describe(&[validation], || 60.0), None);
     }

@@ -132,7 +132,8 @@ struct InHand {
     /// Time spent so far, of which the rollout took the first part.
     seconds: f64,
     rollout_seconds: f64,
-    /// Floating-point operations so far.
+    /// Floating-point operations so far; checkpoints of older versions do not say.
+    #[serde(default)]
     flops: f64,
 }
 
@@ -213,9 +214,10 @@ impl<'a> Run<'a> {
         };
         let minibatch = self.minibatch(&in_hand);
         let is_first = in_hand.epoch == 0 && in_hand.minibatches == 0;
+        let pretraining = self.pretraining_batch();
         let (policy, value) = (self.policy.module(), self.value.module());
-        in_hand.flops += step_flops(policy, value, &minibatch, &self.pretraining_batch());
-        let kl = self.step(minibatch, is_first, &mut in_hand.means)?;
+        in_hand.flops += step_flops(policy, value, &minibatch, &pretraining);
+        let kl = self.step(minibatch, &pretraining, is_first, &mut in_hand.means)?;
         in_hand.epoch_kl += kl / self.config.n_minibatches as f64;
         in_hand.minibatches += 1;
         in_hand.seconds += started.elapsed().as_secs_f64();
@@ -288,7 +290,13 @@ impl<'a> Run<'a> {
     }
 
     /// One optimiser step of each network; returns the approximate KL (k3) between sampler and policy before it.
-    fn step(&mut self, mut minibatch: Vec<Episode>, is_first: bool, means: &mut StepMeans) -> Result<f64> {
+    fn step(
+        &mut self,
+        mut minibatch: Vec<Episode>,
+        pretraining: &[&TokenSequence],
+        is_first: bool,
+        means: &mut StepMeans,
+    ) -> Result<f64> {
         if self.config.whiten_advantages == AdvantageWhitening::Minibatch {
             whiten_episodes(&mut minibatch);
         }
@@ -297,7 +305,7 @@ impl<'a> Run<'a> {
             check_first_step(self.state.update, ratio_error, &stats)?;
             means.add("policy/first_ratio_error", ratio_error);
         }
-        self.add_pretraining(&mut gradients, means);
+        self.add_pretraining(pretraining, &mut gradients, means);
         let norm = self.clip(&mut gradients, "policy", stats.loss)?;
         means.add_policy(&stats, norm);
         let (mut value_grads, value_stats) = value_gradients(self.value.module(), &minibatch, self.config);
@@ -325,13 +333,12 @@ impl<'a> Run<'a> {
     }
 
     /// Adds the pretraining gradient into the same buffer (InstructGPT, appendix C.4).
-    fn add_pretraining(&self, gradients: &mut GradientBuffer, means: &mut StepMeans) {
-        let sequences = self.pretraining_batch();
+    fn add_pretraining(&self, sequences: &[&TokenSequence], gradients: &mut GradientBuffer, means: &mut StepMeans) {
         if sequences.is_empty() {
             return;
         }
         let ptx = &self.config.ptx;
-        let (ptx_grads, loss) = ptx_gradients(self.policy.module(), &sequences, self.config);
+        let (ptx_grads, loss) = ptx_gradients(self.policy.module(), sequences, self.config);
         let pair = GradientPair {
             ppo_norm: gradients.norm(),
             ptx_norm: ptx_grads.norm(),
