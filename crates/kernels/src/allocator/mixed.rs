@@ -101,6 +101,10 @@ mod tests {
     #[test]
     fn blocks_keep_their_bytes_when_they_are_resized() {
         let sizes = [24, LARGE - 1, LARGE, 3 * LARGE, 3 * LARGE + 8, 100, LARGE, 24];
+        // Behind it no page begins.
+        let odd = Layout::from_size_align(LARGE + 8, 8).unwrap();
+        // SAFETY: the layout is not empty.
+        let in_the_way = unsafe { Allocator.alloc(odd) };
         for align in [8, 64, 4096] {
             let layout = |size| Layout::from_size_align(size, align).unwrap();
             // SAFETY: the layouts are those that the blocks were asked for with, and only bytes inside both are read.
@@ -116,6 +120,8 @@ mod tests {
                 Allocator.dealloc(block, layout(24));
             }
         }
+        // SAFETY: it was asked for with this layout.
+        unsafe { Allocator.dealloc(in_the_way, odd) };
     }
 
     #[test]
