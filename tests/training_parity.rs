@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use burn::module::{Module, Param};
 use burn::tensor::{Gradients, Tensor};
 use rlhf_core::{
-    AdamW, AdamWConfig, EpsModeConfig, GradientBuffer, PaddingSide, Targets, TokenBatch, float_tensor,
-    named_parameters, to_host,
+    AdamW, AdamWConfig, EpsMode, GradientBuffer, PaddingSide, Targets, TokenBatch, float_tensor, named_parameters,
+    to_host,
 };
 use rlhf_model::{CausalLm, ModelConfig, checkpoint_tensors, load_causal_lm};
 use serde::Deserialize;
@@ -143,7 +143,7 @@ fn six_steps_of_adamw_follow_the_reference() {
             beta1,
             beta2,
             eps,
-            eps_mode: EpsModeConfig::Torch,
+            eps_mode: EpsMode::Torch,
             weight_decay,
         });
         let batch = TokenBatch::pack(&training.sequences(), 64);
@@ -217,8 +217,8 @@ struct AdamWCase {
 fn adamw_follows_the_golden_trajectories() {
     for (i, case) in json::<Vec<AdamWCase>>("ppo/adamw.json").into_iter().enumerate() {
         let eps_mode = match case.eps_mode.as_str() {
-            "torch" => EpsModeConfig::Torch,
-            "tf" => EpsModeConfig::Tensorflow,
+            "torch" => EpsMode::Torch,
+            "tf" => EpsMode::TensorFlow,
             other => panic!("unknown eps_mode {other}"),
         };
         let AdamWCase {

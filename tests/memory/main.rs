@@ -18,7 +18,7 @@ use rlhf_model::{
 };
 use rlhf_ppo::{EmaConfig, EmaPer, PpoConfig, PpoData, PpoModels, PtxConfig};
 use rlhf_reward::{Annotation, RankedPrompt, RewardConfig, RewardData};
-use rlhf_sft::{Dataset, Evaluation, LmTrainConfig, Selection};
+use rlhf_sft::{Dataset, Evaluation, Selection, SftConfig};
 use serde_json::{Map, Value, json};
 
 #[global_allocator]
@@ -124,7 +124,7 @@ impl rlhf_ppo::Observer for Nobody {
     }
 }
 
-fn sft(name: &str, family: &str, settings: LmTrainConfig) {
+fn sft(name: &str, family: &str, settings: SftConfig) {
     let (device, config) = (Device::flex(), model(family).with_storage(StorageType::Bf16));
     let place = Place::with_model(&config);
     let rows: Vec<TokenSequence> = (0..16).map(|i| supervised(128, i)).collect();
@@ -132,7 +132,7 @@ fn sft(name: &str, family: &str, settings: LmTrainConfig) {
         train: &rows,
         validation: &rows[..1],
     };
-    let settings = LmTrainConfig {
+    let settings = SftConfig {
         epochs: 1,
         batch_size: 8,
         ..settings
@@ -229,24 +229,24 @@ fn forecasts_are_what_the_stages_allocate() {
         })
     };
     for family in ["gpt2", "llama", "qwen3"] {
-        sft(family, family, LmTrainConfig::default());
+        sft(family, family, SftConfig::default());
     }
     for gradient_checkpointing in [false, true] {
-        let settings = LmTrainConfig {
+        let settings = SftConfig {
             gradient_checkpointing,
             select: Selection::Last,
-            ..LmTrainConfig::default()
+            ..SftConfig::default()
         };
-        let in_two = LmTrainConfig {
+        let in_two = SftConfig {
             microbatch_tokens: 512,
             ..settings.clone()
         };
         sft(&format!("in two passes, {gradient_checkpointing}"), "gpt2", in_two);
         sft(&format!("in one pass, {gradient_checkpointing}"), "llama", settings);
     }
-    let adapters = LmTrainConfig {
+    let adapters = SftConfig {
         lora: lora(WeightPrecision::Bf16),
-        ..LmTrainConfig::default()
+        ..SftConfig::default()
     };
     sft("adapters on bf16", "llama", adapters);
     reward("all weights", "gpt2", RewardConfig::default());

@@ -10,7 +10,7 @@ use rlhf_inference::Sampling;
 use rlhf_model::{Gpt2Config, WeightInit};
 use rlhf_ppo::{EmaConfig, KlConfig, PpoConfig, PtxConfig};
 use rlhf_reward::RewardConfig;
-use rlhf_sft::LmTrainConfig;
+use rlhf_sft::SftConfig;
 use rlhf_stories::StoriesConfig;
 use rlhf_world::{LabelerConfig, WorldConfig};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -18,6 +18,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::places::on_hub;
+
+/// Keys of earlier versions, with those that took their place.
+pub(crate) const RENAMED: &[(&str, &str)] = &[("reward.adam", "reward.adamw"), ("ppo.adam", "ppo.adamw")];
 
 /// Everything that decides what a run computes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,9 +42,9 @@ pub(crate) struct Config {
     pub(crate) model: ArchitectureConfig,
     /// The pretrain stage.
     #[schemars(schema_with = "without_adapters")]
-    pub(crate) pretrain: LmTrainConfig,
+    pub(crate) pretrain: SftConfig,
     /// The sft stage.
-    pub(crate) sft: LmTrainConfig,
+    pub(crate) sft: SftConfig,
     /// Pretraining text among the demonstrations.
     pub(crate) sft_mix: SftMixConfig,
     /// How the sft stage selects by reward-model score.
@@ -60,7 +63,7 @@ pub(crate) struct Config {
 
 /// The settings of a stage that trains from random weights: there is nothing that adapters could change.
 fn without_adapters(generator: &mut SchemaGenerator) -> Schema {
-    let mut schema = LmTrainConfig::json_schema(generator);
+    let mut schema = SftConfig::json_schema(generator);
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         properties.shift_remove("lora");
     }
@@ -377,20 +380,20 @@ impl Default for Config {
                 ..TokenizerConfig::default()
             },
             model: ArchitectureConfig::default(),
-            pretrain: LmTrainConfig {
+            pretrain: SftConfig {
                 epochs: 1,
                 batch_size: 2,
                 lr: cosine(4e-3, 100),
                 eval_every: 1000,
                 checkpoint_every: 200,
-                ..LmTrainConfig::pretraining()
+                ..SftConfig::pretraining()
             },
-            sft: LmTrainConfig {
+            sft: SftConfig {
                 epochs: 3,
                 batch_size: 8,
                 lr: cosine(1.5e-3, 40),
                 checkpoint_every: 200,
-                ..LmTrainConfig::default()
+                ..SftConfig::default()
             },
             sft_mix: SftMixConfig { pretrain_fraction: 0.1 },
             sft_selection: SelectionConfig::default(),

@@ -12,7 +12,9 @@ pub(crate) enum Error {
     #[error(transparent)]
     Core(#[from] rlhf_core::Error),
     #[error("the configuration is wrong:\n{0}")]
-    Config(#[from] rlhf_core::config::ConfigErrors),
+    Config(#[from] rlhf_config::ConfigErrors),
+    #[error(transparent)]
+    ConfigFile(rlhf_config::Error),
     #[error(transparent)]
     Model(#[from] rlhf_model::Error),
     #[error(transparent)]
@@ -63,6 +65,15 @@ pub(crate) enum Error {
     },
     #[error("{0}")]
     Usage(String),
+}
+
+impl From<rlhf_config::Error> for Error {
+    fn from(error: rlhf_config::Error) -> Self {
+        match error {
+            rlhf_config::Error::Faults(faults) => Self::Config(faults),
+            other => Self::ConfigFile(other),
+        }
+    }
 }
 
 impl Error {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use burn::tensor::Device;
-use rlhf_core::config::{ConfigLoader, Loaded};
+use rlhf_config::{ConfigLoader, Loaded};
 use rlhf_core::hash::{Fingerprint, file_sha256, fingerprint};
 use rlhf_core::memory::MemoryForecast;
 use rlhf_core::stage::StageContext;
@@ -14,7 +14,7 @@ use rlhf_core::{Completion, RunDir, StageDir, atomic, parse_device};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::config::Config;
+use crate::config::{Config, RENAMED};
 use crate::error::{Error, Result};
 use crate::memory::{self, Savings};
 use crate::pace::pace;
@@ -41,7 +41,7 @@ pub(crate) struct Workspace {
 
 /// Reads and checks the configuration.
 pub(crate) fn load_config(args: &ConfigArgs) -> Result<Loaded<Config>> {
-    let mut loader = ConfigLoader::new();
+    let mut loader = ConfigLoader::new().renamed(RENAMED);
     if let Some(file) = &args.config {
         loader = loader.file(file);
     }

@@ -5,8 +5,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::config::ConfigErrors;
-
 /// The result of this crate's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -177,10 +175,6 @@ pub enum Error {
         /// What the encoder said.
         message: String,
     },
-
-    /// The configuration has faults; all of them are listed.
-    #[error(transparent)]
-    Config(#[from] ConfigErrors),
 }
 
 impl Error {

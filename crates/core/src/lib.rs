@@ -5,7 +5,6 @@ pub mod atomic;
 mod batch;
 mod checkpoint;
 mod clock;
-pub mod config;
 mod device;
 mod error;
 pub mod hash;
@@ -38,7 +37,7 @@ pub use interrupt::StopFlag;
 pub use learner::Learner;
 pub use logprobs::{Targets, last_positions};
 pub use metrics::{METRICS_FILE, MetricRow, MetricWriter, TIME_PREFIX, read_metrics};
-pub use optim::{AdamW, AdamWConfig, EpsMode, EpsModeConfig, GradientBuffer, ema_update};
+pub use optim::{AdamW, AdamWConfig, EpsMode, GradientBuffer, ema_update};
 pub use params::{
     DeviceTensor, NamedTensor, TensorMap, count_parameters, count_trained_parameters, device_parameters,
     load_parameter_data_from, load_parameters, load_parameters_from, load_trained_parameters, named_parameters,

@@ -5,6 +5,7 @@
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Gradients, IndexingUpdateOp, Int, Tensor, TensorData};
+use rlhf_config::ConfigErrors;
 use rlhf_kernels::{AdamWStep, adamw_step};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,19 +28,9 @@ pub struct AdamWConfig {
     /// Added to the root of the second moment. N+ (arXiv 2403.17031): 1e-5.
     pub eps: f64,
     /// Where eps stands: `torch` adds it after bias correction, `tensorflow` (the original RLHF code) before.
-    pub eps_mode: EpsModeConfig,
+    pub eps_mode: EpsMode,
     /// Decoupled weight decay per step, times the learning rate.
     pub weight_decay: f64,
-}
-
-/// Serialisable form of [`EpsMode`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum EpsModeConfig {
-    /// p -= lr · m̂ / (√v̂ + eps)
-    Torch,
-    /// p -= lr · √(1-β₂ᵗ)/(1-β₁ᵗ) · m / (√v + eps)
-    Tensorflow,
 }
 
 impl Default for AdamWConfig {
@@ -48,28 +39,24 @@ impl Default for AdamWConfig {
             beta1: 0.9,
             beta2: 0.95,
             eps: 1e-5,
-            eps_mode: EpsModeConfig::Torch,
+            eps_mode: EpsMode::Torch,
             weight_decay: 0.0,
         }
     }
 }
 
 impl AdamWConfig {
-    /// Faults by field name, relative to this struct.
-    pub fn faults(&self) -> Vec<(&'static str, String)> {
-        let mut faults = Vec::new();
-        for (field, beta) in [("beta1", self.beta1), ("beta2", self.beta2)] {
-            if !(0.0..1.0).contains(&beta) {
-                faults.push((field, format!("{beta} is not in [0, 1)")));
-            }
+    /// What is wrong with these settings; paths are relative to this struct.
+    pub fn validate(&self) -> ConfigErrors {
+        let mut errors = ConfigErrors::new();
+        for (path, beta) in [("beta1", self.beta1), ("beta2", self.beta2)] {
+            errors.check((0.0..1.0).contains(&beta), path, || {
+                format!("expected at least 0 and less than 1, found {beta}")
+            });
         }
-        if self.eps.is_nan() || self.eps <= 0.0 {
-            faults.push(("eps", format!("{} is not above 0", self.eps)));
-        }
-        if self.weight_decay.is_nan() || self.weight_decay < 0.0 {
-            faults.push(("weight_decay", format!("{} is below 0", self.weight_decay)));
-        }
-        faults
+        errors.check_positive("eps", self.eps);
+        errors.check_not_negative("weight_decay", self.weight_decay);
+        errors
     }
 }
 
@@ -304,10 +291,7 @@ impl AdamW {
             eps: self.config.eps,
             weight_decay: self.config.weight_decay,
             step: self.step,
-            eps_mode: match self.config.eps_mode {
-                EpsModeConfig::Torch => EpsMode::Torch,
-                EpsModeConfig::Tensorflow => EpsMode::TensorFlow,
-            },
+            eps_mode: self.config.eps_mode,
         };
         module.map(&mut Apply {
             hyper,

@@ -1,5 +1,7 @@
 //! What can go wrong in generation.
 
+use rlhf_config::ConfigErrors;
+
 /// Result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -39,12 +41,7 @@ pub enum Error {
         /// Words the model knows.
         vocab_size: usize,
     },
-    /// A sampling option is out of range.
-    #[error("{field}: {message}")]
-    Sampling {
-        /// Name of the option.
-        field: &'static str,
-        /// What is wrong with it.
-        message: String,
-    },
+    /// Sampling options out of range.
+    #[error(transparent)]
+    Sampling(#[from] ConfigErrors),
 }

@@ -148,9 +148,7 @@ impl Generator {
     }
 
     fn check<S: AsRef<[u32]>>(&self, prompts: &[S], options: &GenerateOptions) -> Result<()> {
-        if let Some((field, message)) = options.sampling.faults().into_iter().next() {
-            return Err(Error::Sampling { field, message });
-        }
+        options.sampling.validate().into_result()?;
         let (context, vocab_size) = (self.model.max_seq_len(), self.model.vocab_size());
         for (index, prompt) in prompts.iter().enumerate() {
             let prompt = prompt.as_ref();

@@ -2,6 +2,7 @@
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
+use rlhf_config::ConfigErrors;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -53,29 +54,21 @@ impl Sampling {
         }
     }
 
-    /// What is wrong with the options, by field.
-    pub fn faults(&self) -> Vec<(&'static str, String)> {
-        let mut faults = Vec::new();
-        let mut check = |field, ok: bool, value: f64, expected: &str| {
-            if !ok {
-                faults.push((field, format!("{value} is not {expected}")));
-            }
-        };
-        check(
-            "repetition_penalty",
-            self.repetition_penalty > 0.0,
-            self.repetition_penalty,
-            "above 0",
-        );
-        check(
-            "temperature",
-            (0.0..=100.0).contains(&self.temperature),
-            self.temperature,
-            "in [0, 100]",
-        );
-        check("top_p", self.top_p > 0.0 && self.top_p <= 1.0, self.top_p, "in (0, 1]");
-        check("min_p", (0.0..=1.0).contains(&self.min_p), self.min_p, "in [0, 1]");
-        faults
+    /// What is wrong with the options; paths are relative to this struct.
+    pub fn validate(&self) -> ConfigErrors {
+        let mut errors = ConfigErrors::new();
+        errors.check_positive("repetition_penalty", self.repetition_penalty);
+        let (temperature, top_p, min_p) = (self.temperature, self.top_p, self.min_p);
+        errors.check((0.0..=100.0).contains(&temperature), "temperature", || {
+            format!("expected 0 to 100, found {temperature}")
+        });
+        errors.check(top_p > 0.0 && top_p <= 1.0, "top_p", || {
+            format!("expected more than 0 and at most 1, found {top_p}")
+        });
+        errors.check((0.0..=1.0).contains(&min_p), "min_p", || {
+            format!("expected 0 to 1, found {min_p}")
+        });
+        errors
     }
 
     fn is_plain(&self) -> bool {

@@ -1,13 +1,16 @@
 //! The AdamW update of one tensor.
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::composed;
 #[cfg(feature = "flex")]
 use crate::flex;
 
 /// Where AdamW adds its epsilon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum EpsMode {
     /// PyTorch: `lr * m_hat / (sqrt(v_hat) + eps)`.
     Torch,

@@ -15,6 +15,7 @@
 use burn::tensor::Device;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use rlhf_config::ConfigErrors;
 use rlhf_core::{NamedTensor, TensorMap, load_parameters, named_parameters};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -49,33 +50,33 @@ impl WeightInit {
         self == Self::Gpt2
     }
 
-    /// Why a model of this shape cannot start so, by field of its configuration.
-    pub fn faults(self, config: &Gpt2Config) -> Vec<(&'static str, String)> {
-        let mut faults = Vec::new();
+    /// Why a model of this shape cannot start so; paths are those of its configuration.
+    pub fn validate(self, config: &Gpt2Config) -> ConfigErrors {
+        let mut errors = ConfigErrors::new();
         if self == Self::Gpt2 {
-            return faults;
+            return errors;
         }
-        if config.tie_word_embeddings {
-            faults.push(("tie_word_embeddings", "true, expected a head of its own".into()));
-        }
-        if config.n_layer < 2 {
-            faults.push(("n_layer", format!("{}, expected at least 2", config.n_layer)));
-        }
+        errors.check(!config.tie_word_embeddings, "tie_word_embeddings", || {
+            "true, expected a head of its own".to_owned()
+        });
+        errors.check(config.n_layer >= 2, "n_layer", || {
+            format!("expected at least 2, found {}", config.n_layer)
+        });
         let d_head = d_head(config);
         if !d_head.is_multiple_of(4) || 2 * d_head > config.n_embd {
             let message = format!("heads of width {d_head}, expected a multiple of 4 and at most half of n_embd");
-            faults.push(("n_head", message));
+            errors.push("n_head", message);
         }
-        faults
+        errors
     }
 
     /// A model with random weights; the same seed gives the same weights on every device.
     ///
     /// # Panics
-    /// Where [`WeightInit::faults`] names a fault.
+    /// Where [`WeightInit::validate`] names a fault.
     pub fn model(self, config: &Gpt2Config, seed: u64, device: &Device) -> CausalLm {
-        let faults = self.faults(config);
-        assert!(faults.is_empty(), "{faults:?}");
+        let errors = self.validate(config);
+        assert!(errors.is_empty(), "{errors}");
         let model = CausalLm::init(&config.clone().into(), seed, device);
         if self == Self::Gpt2 {
             return model;

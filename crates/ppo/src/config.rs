@@ -1,6 +1,6 @@
 //! Settings of the PPO stage.
 
-use rlhf_core::config::ConfigErrors;
+use rlhf_config::ConfigErrors;
 use rlhf_core::{AdamWConfig, LrSchedule, ScheduleKind};
 use rlhf_model::LoraConfig;
 use schemars::JsonSchema;
@@ -54,7 +54,7 @@ pub struct PpoConfig {
     /// Learning rate of the value function; its steps are updates. InstructGPT: peak 9e-6.
     pub value_lr: LrSchedule,
     /// Optimiser of both networks. InstructGPT: beta 0.9 and 0.95; N+: eps 1e-5.
-    pub adam: AdamWConfig,
+    pub adamw: AdamWConfig,
     /// Bound on the Euclidean norm of the gradient of each network, per step. Usual value: 1.
     pub max_grad_norm: f64,
     /// Penalty on leaving the reference policy.
@@ -78,9 +78,10 @@ pub struct PpoConfig {
     pub target_kl: Option<f64>,
     /// Where the value function starts. InstructGPT, Stiennon, N+: `reward_model`; Ziegler: `zero_head`.
     pub value_init: ValueInit,
-    /// Updates between checkpoints; 0 keeps the last one only.
+    /// Updates between checkpoints; 0 keeps the last one only. Changes no result.
     pub checkpoint_every: usize,
-    /// Updates between lines in the log; metrics are written at every update all the same.
+    /// Updates between lines in the log, at level `debug`; metrics are written at every update all the same. Changes no
+    /// result.
     pub log_every: usize,
     /// Updates between samples that are written out for reading; 0 writes none.
     pub sample_every: usize,
@@ -232,7 +233,7 @@ impl Default for PpoConfig {
             reduction: Reduction::TokenMean,
             lr: schedule(3e-6),
             value_lr: schedule(9e-6),
-            adam: AdamWConfig::default(),
+            adamw: AdamWConfig::default(),
             max_grad_norm: 1.0,
             kl: KlConfig::default(),
             whiten_rewards: RewardWhitening::Off,
@@ -316,6 +317,31 @@ impl PtxConfig {
 }
 
 impl PpoConfig {
+    /// Keys that change no result: another value goes on with the same run.
+    const NEUTRAL: [&'static str; 4] = [
+        "microbatch_tokens",
+        "gradient_checkpointing",
+        "checkpoint_every",
+        "log_every",
+    ];
+
+    /// What the first updates depend on: these settings without those that change none. The number of episodes is one of
+    /// them where no learning rate falls towards the end, so that a finished run may go on for more.
+    pub fn identity(&self) -> serde_json::Value {
+        let mut keys = Self::NEUTRAL.to_vec();
+        if self.may_grow() {
+            keys.push("episodes");
+        }
+        rlhf_config::without(self, &keys)
+    }
+
+    /// Whether a run of more episodes begins with the very updates of this one: no learning rate depends on the last.
+    pub fn may_grow(&self) -> bool {
+        [&self.lr, &self.value_lr]
+            .iter()
+            .all(|lr| lr.kind == ScheduleKind::Constant)
+    }
+
     /// Episodes of one optimiser step.
     pub fn minibatch_size(&self) -> usize {
         self.batch_size / self.n_minibatches
@@ -349,9 +375,7 @@ impl PpoConfig {
         self.check_ptx(&mut errors);
         errors.nest("lr", self.lr.validate());
         errors.nest("value_lr", self.value_lr.validate());
-        for (field, message) in self.adam.faults() {
-            errors.push(format!("adam.{field}"), message);
-        }
+        errors.nest("adamw", self.adamw.validate());
         if let Some(lora) = &self.lora {
             errors.nest("lora", lora.validate());
         }
@@ -368,7 +392,7 @@ impl PpoConfig {
             ("log_every", self.log_every),
             ("abort_negative_kl_iterations", self.abort_negative_kl_iterations),
         ] {
-            errors.check(value > 0, path, || "expected at least 1, found 0".to_owned());
+            errors.check_count(path, value);
         }
         errors.check(
             self.n_minibatches == 0 || self.batch_size.is_multiple_of(self.n_minibatches),
@@ -386,10 +410,10 @@ impl PpoConfig {
                 format!("expected 0 to 1, found {value}")
             });
         }
-        check_positive(errors, "temperature", Some(self.temperature));
-        check_positive(errors, "cliprange_value", self.cliprange_value.range());
-        check_positive(errors, "max_grad_norm", Some(self.max_grad_norm));
-        check_positive(errors, "target_kl", self.target_kl);
+        errors.check_positive("temperature", self.temperature);
+        errors.check_positive_if_set("cliprange_value", self.cliprange_value.range());
+        errors.check_positive("max_grad_norm", self.max_grad_norm);
+        errors.check_positive_if_set("target_kl", self.target_kl);
         errors.check(self.cliprange > 0.0 && self.cliprange < 1.0, "cliprange", || {
             format!("expected more than 0 and less than 1, found {}", self.cliprange)
         });
@@ -399,9 +423,9 @@ impl PpoConfig {
     }
 
     fn check_rewards(&self, errors: &mut ConfigErrors) {
-        check_not_negative(errors, "kl.coef", self.kl.coef);
+        errors.check_not_negative("kl.coef", self.kl.coef);
         if let ControllerConfig::Adaptive { target, horizon } = self.kl.controller {
-            check_positive(errors, "kl.controller.adaptive.target", Some(target));
+            errors.check_positive("kl.controller.adaptive.target", target);
             let batch = self.batch_size as f64;
             errors.check(
                 horizon.is_finite() && horizon >= batch,
@@ -409,10 +433,10 @@ impl PpoConfig {
                 || format!("expected at least batch_size {batch}, found {horizon}"),
             );
         }
-        check_positive(errors, "score_clip", self.score_clip);
+        errors.check_positive_if_set("score_clip", self.score_clip);
         match self.missing_eos {
             MissingEos::None => {}
-            MissingEos::Subtract { penalty } => check_not_negative(errors, "missing_eos.subtract.penalty", penalty),
+            MissingEos::Subtract { penalty } => errors.check_not_negative("missing_eos.subtract.penalty", penalty),
             MissingEos::Replace { score } => errors.check(score.is_finite(), "missing_eos.replace.score", || {
                 format!("expected a finite number, found {score}")
             }),
@@ -425,10 +449,10 @@ impl PpoConfig {
     }
 
     fn check_ptx(&self, errors: &mut ConfigErrors) {
-        check_not_negative(errors, "ptx.coef", self.ptx.coef);
-        check_positive(errors, "ptx.target_grad_ratio", self.ptx.target_grad_ratio);
+        errors.check_not_negative("ptx.coef", self.ptx.coef);
+        errors.check_positive_if_set("ptx.target_grad_ratio", self.ptx.target_grad_ratio);
         let examples = self.ptx.examples_per_episode;
-        check_not_negative(errors, "ptx.examples_per_episode", examples);
+        errors.check_not_negative("ptx.examples_per_episode", examples);
         if self.ptx.is_on() && self.n_minibatches > 0 && examples.is_finite() {
             errors.check(
                 self.ptx_examples_per_minibatch() > 0,
@@ -440,20 +464,6 @@ impl PpoConfig {
             );
         }
     }
-}
-
-fn check_positive(errors: &mut ConfigErrors, path: &str, value: Option<f64>) {
-    if let Some(value) = value {
-        errors.check(value.is_finite() && value > 0.0, path, || {
-            format!("expected a finite number above 0, found {value}")
-        });
-    }
-}
-
-fn check_not_negative(errors: &mut ConfigErrors, path: &str, value: f64) {
-    errors.check(value.is_finite() && value >= 0.0, path, || {
-        format!("expected a finite number of at least 0, found {value}")
-    });
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ fn each_range_is_checked_under_its_own_path() {
     check("ptx.examples_per_episode", |c| c.ptx.examples_per_episode = 0.001);
     check("lr.peak_lr", |c| c.lr.peak_lr = -1.0);
     check("value_lr.final_fraction", |c| c.value_lr.final_fraction = 2.0);
-    check("adam.eps", |c| c.adam.eps = 0.0);
+    check("adamw.eps", |c| c.adamw.eps = 0.0);
 }
 
 #[test]

@@ -164,8 +164,8 @@ impl<'a> Run<'a> {
             config,
             context,
             ema: (config.ema.per != EmaPer::Off).then(|| policy.clone()),
-            policy: Learner::new(policy.train(), config.adam.clone()),
-            value: Learner::new(value.train(), config.adam.clone()),
+            policy: Learner::new(policy.train(), config.adamw.clone()),
+            value: Learner::new(value.train(), config.adamw.clone()),
             reference: models.sft,
             reward: models.reward,
             state: State {
@@ -184,7 +184,7 @@ impl<'a> Run<'a> {
             in_hand: None,
         };
         if let Some(checkpoint) = context.resume()? {
-            let adam = || config.adam.clone();
+            let adam = || config.adamw.clone();
             run.policy = Learner::load(&checkpoint, "policy", run.policy.into_module(), adam())?;
             run.value = Learner::load(&checkpoint, "value", run.value.into_module(), adam())?;
             run.ema = run.ema.map(|ema| load_module(&checkpoint, "ema", ema)).transpose()?;

@@ -1,6 +1,6 @@
 //! Settings of the reward stage.
 
-use rlhf_core::config::ConfigErrors;
+use rlhf_config::ConfigErrors;
 use rlhf_core::{AdamWConfig, LrSchedule};
 use rlhf_model::LoraConfig;
 use schemars::JsonSchema;
@@ -28,7 +28,7 @@ pub struct RewardConfig {
     /// Learning rate; its steps are optimiser steps. InstructGPT: peak 9e-6, cosine to a tenth, no warm-up.
     pub lr: LrSchedule,
     /// Optimiser. InstructGPT: beta 0.9 and 0.95; N+: eps 1e-5.
-    pub adam: AdamWConfig,
+    pub adamw: AdamWConfig,
     /// Bound on the Euclidean norm of the gradient, per step. Usual value: 1.
     pub max_grad_norm: f64,
     /// The loss of one prompt.
@@ -38,11 +38,13 @@ pub struct RewardConfig {
     pub n_seeds: usize,
     /// What is done to the scores after training, so that demonstrations have mean 0.
     pub normalise: Normalisation,
-    /// Optimiser steps between checkpoints; 0 keeps the last one only.
+    /// Optimiser steps between checkpoints; 0 keeps the last one only. Changes no result.
     pub checkpoint_every: usize,
-    /// Optimiser steps between validations; 0 validates at the end only.
+    /// Optimiser steps between evaluations on the held-out prompts, besides the one at the end; 0 evaluates at the end of
+    /// each epoch.
     pub eval_every: usize,
-    /// Optimiser steps between lines in the log; metrics are written at every step all the same.
+    /// Optimiser steps between lines in the log, at level `debug`; metrics are written at every step all the same. Changes no
+    /// result.
     pub log_every: usize,
     /// Bins of the calibration curve in the report.
     pub calibration_bins: usize,
@@ -97,7 +99,7 @@ impl Default for RewardConfig {
                 peak_lr: 9e-6,
                 ..LrSchedule::default()
             },
-            adam: AdamWConfig::default(),
+            adamw: AdamWConfig::default(),
             max_grad_norm: 1.0,
             loss: KwiseConfig::default(),
             n_seeds: 1,
@@ -137,6 +139,19 @@ impl Margin {
 }
 
 impl RewardConfig {
+    /// Keys that change no result: another value goes on with the same run.
+    const NEUTRAL: [&'static str; 4] = [
+        "microbatch_tokens",
+        "gradient_checkpointing",
+        "checkpoint_every",
+        "log_every",
+    ];
+
+    /// What the result depends on: these settings without those that change none.
+    pub fn identity(&self) -> serde_json::Value {
+        rlhf_config::without(self, &Self::NEUTRAL)
+    }
+
     /// Optimiser steps of one pass over `prompts` prompts; the last may be short.
     pub fn steps_per_epoch(&self, prompts: usize) -> usize {
         prompts.div_ceil(self.batch_prompts)
@@ -150,7 +165,7 @@ impl RewardConfig {
     /// What is wrong with these settings; paths are relative to this struct.
     pub fn validate(&self) -> ConfigErrors {
         let mut errors = ConfigErrors::new();
-        for (path, value) in [
+        for (path, count) in [
             ("epochs", self.epochs),
             ("batch_prompts", self.batch_prompts),
             ("microbatch_tokens", self.microbatch_tokens),
@@ -158,12 +173,9 @@ impl RewardConfig {
             ("log_every", self.log_every),
             ("calibration_bins", self.calibration_bins),
         ] {
-            errors.check(value > 0, path, || "expected at least 1, found 0".to_owned());
+            errors.check_count(path, count);
         }
-        let norm = self.max_grad_norm;
-        errors.check(norm.is_finite() && norm > 0.0, "max_grad_norm", || {
-            format!("expected a finite number above 0, found {norm}")
-        });
+        errors.check_positive("max_grad_norm", self.max_grad_norm);
         for (path, edges) in [
             ("length_edges", &self.length_edges),
             ("confidence_edges", &self.confidence_edges),
@@ -173,9 +185,7 @@ impl RewardConfig {
         }
         errors.nest("loss", self.loss.validate());
         errors.nest("lr", self.lr.validate());
-        for (field, message) in self.adam.faults() {
-            errors.push(format!("adam.{field}"), message);
-        }
+        errors.nest("adamw", self.adamw.validate());
         if let Some(lora) = &self.lora {
             errors.nest("lora", lora.validate());
         }
@@ -195,9 +205,7 @@ impl KwiseConfig {
             ("l2_coef", self.l2_coef),
             ("margin.fixed", self.margin.of(0.0)),
         ] {
-            errors.check(value.is_finite() && value >= 0.0, path, || {
-                format!("expected a finite number of at least 0, found {value}")
-            });
+            errors.check_not_negative(path, value);
         }
         errors
     }
@@ -239,7 +247,7 @@ mod tests {
         check("loss.l2_coef", |c| c.loss.l2_coef = f64::INFINITY);
         check("loss.margin.fixed", |c| c.loss.margin = Margin::Fixed(-1.0));
         check("lr.peak_lr", |c| c.lr.peak_lr = f64::NAN);
-        check("adam.beta2", |c| c.adam.beta2 = 1.0);
+        check("adamw.beta2", |c| c.adamw.beta2 = 1.0);
     }
 
     #[test]

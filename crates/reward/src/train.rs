@@ -106,7 +106,7 @@ impl<'a> Run<'a> {
             data,
             config,
             context,
-            learner: Learner::new(model, config.adam.clone()),
+            learner: Learner::new(model, config.adamw.clone()),
             best: None,
             position: Position::default(),
             step: 0,
@@ -114,7 +114,7 @@ impl<'a> Run<'a> {
             total_steps: seed_steps * config.n_seeds as u64,
         };
         if let Some(checkpoint) = context.resume()? {
-            run.learner = Learner::load(&checkpoint, "model", run.learner.into_module(), config.adam.clone())?;
+            run.learner = Learner::load(&checkpoint, "model", run.learner.into_module(), config.adamw.clone())?;
             run.position = checkpoint.json("position")?;
             run.step = checkpoint.step();
             if run.position.best_loss.is_some() {
@@ -218,7 +218,7 @@ impl<'a> Run<'a> {
             let trunk = if is_last { self.trunk.take() } else { self.trunk.clone() };
             let trunk = trunk.expect("it is kept while seeds are left");
             let model = fresh_model(trunk, self.config, self.context, seed_index + 1)?;
-            self.learner = Learner::new(model, self.config.adam.clone());
+            self.learner = Learner::new(model, self.config.adamw.clone());
         }
         Ok(())
     }

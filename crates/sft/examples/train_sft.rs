@@ -7,7 +7,7 @@ use rlhf_core::stage::{Quiet, StageContext};
 use rlhf_core::{CheckpointStore, LrSchedule};
 use rlhf_data::{TokenSequence, Tokenizer, TokenizerConfig, pack_documents};
 use rlhf_model::{CausalLm, Gpt2Config};
-use rlhf_sft::{Dataset, Evaluation, LmTrainConfig, Observer, train};
+use rlhf_sft::{Evaluation, Observer, SftConfig, SftData, train};
 
 struct Print;
 
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     .into();
     let device = Device::flex();
-    let settings = LmTrainConfig {
+    let settings = SftConfig {
         epochs: 16,
         batch_size: 8,
         eval_every: 24,
@@ -47,12 +47,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             peak_lr: 3e-3,
             ..LrSchedule::default()
         },
-        ..LmTrainConfig::pretraining()
+        ..SftConfig::pretraining()
     };
     let dir = std::env::temp_dir().join(format!("rlhf-sft-example-{}", std::process::id()));
     let checkpoints = CheckpointStore::open(dir.join("checkpoints"), 1)?;
     let context = StageContext::new(device.clone(), 1, &dir, checkpoints, fingerprint(&settings)?, &Quiet);
-    let data = Dataset {
+    let data = SftData {
         train: &rows,
         validation: &rows[..4],
     };

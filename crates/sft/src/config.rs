@@ -1,6 +1,6 @@
 //! Settings of next-token training.
 
-use rlhf_core::config::ConfigErrors;
+use rlhf_config::ConfigErrors;
 use rlhf_core::{AdamWConfig, LrSchedule, ScheduleKind};
 use rlhf_model::LoraConfig;
 use schemars::JsonSchema;
@@ -21,12 +21,12 @@ pub enum Selection {
 /// Settings of the loop that pretraining and SFT share.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct LmTrainConfig {
+pub struct SftConfig {
     /// Passes over the training sequences. InstructGPT: 16, 2 for the model that PPO starts from.
     pub epochs: usize,
     /// Sequences of one optimiser step. InstructGPT: 32.
     pub batch_size: usize,
-    /// Tokens that go through the network at once; bounds memory and changes no result.
+    /// Most tokens in one forward and backward pass. Bounds memory and changes no result.
     pub microbatch_tokens: usize,
     /// Keep the input of each block alone and compute the other activations again in the backward pass: less memory for one
     /// forward pass more a step, and the same gradients.
@@ -37,18 +37,22 @@ pub struct LmTrainConfig {
     pub adamw: AdamWConfig,
     /// Gradients with a larger Euclidean norm are scaled down to it.
     pub max_grad_norm: f64,
-    /// Steps between evaluations on the validation split; 0 evaluates at the end of each epoch.
-    pub eval_every: u64,
+    /// Optimiser steps between evaluations on the validation split, besides the one at the end; 0 evaluates at the end of
+    /// each epoch.
+    pub eval_every: usize,
     /// Which weights the stage ends with.
     pub select: Selection,
-    /// Steps between checkpoints.
-    pub checkpoint_every: u64,
+    /// Optimiser steps between checkpoints; 0 keeps the last one only. Changes no result.
+    pub checkpoint_every: usize,
+    /// Optimiser steps between lines in the log, at level `debug`; metrics are written at every step all the same. Changes no
+    /// result.
+    pub log_every: usize,
     /// Low-rank adapters that are trained in place of the weights; without this section all weights are trained.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lora: Option<LoraConfig>,
 }
 
-impl Default for LmTrainConfig {
+impl Default for SftConfig {
     /// Fine-tuning, as `docs/algorithm.md` derives it from InstructGPT.
     fn default() -> Self {
         Self {
@@ -65,12 +69,26 @@ impl Default for LmTrainConfig {
             eval_every: 0,
             select: Selection::ValidationLoss,
             checkpoint_every: 50,
+            log_every: 10,
             lora: None,
         }
     }
 }
 
-impl LmTrainConfig {
+impl SftConfig {
+    /// Keys that change no result: another value goes on with the same run.
+    const NEUTRAL: [&'static str; 4] = [
+        "microbatch_tokens",
+        "gradient_checkpointing",
+        "checkpoint_every",
+        "log_every",
+    ];
+
+    /// What the result depends on: these settings without those that change none.
+    pub fn identity(&self) -> serde_json::Value {
+        rlhf_config::without(self, &Self::NEUTRAL)
+    }
+
     /// Pretraining from random weights: one pass, warm-up, cosine to a tenth, weight decay 0.1 (GPT-3, arXiv 2005.14165).
     pub fn pretraining() -> Self {
         Self {
@@ -91,24 +109,20 @@ impl LmTrainConfig {
         }
     }
 
-    /// Faults by field path relative to this section.
+    /// What is wrong with these settings; paths are relative to this struct.
     pub fn validate(&self) -> ConfigErrors {
         let mut errors = ConfigErrors::new();
-        errors.check(self.epochs > 0, "epochs", || "0, expected at least 1".into());
-        errors.check(self.batch_size > 0, "batch_size", || "0, expected at least 1".into());
-        errors.check(self.microbatch_tokens > 0, "microbatch_tokens", || {
-            "0, expected at least 1".into()
-        });
-        errors.check(self.max_grad_norm > 0.0, "max_grad_norm", || {
-            format!("{} is not above 0", self.max_grad_norm)
-        });
-        errors.check(self.checkpoint_every > 0, "checkpoint_every", || {
-            "0, expected at least 1".into()
-        });
-        errors.nest("lr", self.lr.validate());
-        for (field, message) in self.adamw.faults() {
-            errors.push(format!("adamw.{field}"), message);
+        for (path, count) in [
+            ("epochs", self.epochs),
+            ("batch_size", self.batch_size),
+            ("microbatch_tokens", self.microbatch_tokens),
+            ("log_every", self.log_every),
+        ] {
+            errors.check_count(path, count);
         }
+        errors.check_positive("max_grad_norm", self.max_grad_norm);
+        errors.nest("lr", self.lr.validate());
+        errors.nest("adamw", self.adamw.validate());
         if let Some(lora) = &self.lora {
             errors.nest("lora", lora.validate());
         }

@@ -1,6 +1,6 @@
 //! What can go wrong while training a language model.
 
-use rlhf_core::config::ConfigErrors;
+use rlhf_config::ConfigErrors;
 
 /// Result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -5,10 +5,10 @@ use rlhf_core::{ROW_LEN, TokenBatch, micro_batches};
 use rlhf_data::{TokenSequence, shuffled_order};
 use rlhf_model::{CausalLm, HeadUse, LargestPass, PassesAtOnce};
 
-use crate::config::{LmTrainConfig, Selection};
+use crate::config::{Selection, SftConfig};
 use crate::error::Result;
 use crate::evaluate::ids_and_masks;
-use crate::train::Dataset;
+use crate::train::SftData;
 
 /// Memory of [`crate::train`] at its highest moment. The values of `model` do not matter, only its sizes; `observer` is what its
 /// [`crate::Observer`] needs for a while at each evaluation.
@@ -17,8 +17,8 @@ use crate::train::Dataset;
 /// Adapters that do not fit the model.
 pub fn memory_forecast(
     model: &CausalLm,
-    data: Dataset<'_>,
-    config: &LmTrainConfig,
+    data: SftData<'_>,
+    config: &SftConfig,
     seed: u64,
     observer: MemoryForecast,
 ) -> Result<MemoryForecast> {
@@ -56,7 +56,7 @@ pub fn memory_forecast(
 }
 
 /// Goes through the batches as training does.
-fn largest_pass(rows: &[TokenSequence], config: &LmTrainConfig, seed: u64) -> LargestPass {
+fn largest_pass(rows: &[TokenSequence], config: &SftConfig, seed: u64) -> LargestPass {
     let mut is_one_of_several = false;
     let mut largest: (usize, Vec<usize>) = (0, Vec::new());
     for epoch in 0..config.epochs {

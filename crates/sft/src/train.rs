@@ -10,13 +10,13 @@ use rlhf_data::{TokenSequence, shuffled_order};
 use rlhf_model::{CausalLm, PassSize};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{LmTrainConfig, Selection};
+use crate::config::{Selection, SftConfig};
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluation, evaluate, ids_and_masks};
 
 /// Training and validation sequences.
 #[derive(Debug, Clone, Copy)]
-pub struct Dataset<'a> {
+pub struct SftData<'a> {
     /// Sequences to learn from.
     pub train: &'a [TokenSequence],
     /// Sequences that the loss is watched on.
@@ -35,7 +35,7 @@ pub trait Observer {
 
 /// How training went.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LmReport {
+pub struct SftReport {
     /// Optimiser steps.
     pub steps: u64,
     /// Validation loss of the untouched model.
@@ -75,11 +75,11 @@ struct Best {
 /// written.
 pub fn train(
     model: CausalLm,
-    data: Dataset<'_>,
-    config: &LmTrainConfig,
+    data: SftData<'_>,
+    config: &SftConfig,
     context: &StageContext<'_>,
     observer: &mut dyn Observer,
-) -> Result<(CausalLm, LmReport)> {
+) -> Result<(CausalLm, SftReport)> {
     for (what, rows) in [("training", data.train), ("validation", data.validation)] {
         if rows.is_empty() {
             return Err(Error::NoData { what });
@@ -92,7 +92,8 @@ pub fn train(
             run.evaluate(observer)?;
         }
         let stopping = context.stop.requested() && run.step < run.total_steps;
-        if stopping || run.step.is_multiple_of(config.checkpoint_every) || run.step == run.total_steps {
+        let due = config.checkpoint_every > 0 && run.step.is_multiple_of(config.checkpoint_every as u64);
+        if stopping || due || run.step == run.total_steps {
             run.save()?;
         }
         if stopping {
@@ -103,8 +104,8 @@ pub fn train(
 }
 
 struct Run<'a> {
-    data: Dataset<'a>,
-    config: &'a LmTrainConfig,
+    data: SftData<'a>,
+    config: &'a SftConfig,
     context: &'a StageContext<'a>,
     learner: Learner<CausalLm>,
     selected: Option<CausalLm>,
@@ -115,12 +116,7 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn start(
-        model: CausalLm,
-        data: Dataset<'a>,
-        config: &'a LmTrainConfig,
-        context: &'a StageContext<'a>,
-    ) -> Result<Self> {
+    fn start(model: CausalLm, data: SftData<'a>, config: &'a SftConfig, context: &'a StageContext<'a>) -> Result<Self> {
         let model = match &config.lora {
             Some(lora) => model.with_lora(lora, context.seed)?,
             None => model,
@@ -213,7 +209,7 @@ impl<'a> Run<'a> {
         let every = if self.config.eval_every == 0 {
             per_epoch
         } else {
-            self.config.eval_every
+            self.config.eval_every as u64
         };
         self.step.is_multiple_of(every) || self.step == self.total_steps
     }
@@ -283,13 +279,13 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn finish(self) -> (CausalLm, LmReport) {
+    fn finish(self) -> (CausalLm, SftReport) {
         let best = self.position.best.unwrap_or(Best {
             step: self.step,
             criterion: 0.0,
             evaluation: self.position.initial,
         });
-        let report = LmReport {
+        let report = SftReport {
             steps: self.step,
             initial: self.position.initial,
             selected: best.evaluation,
@@ -310,7 +306,7 @@ fn pass_size(sequence: &TokenSequence) -> PassSize {
 fn batch_gradients(
     model: &CausalLm,
     sequences: &[TokenSequence],
-    config: &LmTrainConfig,
+    config: &SftConfig,
     times: &mut PartTimes,
 ) -> (GradientBuffer, f64) {
     let device = model.transformer.device();

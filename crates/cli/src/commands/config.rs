@@ -17,7 +17,7 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<()> {
     let text = match args.markdown {
-        true => rlhf_core::config::markdown_table::<Config>()?,
+        true => rlhf_config::markdown_table::<Config>()?,
         false => load_config(&args.config)?.resolved_toml_with_sources(),
     };
     let mut output = Output::open();

@@ -37,9 +37,13 @@ impl SamplingArgs {
             top_p: self.top_p,
             min_p: self.min_p,
         };
-        match sampling.faults().into_iter().next() {
+        match sampling.validate().iter().next() {
             None => Ok(sampling),
-            Some((field, message)) => Err(Error::Usage(format!("--{}: {message}", field.replace('_', "-")))),
+            Some(fault) => Err(Error::Usage(format!(
+                "--{}: {}",
+                fault.path.replace('_', "-"),
+                fault.message
+            ))),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rlhf_core::config::ConfigErrors;
+use rlhf_config::ConfigErrors;
 use rlhf_data::{Clock, Source};
 use rlhf_hub::HubId;
 use rlhf_model::Family;
@@ -41,9 +41,7 @@ impl Config {
         let ways = self.sample.sampling.iter().enumerate();
         let ways = ways.map(|(way, sampling)| (format!("sample.sampling[{way}]"), sampling));
         for (path, sampling) in ways.chain([("eval.sampling".to_owned(), &self.eval.sampling)]) {
-            for (field, message) in sampling.faults() {
-                errors.push(format!("{path}.{field}"), message);
-            }
+            errors.nest(&path, sampling.validate());
         }
         let (per_prompt, labelers) = (self.label.rankings_per_prompt, self.label.simulated.training);
         errors.check(
@@ -73,12 +71,15 @@ impl Config {
     fn check_model(&self, errors: &mut ConfigErrors) {
         let tokens = self.tokenizer.vocab_size;
         let model = self.model.model_config(tokens, 0, Some(1));
-        let mut faults = model.faults();
+        let mut faults = model.validate();
         if faults.is_empty() {
-            faults = self.model.init.faults(&model);
+            faults = self.model.init.validate(&model);
         }
-        for (field, message) in faults {
-            errors.push(format!("model.{}", documented_name(field)), message);
+        for fault in faults.iter() {
+            errors.push(
+                format!("model.{}", documented_name(&fault.path)),
+                fault.message.as_str(),
+            );
         }
     }
 

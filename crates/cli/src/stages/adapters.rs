@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use rlhf_core::config::ConfigErrors;
+use rlhf_config::ConfigErrors;
 use rlhf_model::{
     CausalLm, LoraConfig, ModelConfig, Placement, ScalarModel, WeightPrecision, save_causal_adapter,
     save_scalar_adapter,

@@ -4,7 +4,7 @@ use rlhf_core::hash::Fingerprint;
 use rlhf_data::Tokenizer;
 use rlhf_hub::Want;
 use rlhf_model::{CausalLm, ModelConfig, load_causal_lm, save_causal_lm};
-use rlhf_sft::{Dataset, memory_forecast, train};
+use rlhf_sft::{SftData, memory_forecast, train};
 
 use super::dataset::text_windows;
 use super::samples::{self, SampleObserver};
@@ -49,7 +49,7 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
         .take(SAMPLES)
         .collect();
     let max_new_tokens = 48.min(config.max_seq_len() - SAMPLE_PROMPT_TOKENS);
-    let data = Dataset {
+    let data = SftData {
         train: &train_windows,
         validation: &validation,
     };

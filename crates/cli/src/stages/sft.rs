@@ -4,7 +4,7 @@ use rlhf_core::hash::Fingerprint;
 use rlhf_data::{TokenSequence, Tokenizer, shuffled_order};
 use rlhf_hub::Want;
 use rlhf_model::{CausalLm, StorageType, load_causal_lm, load_config, load_scalar_model};
-use rlhf_sft::{Dataset, LmTrainConfig, memory_forecast, train};
+use rlhf_sft::{SftConfig, SftData, memory_forecast, train};
 
 use super::adapters;
 use super::dataset::{supervised, text_windows};
@@ -20,7 +20,7 @@ use crate::stages::Stage;
 const SAMPLES: usize = 8;
 
 /// How next-token training could do with less memory.
-pub(crate) fn savings<'a>(section: &'a str, settings: &LmTrainConfig) -> Savings<'a> {
+pub(crate) fn savings<'a>(section: &'a str, settings: &SftConfig) -> Savings<'a> {
     Savings {
         section,
         microbatch_tokens: settings.microbatch_tokens,
@@ -71,7 +71,7 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
         })
         .take(work.config.sft_selection.prompts.max(SAMPLES))
         .collect::<Result<Vec<_>, _>>()?;
-    let data = Dataset {
+    let data = SftData {
         train: &train_rows,
         validation: &validation,
     };

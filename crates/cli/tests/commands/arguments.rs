@@ -51,8 +51,8 @@ fn an_unknown_device_lists_those_of_this_build() {
 fn options_out_of_range_are_named() {
     let model = argument(&golden("gpt2"));
     let generate = |more: &[&str]| rlhf(&[&["generate", "--model", &model, "--prompt", "x"], more].concat());
-    generate(&["--top-p", "1.5"]).refused(1, &["--top-p: 1.5 is not in (0, 1]"]);
-    generate(&["--temperature", "-1"]).refused(1, &["--temperature: -1 is not in [0, 100]"]);
+    generate(&["--top-p", "1.5"]).refused(1, &["--top-p: expected more than 0 and at most 1, found 1.5"]);
+    generate(&["--temperature", "-1"]).refused(1, &["--temperature: expected 0 to 100, found -1"]);
     generate(&["--min-p", "2"]).refused(1, &["--min-p: 2"]);
     generate(&["--repetition-penalty", "0"]).refused(1, &["--repetition-penalty: 0"]);
     generate(&["-n", "0"]).refused(1, &["--n: 0, expected at least 1"]);

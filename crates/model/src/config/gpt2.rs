@@ -1,5 +1,6 @@
 //! GPT-2, the family that this project trains from random weights.
 
+use rlhf_config::ConfigErrors;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -83,15 +84,15 @@ impl Gpt2Config {
             eos_token_id: first("eos_token_id")?,
             pad_token_id: first("pad_token_id")?,
         };
-        match config.faults().into_iter().next() {
-            Some((field, message)) => Err(fields.fault(field, message)),
+        match config.validate().iter().next() {
+            Some(fault) => Err(fields.fault(&fault.path, fault.message.as_str())),
             None => Ok(config),
         }
     }
 
-    /// What is wrong with the configuration, field by field.
-    pub fn faults(&self) -> Vec<(&'static str, String)> {
-        let mut faults = Vec::new();
+    /// What is wrong with the configuration; paths are relative to this struct.
+    pub fn validate(&self) -> ConfigErrors {
+        let mut errors = ConfigErrors::new();
         let sizes = [
             ("vocab_size", self.vocab_size, 1 << 24),
             ("n_positions", self.n_positions, 1 << 24),
@@ -101,28 +102,26 @@ impl Gpt2Config {
             ("n_inner", self.d_inner(), 1 << 24),
         ];
         for (field, size, most) in sizes {
-            if size == 0 || size > most {
-                faults.push((field, format!("{size} is not in 1 ..= {most}")));
-            }
+            errors.check((1..=most).contains(&size), field, || {
+                format!("expected 1 to {most}, found {size}")
+            });
         }
         for (field, number) in [
             ("layer_norm_epsilon", self.layer_norm_epsilon),
             ("initializer_range", self.initializer_range),
         ] {
-            if !(number.is_finite() && number > 0.0) {
-                faults.push((field, format!("{number}, expected a positive number")));
-            }
+            errors.check_positive(field, number);
         }
         if self.n_head > 0 && !self.n_embd.is_multiple_of(self.n_head) {
             let message = format!("{} does not divide n_embd {}", self.n_head, self.n_embd);
-            faults.push(("n_head", message));
+            errors.push("n_head", message);
         }
         if !["gelu_new", "gelu_pytorch_tanh"].contains(&self.activation_function.as_str()) {
             let found = &self.activation_function;
             let message = format!("`{found}`, expected `gelu_new` or `gelu_pytorch_tanh`");
-            faults.push(("activation_function", message));
+            errors.push("activation_function", message);
         }
-        faults
+        errors
     }
 
     /// Width of the hidden layer of the MLP.
@@ -164,7 +163,7 @@ impl From<Gpt2Config> for ModelConfig {
     /// The configuration of a new model.
     ///
     /// # Panics
-    /// If the configuration has [`Gpt2Config::faults`].
+    /// If the configuration has faults that [`Gpt2Config::validate`] names.
     fn from(config: Gpt2Config) -> Self {
         let Ok(Value::Object(own)) = serde_json::to_value(&config) else {
             unreachable!("a struct of numbers and texts is a JSON object");

@@ -1,7 +1,7 @@
 //! Adapters put on a model, taken off, and merged into its weights.
 
 use burn::module::Module;
-use rlhf_core::config::ConfigErrors;
+use rlhf_config::ConfigErrors;
 use rlhf_core::rng;
 
 use super::adapter::{Adapter, Place, Sizes};

@@ -1,6 +1,6 @@
 //! Which layers get adapters, and of what size.
 
-use rlhf_core::config::{ConfigErrors, nearest};
+use rlhf_config::{ConfigErrors, nearest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

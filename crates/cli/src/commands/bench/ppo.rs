@@ -34,7 +34,7 @@ fn config(iterations: usize) -> PpoConfig {
         max_new_tokens: RESPONSE,
         lr: constant.clone(),
         value_lr: constant,
-        adam: AdamWConfig {
+        adamw: AdamWConfig {
             eps: 1e-8,
             ..AdamWConfig::default()
         },

@@ -3,7 +3,7 @@
 use rlhf_core::LrSchedule;
 use rlhf_data::TokenSequence;
 use rlhf_model::CausalLm;
-use rlhf_sft::{Dataset, Evaluation, LmTrainConfig, Observer, Selection, train};
+use rlhf_sft::{Evaluation, Observer, Selection, SftConfig, SftData, train};
 
 use super::{Line, STEP_METRICS, Setting, step_line};
 use crate::error::Result;
@@ -34,20 +34,20 @@ pub(super) fn measure_lens(setting: &Setting, bench: &'static str, lens: &[usize
         shape.sequences(seed, lens).into_iter().map(supervised).collect()
     };
     let (rows, watched) = (of_lens(1, lens), of_lens(2, &[8]));
-    let config = LmTrainConfig {
+    let config = SftConfig {
         epochs: 1,
         batch_size: batch,
         lr: LrSchedule {
             peak_lr: 3e-4,
             ..LrSchedule::default()
         },
-        eval_every: u64::MAX,
+        eval_every: usize::MAX,
         select: Selection::Last,
-        checkpoint_every: u64::MAX,
-        ..LmTrainConfig::default()
+        checkpoint_every: usize::MAX,
+        ..SftConfig::default()
     };
     let measured = setting.steps_of(&STEP_METRICS, |context| {
-        let data = Dataset {
+        let data = SftData {
             train: &rows,
             validation: &watched,
         };

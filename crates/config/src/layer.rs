@@ -70,11 +70,13 @@ pub(super) fn join(path: &str, key: &str) -> String {
 impl Layer {
     /// Reads a TOML file.
     pub(super) fn from_file(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path).map_err(|e| Error::io("read the configuration", path, e))?;
+        let text = fs::read_to_string(path).map_err(|source| Error::Read {
+            path: path.to_path_buf(),
+            source,
+        })?;
         let malformed = |error: toml::de::Error| Error::Malformed {
             path: path.to_path_buf(),
             line: error.span().map(|span| line_of(&text, span.start)),
-            expected: "TOML",
             message: error.message().to_owned(),
         };
         let values = toml::from_str(&text).map_err(malformed)?;

@@ -12,10 +12,16 @@ use super::{
 };
 
 /// Every fault of `values`, with the place it came from.
-pub(super) fn check(values: &Table, root: &Node<'_>, sources: &BTreeMap<String, Source>) -> ConfigErrors {
+pub(super) fn check(
+    values: &Table,
+    root: &Node<'_>,
+    sources: &BTreeMap<String, Source>,
+    renamed: &[(&str, &str)],
+) -> ConfigErrors {
     let mut checker = Checker {
         root,
         sources,
+        renamed,
         errors: ConfigErrors::new(),
     };
     checker.table(values, root, "");
@@ -25,6 +31,8 @@ pub(super) fn check(values: &Table, root: &Node<'_>, sources: &BTreeMap<String, 
 struct Checker<'a> {
     root: &'a Node<'a>,
     sources: &'a BTreeMap<String, Source>,
+    /// Keys of earlier versions with their new paths.
+    renamed: &'a [(&'a str, &'a str)],
     errors: ConfigErrors,
 }
 
@@ -121,7 +129,10 @@ impl Checker<'_> {
 
     fn unknown_key(&mut self, key: &str, node: &Node<'_>, known: &[(&str, Node<'_>)], path: &str) {
         let parent = path.strip_suffix(key).unwrap_or_default();
-        let hint = if let Some((tag, form)) = other_form(node, key) {
+        let renamed = self.renamed.iter().find(|(old, _)| *old == path);
+        let hint = if let Some((_, new)) = renamed {
+            format!("; it is called `{new}` now")
+        } else if let Some((tag, form)) = other_form(node, key) {
             format!("; it belongs to `{tag}` = `{form}`")
         } else if let Some(near) = nearest(key, known.iter().map(|(name, _)| *name)) {
             format!(", did you mean `{parent}{near}`?")

@@ -6,7 +6,7 @@
 //! its faults in [`ConfigErrors`].
 //!
 //! ```
-//! use rlhf_core::config::ConfigLoader;
+//! use rlhf_config::ConfigLoader;
 //! #[derive(Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 //! #[serde(default, deny_unknown_fields)]
 //! struct Config {
@@ -22,6 +22,7 @@
 //! ```
 
 mod check;
+mod error;
 mod errors;
 mod layer;
 mod render;
@@ -34,10 +35,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use toml::Table;
 
 pub use check::nearest;
+pub use error::{Error, Result};
 pub use errors::{ConfigErrors, FieldError};
 pub use layer::Source;
 
-use crate::error::{Error, Result};
 use layer::Layer;
 use schema::Schema;
 
@@ -46,6 +47,7 @@ use schema::Schema;
 pub struct ConfigLoader {
     files: Vec<PathBuf>,
     sets: Vec<String>,
+    renamed: &'static [(&'static str, &'static str)],
 }
 
 impl ConfigLoader {
@@ -68,10 +70,18 @@ impl ConfigLoader {
         self
     }
 
+    /// Keys of earlier versions, as dotted paths, with the paths that took their place: whoever still writes one is told
+    /// the new name.
+    #[must_use]
+    pub fn renamed(mut self, keys: &'static [(&'static str, &'static str)]) -> Self {
+        self.renamed = keys;
+        self
+    }
+
     /// Puts the layers together.
     ///
     /// # Errors
-    /// [`Error::Config`] with every unknown, missing or wrongly typed key; a file that cannot be read or is no TOML.
+    /// [`Error::Faults`] with every unknown, missing or wrongly typed key; a file that cannot be read or is no TOML.
     pub fn load<T>(&self) -> Result<Loaded<T>>
     where
         T: Default + Serialize + DeserializeOwned + JsonSchema,
@@ -92,7 +102,7 @@ impl ConfigLoader {
                 Err(message) => errors.push("", format!("--set {set}: {message}")),
             }
         }
-        for FieldError { path, message } in check::check(&whole.values, &root, &whole.sources).iter() {
+        for FieldError { path, message } in check::check(&whole.values, &root, &whole.sources, self.renamed).iter() {
             errors.push(path, message);
         }
         errors.into_result()?;
@@ -114,10 +124,7 @@ impl ConfigLoader {
 }
 
 fn table_of<T: Serialize>(config: &T) -> Result<Table> {
-    Table::try_from(config).map_err(|e| Error::Encode {
-        what: "the configuration".into(),
-        message: e.to_string(),
-    })
+    Ok(Table::try_from(config)?)
 }
 
 /// A configuration that knows where its values came from.
@@ -158,6 +165,24 @@ pub fn markdown_table<T: Default + Serialize + JsonSchema>() -> Result<String> {
         &table_of(&T::default())?,
         &Schema::of::<T>().root(),
     ))
+}
+
+/// A section as JSON without some of its keys: what a result depends on, when these change none.
+///
+/// ```
+/// let section = serde_json::json!({ "epochs": 2, "log_every": 10 });
+/// assert_eq!(rlhf_config::without(&section, &["log_every"]), serde_json::json!({ "epochs": 2 }));
+/// ```
+///
+/// # Panics
+/// If the section cannot be written as JSON, or has no such key: a list of keys that went stale.
+pub fn without<T: Serialize>(section: &T, keys: &[&str]) -> serde_json::Value {
+    let mut value = serde_json::to_value(section).expect("a section is plain data");
+    let table = value.as_object_mut().expect("a section is a table");
+    for key in keys {
+        assert!(table.remove(*key).is_some(), "the section has no key `{key}`");
+    }
+    value
 }
 
 #[cfg(test)]

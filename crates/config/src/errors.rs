@@ -23,7 +23,7 @@ impl fmt::Display for FieldError {
 /// All faults of a configuration, so that a user mends them in one go.
 ///
 /// ```
-/// use rlhf_core::config::ConfigErrors;
+/// use rlhf_config::ConfigErrors;
 /// let (batch_size, n_minibatches) = (64, 3);
 /// let mut errors = ConfigErrors::new();
 /// errors.check(batch_size % n_minibatches == 0, "ppo.n_minibatches", || {
@@ -56,6 +56,32 @@ impl ConfigErrors {
         if !holds {
             self.push(path, message());
         }
+    }
+
+    /// A count that must not be 0.
+    pub fn check_count(&mut self, path: impl Into<String>, count: usize) {
+        self.check(count > 0, path, || "expected at least 1, found 0".to_owned());
+    }
+
+    /// A finite number above 0.
+    pub fn check_positive(&mut self, path: impl Into<String>, value: f64) {
+        self.check(value.is_finite() && value > 0.0, path, || {
+            format!("expected a finite number above 0, found {value}")
+        });
+    }
+
+    /// A finite number above 0, where there is one.
+    pub fn check_positive_if_set(&mut self, path: impl Into<String>, value: Option<f64>) {
+        if let Some(value) = value {
+            self.check_positive(path, value);
+        }
+    }
+
+    /// A finite number that is not below 0.
+    pub fn check_not_negative(&mut self, path: impl Into<String>, value: f64) {
+        self.check(value.is_finite() && value >= 0.0, path, || {
+            format!("expected a finite number of at least 0, found {value}")
+        });
     }
 
     /// Adds the faults of a part that does not know where it stands, each under `prefix`.
