@@ -18,7 +18,7 @@ use rlhf_model::{
 };
 use rlhf_ppo::{EmaConfig, EmaPer, PpoConfig, PpoData, PpoModels, PtxConfig};
 use rlhf_reward::{Annotation, RankedPrompt, RewardConfig, RewardData};
-use rlhf_sft::{Dataset, Evaluation, Selection, SftConfig};
+use rlhf_sft::{Selection, SftConfig, SftData};
 use serde_json::{Map, Value, json};
 
 #[global_allocator]
@@ -110,25 +110,11 @@ fn compare(name: &str, forecast: &MemoryForecast, stage: impl FnOnce()) {
     assert!(off.abs() <= TOLERANCE, "{name}: {off:+.3}: {forecast:?}");
 }
 
-struct Nobody;
-
-impl rlhf_sft::Observer for Nobody {
-    fn evaluated(&mut self, _: u64, _: &CausalLm, _: &Evaluation) -> Result<Option<f64>, String> {
-        Ok(None)
-    }
-}
-
-impl rlhf_ppo::Observer for Nobody {
-    fn sampled(&mut self, _: u64, _: &[rlhf_ppo::Episode]) -> Result<(), String> {
-        Ok(())
-    }
-}
-
 fn sft(name: &str, family: &str, settings: SftConfig) {
     let (device, config) = (Device::flex(), model(family).with_storage(StorageType::Bf16));
     let place = Place::with_model(&config);
     let rows: Vec<TokenSequence> = (0..16).map(|i| supervised(128, i)).collect();
-    let data = Dataset {
+    let data = SftData {
         train: &rows,
         validation: &rows[..1],
     };
@@ -142,7 +128,7 @@ fn sft(name: &str, family: &str, settings: SftConfig) {
     let forecast = rlhf_sft::memory_forecast(&outline, data, &settings, 1, MemoryForecast::default());
     compare(&format!("sft {name}"), &forecast.expect("adapters that fit"), || {
         let (model, _) = load_causal_lm(place.path(), placement).expect("it was written");
-        rlhf_sft::train(model, data, &settings, &place.context(), &mut Nobody).expect("it learns");
+        rlhf_sft::train(model, data, &settings, &place.context(), &mut Quiet).expect("it learns");
     });
 }
 
@@ -200,23 +186,17 @@ fn ppo(name: &str, family: &str, settings: PpoConfig) {
         ..settings
     };
     let placement = placement(&device, settings.lora.as_ref());
-    let models = |sft: CausalLm| PpoModels {
-        reward: ScalarModel::zero_head(sft.transformer.clone(), &device),
-        sft,
-    };
-    let outline = PpoModels {
-        sft: CausalLm::outline(&config, placement),
-        reward: ScalarModel::outline(&config, &device),
-    };
+    let outline = PpoModels::with_reward_model(
+        CausalLm::outline(&config, placement),
+        ScalarModel::outline(&config, &device),
+        &settings,
+    );
     let forecast = rlhf_ppo::memory_forecast(&outline, data, &settings, 1);
     compare(&format!("ppo {name}"), &forecast.expect("adapters that fit"), || {
         let (sft, _) = load_causal_lm(place.path(), placement).expect("it was written");
-        let (reward, _) = load_causal_lm(place.path(), &device).expect("it was written");
-        let models = PpoModels {
-            reward: models(reward).reward,
-            sft,
-        };
-        rlhf_ppo::train(models, data, &settings, &place.context(), &mut Nobody).expect("it learns");
+        let (trunk, _) = load_decoder(place.path(), &device).expect("it was written");
+        let models = PpoModels::with_reward_model(sft, ScalarModel::zero_head(trunk, &device), &settings);
+        rlhf_ppo::train(models, data, &settings, &place.context(), &mut Quiet).expect("it learns");
     });
 }
 

@@ -12,7 +12,6 @@ mod interrupt;
 pub mod lanes;
 mod learner;
 mod logprobs;
-pub mod masked;
 pub mod memory;
 mod metrics;
 mod optim;
@@ -24,6 +23,7 @@ pub mod stage;
 pub mod stats;
 mod tensor_file;
 mod tensorboard;
+mod whitening;
 
 pub use batch::{
     BatchTensors, GROUP_ROW_LEN, PaddingSide, ROW_LEN, TokenBatch, float_tensor, index_tensor, int_tensor,
@@ -47,3 +47,4 @@ pub use run_dir::{Completion, RunDir, StageDir, StageLock};
 pub use schedule::{LrSchedule, ScheduleKind};
 pub use seed::{permutation, rng};
 pub use tensor_file::{TensorFile, TensorSource};
+pub use whitening::{WhitenedMean, whiten};

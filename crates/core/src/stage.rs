@@ -19,7 +19,7 @@ pub trait Progress {
     fn report(&self, done: u64, total: u64, message: &str);
 }
 
-/// Tells nobody.
+/// Tells nobody, and looks at nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Quiet;
 
@@ -33,21 +33,39 @@ pub struct StageContext<'a> {
     pub device: Device,
     /// Seed of the run.
     pub seed: u64,
-    /// Checkpoints of this stage.
-    pub checkpoints: CheckpointStore,
-    /// What a checkpoint must have been made with to be continued.
-    pub fingerprint: Fingerprint,
-    /// Folder of this stage, for curves and samples.
-    pub dir: PathBuf,
-    metrics: RefCell<Option<MetricWriter>>,
     /// Raised when the loop should write a checkpoint and return.
     pub stop: StopFlag,
     /// Told of every step.
     pub progress: &'a dyn Progress,
+    /// Nothing for a scratch context.
+    keeping: Option<Keeping>,
+}
+
+/// Where a stage keeps what it needs to go on.
+struct Keeping {
+    /// Folder of the stage, for curves.
+    dir: PathBuf,
+    checkpoints: CheckpointStore,
+    /// What a checkpoint must have been made with to be continued.
+    fingerprint: Fingerprint,
+    /// Opened by [`StageContext::resume`].
+    metrics: RefCell<Option<MetricWriter>>,
+}
+
+/// What a loop does after a unit of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pause {
+    /// It goes on.
+    None,
+    /// It writes a checkpoint and goes on.
+    Checkpoint,
+    /// It writes a checkpoint and returns: somebody asked it to stop.
+    Stop,
 }
 
 impl<'a> StageContext<'a> {
-    /// A context without metrics yet; [`StageContext::resume`] opens them.
+    /// A context that keeps checkpoints and metrics in the folder `dir`, and goes on from them if they are of the same
+    /// `fingerprint`.
     pub fn new(
         device: Device,
         seed: u64,
@@ -59,12 +77,25 @@ impl<'a> StageContext<'a> {
         Self {
             device,
             seed,
-            checkpoints,
-            fingerprint,
-            dir: dir.into(),
-            metrics: RefCell::new(None),
             stop: StopFlag::process(),
             progress,
+            keeping: Some(Keeping {
+                dir: dir.into(),
+                checkpoints,
+                fingerprint,
+                metrics: RefCell::new(None),
+            }),
+        }
+    }
+
+    /// A context that keeps nothing: no folder, no checkpoints, no metrics, and nobody who could stop it.
+    pub fn scratch(device: Device, seed: u64) -> Self {
+        Self {
+            device,
+            seed,
+            stop: StopFlag::new(),
+            progress: &Quiet,
+            keeping: None,
         }
     }
 
@@ -73,16 +104,30 @@ impl<'a> StageContext<'a> {
     /// # Errors
     /// A checkpoint of another configuration, or a file that cannot be read.
     pub fn resume(&self) -> Result<Option<Checkpoint>> {
-        let checkpoint = self.checkpoints.latest(&self.fingerprint)?;
+        let Some(keeping) = &self.keeping else { return Ok(None) };
+        let checkpoint = keeping.checkpoints.latest(&keeping.fingerprint)?;
         let writer = match &checkpoint {
             Some(checkpoint) => {
                 tracing::info!(step = checkpoint.step(), "continuing from a checkpoint");
-                MetricWriter::resume(&self.dir, checkpoint.step())?
+                MetricWriter::resume(&keeping.dir, checkpoint.step())?
             }
-            None => MetricWriter::create(&self.dir)?,
+            None => MetricWriter::create(&keeping.dir)?,
         };
-        *self.metrics.borrow_mut() = Some(writer);
+        *keeping.metrics.borrow_mut() = Some(writer);
         Ok(checkpoint)
+    }
+
+    /// What a loop does when `done` of `total` units of work are finished and it keeps a checkpoint after every `every` of
+    /// them, after the last one in any case; 0 keeps that one alone.
+    pub fn pause(&self, done: u64, total: u64, every: usize) -> Pause {
+        let is_due = every > 0 && done.is_multiple_of(every as u64);
+        if self.stop.requested() && done < total {
+            Pause::Stop
+        } else if is_due || done == total {
+            Pause::Checkpoint
+        } else {
+            Pause::None
+        }
     }
 
     /// Writes the checkpoint of `step`, whole or not at all.
@@ -90,9 +135,10 @@ impl<'a> StageContext<'a> {
     /// # Errors
     /// A file that cannot be written, no disk space.
     pub fn checkpoint(&self, step: u64, fill: impl FnOnce(&mut CheckpointWriter<'_>) -> Result<()>) -> Result<()> {
-        let mut writer = self.checkpoints.begin(step)?;
+        let Some(keeping) = &self.keeping else { return Ok(()) };
+        let mut writer = keeping.checkpoints.begin(step)?;
         fill(&mut writer)?;
-        writer.commit(&self.fingerprint)
+        writer.commit(&keeping.fingerprint)
     }
 
     /// Appends one row of metrics.
@@ -100,7 +146,8 @@ impl<'a> StageContext<'a> {
     /// # Errors
     /// A file that cannot be written.
     pub fn log(&self, step: u64, values: &[(&str, f64)]) -> Result<()> {
-        match self.metrics.borrow_mut().as_mut() {
+        let Some(keeping) = &self.keeping else { return Ok(()) };
+        match keeping.metrics.borrow_mut().as_mut() {
             Some(metrics) => metrics.log(step, values),
             None => Ok(()),
         }
@@ -121,4 +168,30 @@ pub fn save_module<M: Module>(writer: &mut CheckpointWriter<'_>, name: &str, mod
 /// A part that is missing or belongs to another model.
 pub fn load_module<M: Module>(checkpoint: &Checkpoint, name: &str, module: M) -> Result<M> {
     load_trained_parameters(module, &mut checkpoint.tensors(name)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_keeps_a_checkpoint_when_it_is_due_at_its_end_and_when_it_is_stopped() {
+        let context = StageContext::scratch(Device::flex(), 1);
+        let pauses = |every| [1, 2, 3, 4, 5].map(|done| context.pause(done, 5, every));
+        use Pause::{Checkpoint, None, Stop};
+        assert_eq!(pauses(2), [None, Checkpoint, None, Checkpoint, Checkpoint]);
+        assert_eq!(pauses(0), [None, None, None, None, Checkpoint]);
+        context.stop.request();
+        assert_eq!(pauses(0), [Stop, Stop, Stop, Stop, Checkpoint]);
+    }
+
+    #[test]
+    fn a_scratch_context_keeps_nothing() {
+        let context = StageContext::scratch(Device::flex(), 1);
+        context
+            .checkpoint(1, |_| unreachable!("there is nowhere to write to"))
+            .expect("nothing to do");
+        context.log(1, &[("loss", 1.0)]).expect("nothing to do");
+        assert!(context.resume().expect("nothing to read").is_none());
+    }
 }

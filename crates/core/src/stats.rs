@@ -96,9 +96,26 @@ pub fn win_rate(outcomes: &[Ordering]) -> Interval {
     wilson(wins.sum(), outcomes.len())
 }
 
+/// How far a difference of two scores agrees with somebody who prefers the first: 1 above 0, one half at 0, else 0.
+pub fn order_agreement(difference: f64) -> f64 {
+    if difference > 0.0 {
+        1.0
+    } else if difference == 0.0 {
+        0.5
+    } else {
+        0.0
+    }
+}
+
 /// The arithmetic mean; NaN of nothing.
 pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// The population variance (divided by n); NaN of nothing.
+pub fn variance(values: &[f64]) -> f64 {
+    let mean = mean(values);
+    values.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / values.len() as f64
 }
 
 /// The mean and the sample standard deviation (divided by n - 1; 0 for a single value).
@@ -199,6 +216,7 @@ mod tests {
         let (mean, std) = mean_std(&values);
         near(mean, 2.5, 1e-12);
         near(std, (5.0_f64 / 3.0).sqrt(), 1e-12); // squares 2.25 + 0.25 + 0.25 + 2.25 = 5, over 3
+        near(variance(&values), 1.25, 1e-12); // 5 / 4
         near(median(&values), 2.5, 1e-12);
         near(quantile(&values, 0.25), 1.75, 1e-12); // position 0.75: a quarter of the way short of 2
         near(quantile(&values, 1.0), 4.0, 1e-12);

@@ -26,6 +26,20 @@ pub fn shuffled_order(n: usize, seed: u64, epoch: u64) -> Vec<usize> {
     seeded_order(n, "data.order", &[seed, epoch])
 }
 
+/// `count` rows, from place `first` on, of an endless list that goes through the `n` rows in another order at each pass.
+pub fn cyclic_rows(n: usize, seed: u64, first: u64, count: usize) -> Vec<usize> {
+    let mut rows = Vec::with_capacity(count);
+    let mut pass = (u64::MAX, Vec::new());
+    for place in first..first + count as u64 {
+        let (epoch, at) = (place / n as u64, place % n as u64);
+        if pass.0 != epoch {
+            pass = (epoch, shuffled_order(n, seed, epoch));
+        }
+        rows.push(pass.1[at as usize]);
+    }
+    rows
+}
+
 /// How many batches' worth of shuffled rows are sorted by length together.
 const BATCHES_IN_A_POOL: usize = 32;
 

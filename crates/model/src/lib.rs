@@ -20,6 +20,7 @@
 //! assert_eq!(hidden.dims(), [5, 8]); // both sequences share one row, without padding
 //! ```
 
+mod accumulate;
 mod architecture;
 mod cache;
 mod checkpoint;
@@ -43,6 +44,7 @@ mod storage;
 mod training_pass;
 mod weights;
 
+pub use accumulate::{Accumulator, Headed, LargestPart, MicroBatch, PassLimits, Reading, logprob_gradients};
 pub use architecture::{
     Activation, Architecture, AttentionShape, Norm, NormKind, PassSize, Positions, Residual, RopeScaling, Rotary,
     SlidingWindow,

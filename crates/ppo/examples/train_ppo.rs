@@ -3,26 +3,24 @@
 #![expect(clippy::print_stdout, reason = "an example says what it did")]
 
 use burn::tensor::Device;
-use rlhf_core::hash::fingerprint;
-use rlhf_core::stage::{Quiet, StageContext};
-use rlhf_core::{CheckpointStore, LrSchedule, ScheduleKind};
+use rlhf_core::stage::StageContext;
+use rlhf_core::{LrSchedule, ScheduleKind};
 use rlhf_model::{CausalLm, Gpt2Config, ScalarModel};
-use rlhf_ppo::{Episode, Observer, PpoConfig, PpoData, PpoModels, PtxConfig, train};
+use rlhf_ppo::{Episode, Error, Observer, PpoConfig, PpoData, PpoModels, PpoPrompt, PtxConfig, train};
 
 struct Print;
 
 impl Observer for Print {
-    fn sampled(&mut self, update: u64, episodes: &[Episode]) -> Result<(), String> {
-        println!(
-            "update {update:2}: {:?} scores {:+.2}",
-            episodes[0].response(),
-            episodes[0].score
-        );
+    type Error = Error;
+
+    fn sampled(&mut self, update: u64, episodes: &[Episode]) -> Result<(), Error> {
+        let Episode { response, scored, .. } = &episodes[0];
+        println!("update {update:2}: {:?} scores {:+.2}", response.tokens(), scored.score);
         Ok(())
     }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Error> {
     let device = Device::flex();
     let config = Gpt2Config {
         vocab_size: 16,
@@ -35,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     .into();
     let sft = CausalLm::init(&config, 1, &device);
     let reward = ScalarModel::from_decoder(CausalLm::init(&config, 2, &device).transformer, 3, &device);
-    let prompts: Vec<Vec<u32>> = (0..16).map(|i| vec![i, (i + 1) % 16]).collect();
+    let prompts: Vec<PpoPrompt> = (0..16).map(|i| vec![i, (i + 1) % 16].into()).collect();
     let constant = |peak_lr| LrSchedule {
         peak_lr,
         kind: ScheduleKind::Constant,
@@ -54,20 +52,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         },
         ..Default::default()
     };
-    let dir = std::env::temp_dir().join(format!("rlhf-ppo-example-{}", std::process::id()));
-    let checkpoints = CheckpointStore::open(dir.join("checkpoints"), 1)?;
-    let context = StageContext::new(device, 1, &dir, checkpoints, fingerprint(&settings)?, &Quiet);
+    let context = StageContext::scratch(device, 1);
+    let models = PpoModels::with_reward_model(sft, reward, &settings);
     let data = PpoData {
         prompts: &prompts,
         pretraining: &[],
         eos_token_id: 0,
     };
-    let outcome = train(PpoModels { sft, reward }, data, &settings, &context, &mut Print)?;
+    let outcome = train(models, data, &settings, &context, &mut Print)?;
     let report = outcome.report;
     println!(
         "score {:+.2} -> {:+.2} at {:.2} nats",
         report.first_score, report.last_score, report.last_kl
     );
-    std::fs::remove_dir_all(dir)?;
     Ok(())
 }

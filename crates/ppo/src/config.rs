@@ -2,7 +2,7 @@
 
 use rlhf_config::ConfigErrors;
 use rlhf_core::{AdamWConfig, LrSchedule, ScheduleKind};
-use rlhf_model::LoraConfig;
+use rlhf_model::{LoraConfig, PassLimits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -340,6 +340,11 @@ impl PpoConfig {
         [&self.lr, &self.value_lr]
             .iter()
             .all(|lr| lr.kind == ScheduleKind::Constant)
+    }
+
+    /// How much of a step goes through a network at once.
+    pub(crate) fn pass_limits(&self) -> PassLimits {
+        PassLimits::new(self.microbatch_tokens, self.gradient_checkpointing)
     }
 
     /// Episodes of one optimiser step.

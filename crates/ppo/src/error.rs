@@ -2,6 +2,8 @@
 
 use rlhf_config::ConfigErrors;
 
+use crate::scorer::ScorerError;
+
 /// Result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -60,10 +62,30 @@ pub enum Error {
     /// Checkpoint or metrics.
     #[error(transparent)]
     Core(#[from] rlhf_core::Error),
-    /// What the observer reported.
-    #[error("writing samples: {message}")]
-    Observer {
+    /// The scorer could not do its work.
+    #[error("scoring responses: {source}")]
+    Scorer {
         /// Its error.
-        message: String,
+        #[source]
+        source: ScorerError,
     },
+    /// The scorer gave another number of scores than it had answers.
+    #[error("scoring responses: {found} scores for {expected} answers")]
+    ScoreCount {
+        /// Answers.
+        expected: usize,
+        /// Scores.
+        found: usize,
+    },
+    /// A response has no score to learn from.
+    #[error("scoring responses: the score of an answer to prompt {prompt} is {}, expected a finite number", score.map_or("missing".to_owned(), |score| score.to_string()))]
+    Score {
+        /// Index of the prompt.
+        prompt: usize,
+        /// The score, if there was one.
+        score: Option<f64>,
+    },
+    /// The value function is to start as the reward model, and there is none.
+    #[error("value_init: `reward_model` needs scores by a reward model, expected `zero_head`")]
+    NoRewardModel,
 }

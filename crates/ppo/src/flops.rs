@@ -3,27 +3,27 @@
 use rlhf_data::TokenSequence;
 use rlhf_model::{CausalLm, PassSize, ScalarModel};
 
-use crate::rollout::{Episode, RolloutModels};
+use crate::episode::Episode;
+use crate::rollout::RolloutModels;
 
 /// Floating-point operations of a rollout: sampling, then policy, reference, reward model and value network over what was sampled.
 pub(crate) fn rollout_flops(models: &RolloutModels<'_>, episodes: &[Episode]) -> f64 {
     let policy = models.policy.transformer.architecture();
     let reference = models.reference.transformer.architecture();
-    let (reward, value) = (
-        models.reward.transformer.architecture(),
-        models.value.transformer.architecture(),
-    );
+    let value = models.value.transformer.architecture();
+    let reward = models.scorer.model().map(|model| model.transformer.architecture());
     let of = |episode: &Episode| {
-        let prompt = PassSize::sequence(0, episode.prompt_len, 1).predicting();
+        let response = &episode.response;
+        let prompt = PassSize::sequence(0, response.prompt_len, 1).predicting();
         // The last token that is sampled goes through the network no more.
-        let sampled = episode.response_len().saturating_sub(1);
-        let answer = PassSize::sequence(episode.prompt_len, sampled, sampled).predicting();
-        let scored = PassSize::sequence(0, episode.sequence.len(), 1);
+        let sampled = response.len().saturating_sub(1);
+        let answer = PassSize::sequence(response.prompt_len, sampled, sampled).predicting();
+        let scored = PassSize::sequence(0, response.sequence.len(), 1);
         policy.forward_flops(&prompt)
             + policy.forward_flops(&answer)
             + policy.forward_flops(&policy_pass(episode))
             + reference.forward_flops(&policy_pass(episode))
-            + reward.forward_flops(&scored)
+            + reward.map_or(0.0, |reward| reward.forward_flops(&scored))
             + value.forward_flops(&value_pass(episode))
     };
     episodes.iter().map(of).sum()
@@ -45,12 +45,13 @@ pub(crate) fn step_flops(
 }
 
 fn policy_pass(episode: &Episode) -> PassSize {
-    PassSize::sequence(0, episode.sequence.len(), episode.response_len()).predicting()
+    let response = &episode.response;
+    PassSize::sequence(0, response.sequence.len(), response.len()).predicting()
 }
 
 fn value_pass(episode: &Episode) -> PassSize {
-    let steps = episode.values.len();
-    PassSize::sequence(0, episode.prompt_len + steps, steps)
+    let steps = episode.steps.len();
+    PassSize::sequence(0, episode.response.prompt_len + steps, steps)
 }
 
 #[cfg(test)]
@@ -59,6 +60,8 @@ mod tests {
     use rlhf_model::{Gpt2Config, ModelConfig};
 
     use super::*;
+    use crate::episode::{Response, Scored, Steps};
+    use crate::scorer::RewardModel;
 
     /// A block of width 4 has 48 weights before its attention and 144 behind it, the head 40.
     fn by_hand(tokens: usize, seen: usize, read: usize, predicted: usize) -> f64 {
@@ -80,27 +83,34 @@ mod tests {
         let value = ScalarModel::from_decoder(policy.transformer.clone(), 2, &device);
         // Two tokens of a prompt, three of an answer, and a step behind its end.
         let episode = Episode {
-            prompt: 0,
-            prompt_len: 2,
-            sequence: vec![1; 5],
-            finished: true,
-            sampled_logprobs: vec![-1.0; 3],
-            old_logprobs: vec![-1.0; 3],
-            ref_logprobs: vec![-1.0; 3],
-            entropy: vec![1.0; 3],
-            score: 0.0,
-            effective_score: 0.0,
-            kl: vec![0.0; 3],
-            values: vec![0.0; 4],
-            rewards: vec![0.0; 4],
-            advantages: vec![0.0; 4],
-            returns: vec![0.0; 4],
+            response: Response {
+                prompt: 0,
+                prompt_len: 2,
+                sequence: vec![1; 5],
+                finished: true,
+                sampled_logprobs: vec![-1.0; 3],
+            },
+            scored: Scored {
+                score: 0.0,
+                effective_score: 0.0,
+                old_logprobs: vec![-1.0; 3],
+                ref_logprobs: vec![-1.0; 3],
+                entropy: vec![1.0; 3],
+                kl: vec![0.0; 3],
+            },
+            steps: Steps {
+                values: vec![0.0; 4],
+                rewards: vec![0.0; 4],
+                advantages: vec![0.0; 4],
+                returns: vec![0.0; 4],
+            },
         };
+        let scorer = RewardModel::new(value.clone(), 64);
         let models = RolloutModels {
             policy: &policy,
             reference: &policy,
             value: &value,
-            reward: &value,
+            scorer: &scorer,
         };
         let (scored, valued) = (by_hand(5, 15, 3, 3), by_hand(6, 21, 4, 0));
         let sampled = by_hand(2, 3, 1, 1) + by_hand(2, 3 + 4, 2, 2);

@@ -1,13 +1,13 @@
-//! What must hold by construction, checked while training (ALGORITHM, section 8). A broken one stops the run.
+//! Invariants: what holds by construction, checked while training (`docs/algorithm.md`, "Checked while training"). A broken one stops the run.
 
-use rlhf_core::masked::{masked_mean, masked_variance};
+use rlhf_core::stats::{mean, variance};
 
 use crate::config::{AdvantageWhitening, PpoConfig, RewardWhitening};
+use crate::episode::Episode;
 use crate::error::{Error, Result};
 use crate::loss::PolicyStats;
-use crate::rollout::Episode;
 
-/// Largest |ratio - 1| before the first step of an update, in f32 (ALGORITHM, section 8).
+/// Largest |ratio - 1| before the first step of an update, in f32 (`docs/algorithm.md`, "Checked while training").
 const RATIO_TOLERANCE: f64 = 1e-4;
 /// Largest approximate KL before the first step of an update, in f32, in nats per token.
 const FIRST_KL_TOLERANCE: f64 = 1e-6;
@@ -37,7 +37,10 @@ pub(crate) fn check_rollout(
         })
     };
     if policy_is_reference {
-        let kl = episodes.iter().map(|e| e.sequence_kl().abs()).fold(0.0, f64::max);
+        let kl = episodes
+            .iter()
+            .map(|e| e.scored.sequence_kl().abs())
+            .fold(0.0, f64::max);
         if kl > 1e-4 {
             return broken(
                 "KL between the untouched policy and the reference",
@@ -58,8 +61,9 @@ pub(crate) fn check_rollout(
     }
     if config.whiten_rewards == RewardWhitening::Off {
         for episode in episodes {
-            let total: f64 = episode.rewards.iter().sum();
-            let formula = episode.effective_score - kl_coef * episode.kl.iter().sum::<f64>();
+            let total: f64 = episode.steps.rewards.iter().sum();
+            let scored = &episode.scored;
+            let formula = scored.effective_score - kl_coef * scored.kl.iter().sum::<f64>();
             if (total - formula).abs() > 1e-6 * (1.0 + formula.abs()) {
                 return broken(
                     "sum of a response's rewards minus (score - kl_coef * KL)",
@@ -79,18 +83,17 @@ pub(crate) fn check_rollout(
 fn check_whitened(update: u64, episodes: &[Episode]) -> Result<()> {
     let all: Vec<f64> = episodes
         .iter()
-        .flat_map(|e| e.advantages[..e.response_len()].iter().copied())
+        .flat_map(|e| e.action_advantages().iter().copied())
         .collect();
     // What they were whitened from: returns are advantages plus values.
     let raw: Vec<f64> = episodes
         .iter()
-        .flat_map(|e| e.returns.iter().zip(&e.values).take(e.response_len()))
+        .flat_map(|e| e.steps.returns.iter().zip(&e.steps.values).take(e.response.len()))
         .map(|(g, v)| g - v)
         .collect();
-    let steps = vec![true; all.len()];
-    let (mean, std) = (masked_mean(&all, &steps), masked_variance(&all, &steps).sqrt());
+    let (mean, std) = (mean(&all), variance(&all).sqrt());
     // Whitening divides by sqrt(var + 1e-8), which leaves advantages that are all alike below deviation 1.
-    let raw_variance = masked_variance(&raw, &steps);
+    let raw_variance = variance(&raw);
     let expected_std = (raw_variance / (raw_variance + 1e-8)).sqrt();
     let mean_is_off = mean.is_nan() || mean.abs() > WHITENING_TOLERANCE;
     if mean_is_off || (std - expected_std).abs() > WHITENING_TOLERANCE {
@@ -162,7 +165,12 @@ pub(crate) fn check_kl_sign(update: u64, mean_kl: f64, in_a_row: &mut usize, lim
 pub(crate) fn sampler_gap(episodes: &[Episode]) -> f64 {
     let (mut total, mut tokens) = (0.0, 0usize);
     for episode in episodes {
-        for (a, b) in episode.sampled_logprobs.iter().zip(&episode.old_logprobs) {
+        for (a, b) in episode
+            .response
+            .sampled_logprobs
+            .iter()
+            .zip(&episode.scored.old_logprobs)
+        {
             total += (a - b).abs();
             tokens += 1;
         }
@@ -173,6 +181,7 @@ pub(crate) fn sampler_gap(episodes: &[Episode]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::episode::{Response, Scored, Steps};
     use crate::rollout::whiten_episodes;
 
     const KL_COEF: f64 = 0.1;
@@ -187,21 +196,27 @@ mod tests {
             // gamma = lambda = 1: what is still to come, less the value.
             let advantages = vec![rewards[0] + rewards[1] - values[0], rewards[1] - values[1]];
             Episode {
-                prompt: 0,
-                prompt_len: 1,
-                sequence: vec![3, 4, 0],
-                finished: true,
-                sampled_logprobs: vec![-1.0, -2.0],
-                old_logprobs: vec![-1.0, -2.0],
-                ref_logprobs: kl.iter().zip([-1.0, -2.0]).map(|(kl, old)| old - kl).collect(),
-                entropy: vec![1.0, 1.0],
-                score,
-                effective_score: score,
-                returns: advantages.iter().zip(&values).map(|(a, v)| a + v).collect(),
-                kl,
-                values,
-                rewards,
-                advantages,
+                response: Response {
+                    prompt: 0,
+                    prompt_len: 1,
+                    sequence: vec![3, 4, 0],
+                    finished: true,
+                    sampled_logprobs: vec![-1.0, -2.0],
+                },
+                scored: Scored {
+                    score,
+                    effective_score: score,
+                    old_logprobs: vec![-1.0, -2.0],
+                    ref_logprobs: kl.iter().zip([-1.0, -2.0]).map(|(kl, old)| old - kl).collect(),
+                    entropy: vec![1.0, 1.0],
+                    kl,
+                },
+                steps: Steps {
+                    returns: advantages.iter().zip(&values).map(|(a, v)| a + v).collect(),
+                    values,
+                    rewards,
+                    advantages,
+                },
             }
         };
         let mut episodes = vec![episode(1.0), episode(-2.0)];
@@ -235,7 +250,7 @@ mod tests {
         assert_eq!(
             broken_by(true, |e| e
                 .iter_mut()
-                .for_each(|e| e.ref_logprobs = e.old_logprobs.clone())),
+                .for_each(|e| e.scored.ref_logprobs = e.scored.old_logprobs.clone())),
             None
         );
     }
@@ -251,18 +266,20 @@ mod tests {
         check("untouched policy", broken_by(true, |_| ()));
         check(
             "sampler's log-probs",
-            broken_by(false, |e| e[0].sampled_logprobs[1] -= 0.1),
+            broken_by(false, |e| e[0].response.sampled_logprobs[1] -= 0.1),
         );
         check(
             "sampler's log-probs",
-            broken_by(false, |e| e[0].sampled_logprobs[1] = f64::NAN),
+            broken_by(false, |e| e[0].response.sampled_logprobs[1] = f64::NAN),
         );
-        check("rewards minus", broken_by(false, |e| e[1].rewards[0] += 1e-3));
-        check("whitened", broken_by(false, |e| e[0].advantages[0] += 1e-3));
+        check("rewards minus", broken_by(false, |e| e[1].steps.rewards[0] += 1e-3));
+        check("whitened", broken_by(false, |e| e[0].steps.advantages[0] += 1e-3));
         check(
             "whitened",
             broken_by(false, |e| {
-                e.iter_mut().flat_map(|e| &mut e.advantages).for_each(|a| *a *= 1.001)
+                e.iter_mut()
+                    .flat_map(|e| &mut e.steps.advantages)
+                    .for_each(|a| *a *= 1.001)
             }),
         );
     }

@@ -18,6 +18,8 @@
 
 mod advantage;
 mod config;
+mod cursor;
+mod episode;
 mod error;
 mod flops;
 #[cfg(test)]
@@ -26,12 +28,13 @@ mod invariants;
 mod kl;
 mod loss;
 mod memory;
-mod metrics;
 mod models;
 mod ptx;
 mod reward;
 mod rollout;
+mod scorer;
 mod step;
+mod summary;
 mod train;
 
 pub use advantage::{Gae, explained_variance, returns, whiten_advantages};
@@ -39,6 +42,7 @@ pub use config::{
     AdvantageWhitening, ControllerConfig, EmaConfig, EmaPer, KlConfig, PpoConfig, PtxConfig, RewardWhitening,
     ValueClip, ValueInit,
 };
+pub use episode::{Episode, Response, Scored, Steps};
 pub use error::{Error, Result};
 pub use kl::{KlController, KlEstimator, best_of_n_kl, full_kl, token_kl};
 pub use loss::{
@@ -46,9 +50,10 @@ pub use loss::{
     value_loss,
 };
 pub use memory::memory_forecast;
-pub use metrics::{KL_COEF, OBJECTIVE_KL, OBJECTIVE_SCORES};
 pub use models::PpoModels;
 pub use ptx::{GradientPair, PtxUnit, ptx_weights};
 pub use reward::{MissingEos, Terminal, effective_score, token_rewards, whiten_rewards};
-pub use rollout::{Episode, RolloutModels, RolloutRequest, collect_rollout};
+pub use rollout::{PpoPrompt, RolloutModels, RolloutRequest, collect_rollout};
+pub use scorer::{Answer, RewardModel, Scorer, ScorerError};
+pub use summary::{KL_COEF, OBJECTIVE_KL, OBJECTIVE_SCORES};
 pub use train::{Observer, PpoData, PpoOutcome, PpoReport, train};

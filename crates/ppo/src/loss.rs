@@ -106,8 +106,8 @@ fn share(weights: &Tensor<1>, mask: Tensor<1, Bool>) -> Tensor<1> {
     weights.clone().mask_fill(mask.bool_not(), 0.0).sum()
 }
 
-/// What happened in one pass over a minibatch, on the host. Means are weighted as the loss is.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Figures of one pass over a minibatch, on the host. Means are weighted as the loss is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PolicyStats {
     /// The loss.
     pub loss: f64,
@@ -192,8 +192,8 @@ pub fn value_loss(terms: ValueTerms, cliprange_value: Option<f64>) -> ValueLoss 
     ValueLoss { loss, stats }
 }
 
-/// What happened to the value function in one pass over a minibatch, on the host.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Figures of the value function in one pass over a minibatch, on the host.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ValueStats {
     /// The loss.
     pub loss: f64,

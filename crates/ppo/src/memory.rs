@@ -17,18 +17,18 @@ use crate::train::PpoData;
 pub fn memory_forecast(models: &PpoModels, data: PpoData<'_>, config: &PpoConfig, seed: u64) -> Result<MemoryForecast> {
     let (policy, value) = (models.first_policy(config, seed)?, models.first_value(config, seed)?);
     let [policy_size, sft] = [&policy, &models.sft].map(ParameterBytes::of);
-    let [value_size, reward] = [&value, &models.reward].map(ParameterBytes::of);
+    let value_size = ParameterBytes::of(&value);
     let ema = match config.ema.per {
         EmaPer::Off => 0,
         EmaPer::Step | EmaPer::Iteration => policy_size.trained,
     };
-    let reward_trunk = match models.reward.transformer.lora() {
-        // Adapters on the trunk of the SFT model.
-        Some(_) if config.lora.is_some() => reward.trained,
-        _ => reward.all,
-    };
+    let reward = models.scorer.model().map_or(0, |model| {
+        let size = ParameterBytes::of(model);
+        let is_on_trunk_of_sft = config.lora.is_some() && model.transformer.lora().is_some();
+        if is_on_trunk_of_sft { size.trained } else { size.all }
+    });
     let between = MemoryForecast {
-        weights: sft.all + reward_trunk + policy_size.trained + value_size.trained + ema,
+        weights: sft.all + reward + policy_size.trained + value_size.trained + ema,
         optimizer: 2 * (policy_size.trained + value_size.trained),
         ..MemoryForecast::default()
     };
@@ -76,7 +76,7 @@ pub fn memory_forecast(models: &PpoModels, data: PpoData<'_>, config: &PpoConfig
     ))
 }
 
-/// What goes through the networks at once.
+/// Tokens that go through the networks at once.
 struct Sizes {
     /// Tokens of a prompt and the longest response, on average, and at most.
     episode: usize,
@@ -93,7 +93,7 @@ struct Sizes {
 
 impl Sizes {
     fn of(data: PpoData<'_>, config: &PpoConfig) -> Self {
-        let lens = data.prompts.iter().map(Vec::len);
+        let lens = data.prompts.iter().map(|prompt| prompt.input_ids.len());
         let mean = lens.clone().sum::<usize>().div_ceil(data.prompts.len().max(1));
         let episode = mean + config.max_new_tokens;
         let at_most = config.microbatch_tokens;
@@ -115,7 +115,7 @@ impl Sizes {
             read,
             head,
             is_one_of_several: config.minibatch_size() * self.episode > slots,
-            activations: config.gradient_checkpointing.into(),
+            activations: config.pass_limits().activations,
         }
     }
 }

@@ -1,22 +1,30 @@
-//! The networks that PPO starts from, and what it makes of them.
+//! The networks that PPO starts from, and those that it trains.
 
 use rlhf_model::{CausalLm, ScalarModel};
 
 use crate::config::{PpoConfig, ValueInit};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::scorer::{RewardModel, Scorer};
 
 /// The networks PPO starts from, on the plain device.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct PpoModels {
     /// The SFT model: both the policy's start and the frozen reference. With `lora` the two share its weights, and the
     /// policy has adapters besides.
     pub sft: CausalLm,
-    /// The reward model, calibrated so that demonstrations average 0. If it has adapters on the trunk of `sft`, and `lora`
-    /// is set, all four models share that trunk; the value function then goes on from the reward model's adapters.
-    pub reward: ScalarModel,
+    /// Says how good responses are.
+    pub scorer: Box<dyn Scorer>,
 }
 
 impl PpoModels {
+    /// The SFT model and a reward model, calibrated so that demonstrations average 0. If it has adapters on the trunk of
+    /// `sft`, and `config.lora` is set, all four models share that trunk; the value function then goes on from the reward
+    /// model's adapters.
+    pub fn with_reward_model(sft: CausalLm, reward: ScalarModel, config: &PpoConfig) -> Self {
+        let scorer = Box::new(RewardModel::new(reward, config.microbatch_tokens));
+        Self { sft, scorer }
+    }
+
     /// Where the policy starts: the SFT model, with adapters if that is what is trained.
     pub(crate) fn first_policy(&self, config: &PpoConfig, seed: u64) -> Result<CausalLm> {
         let policy = self.sft.clone();
@@ -29,7 +37,7 @@ impl PpoModels {
     /// Where the value function starts.
     pub(crate) fn first_value(&self, config: &PpoConfig, seed: u64) -> Result<ScalarModel> {
         let value = match config.value_init {
-            ValueInit::RewardModel => self.reward.clone(),
+            ValueInit::RewardModel => self.scorer.model().ok_or(Error::NoRewardModel)?.clone(),
             ValueInit::ZeroHead => {
                 let trunk = self.sft.transformer.clone().merged();
                 let device = trunk.device();

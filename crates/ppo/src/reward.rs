@@ -1,6 +1,6 @@
 //! From the score of a response and its divergence to one reward per step.
 
-use rlhf_core::masked::{Whitening, whiten};
+use rlhf_core::{WhitenedMean, whiten};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -92,7 +92,7 @@ pub fn token_rewards(kl: &[f64], score: f64, kl_coef: f64, steps: usize) -> Vec<
 /// # Shapes
 /// `rewards`, result: `[all steps]`, the steps of all episodes one after the other.
 pub fn whiten_rewards(rewards: &[f64]) -> Vec<f64> {
-    whiten(rewards, &vec![true; rewards.len()], &Whitening::REWARDS)
+    whiten(rewards, WhitenedMean::Kept)
 }
 
 #[cfg(test)]

@@ -1,74 +1,29 @@
-//! Prompts to episodes: sampling, scoring, rewards, advantages. Everything an update learns from, on the host.
+//! Prompts to episodes, in three steps: sample, score, credit. Everything an update learns from, on the host.
 
 use rlhf_inference::{GenerateOptions, Generator, Sampling};
-use rlhf_model::{CausalLm, ScalarModel, sequence_logprobs, sequence_scores, sequence_values};
-use serde::{Deserialize, Serialize};
+use rlhf_model::{CausalLm, ScalarModel, sequence_logprobs, sequence_values};
+use serde_json::Value;
 
 use crate::advantage::{Gae, returns, whiten_advantages};
 use crate::config::{AdvantageWhitening, PpoConfig, RewardWhitening};
-use crate::error::Result;
-use crate::kl::{KlEstimator, token_kl};
+use crate::episode::{Episode, Response, Scored, Steps};
+use crate::error::{Error, Result};
+use crate::kl::token_kl;
 use crate::reward::{effective_score, token_rewards, whiten_rewards};
+use crate::scorer::{Answer, Scorer};
 
-/// One response with all that is known of it. Lists have one entry per response token, `steps` ones one per step, which
-/// is one more when the score arrives at the first pad.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Episode {
-    /// Index of the prompt.
-    pub prompt: usize,
-    /// Tokens of the prompt.
-    pub prompt_len: usize,
-    /// Prompt and response, the EOS included; nothing follows it.
-    pub sequence: Vec<u32>,
-    /// Whether the response ended with EOS.
-    pub finished: bool,
-    /// Log-probabilities as the sampler saw them: a diagnostic.
-    pub sampled_logprobs: Vec<f64>,
-    /// Log-probabilities of the policy that sampled, from the training pass.
-    pub old_logprobs: Vec<f64>,
-    /// Log-probabilities of the reference policy.
-    pub ref_logprobs: Vec<f64>,
-    /// Entropy of each next-token distribution, in nats.
-    pub entropy: Vec<f64>,
-    /// What the reward model says of the response.
-    pub score: f64,
-    /// The score after clipping and the missing-EOS rule: what enters the rewards.
-    pub effective_score: f64,
-    /// KL estimates in the rewards, per token.
-    pub kl: Vec<f64>,
-    /// Value before each step (`steps`).
-    pub values: Vec<f64>,
-    /// Reward of each step, KL penalty included (`steps`).
-    pub rewards: Vec<f64>,
-    /// Advantage of each step (`steps`).
-    pub advantages: Vec<f64>,
-    /// Targets of the value function (`steps`).
-    pub returns: Vec<f64>,
+/// A prompt that is answered in rollouts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PpoPrompt {
+    /// Its tokens, the assistant's turn opened.
+    pub input_ids: Vec<u32>,
+    /// What is stored beside it for a [`Scorer`] that judges by the task.
+    pub task: Option<Value>,
 }
 
-impl Episode {
-    /// Tokens of the response.
-    pub fn response_len(&self) -> usize {
-        self.sequence.len() - self.prompt_len
-    }
-
-    /// Tokens of the response.
-    pub fn response(&self) -> &[u32] {
-        &self.sequence[self.prompt_len..]
-    }
-
-    /// Summed log-ratio to the reference: an unbiased estimate of the KL of this response, in nats.
-    pub fn sequence_kl(&self) -> f64 {
-        token_kl(KlEstimator::K1, &self.old_logprobs, &self.ref_logprobs)
-            .iter()
-            .sum()
-    }
-
-    /// The sequence as the value network reads it: extended by an arbitrary token when there is a step after the last.
-    pub(crate) fn value_sequence(&self) -> Vec<u32> {
-        let mut sequence = self.sequence.clone();
-        sequence.resize(self.prompt_len + self.values.len(), 0);
-        sequence
+impl From<Vec<u32>> for PpoPrompt {
+    fn from(input_ids: Vec<u32>) -> Self {
+        Self { input_ids, task: None }
     }
 }
 
@@ -81,15 +36,15 @@ pub struct RolloutModels<'a> {
     pub reference: &'a CausalLm,
     /// The value network.
     pub value: &'a ScalarModel,
-    /// The reward model.
-    pub reward: &'a ScalarModel,
+    /// Says how good responses are.
+    pub scorer: &'a dyn Scorer,
 }
 
 /// The prompts of one rollout and how to sample.
 #[derive(Debug, Clone, Copy)]
 pub struct RolloutRequest<'a> {
-    /// Token ids of all prompts.
-    pub prompts: &'a [Vec<u32>],
+    /// All prompts.
+    pub prompts: &'a [PpoPrompt],
     /// Indices of the prompts to answer, one per episode.
     pub chosen: &'a [usize],
     /// Token that ends a response.
@@ -103,16 +58,39 @@ pub struct RolloutRequest<'a> {
 }
 
 /// Samples one response per chosen prompt from the full distribution at the configured temperature, and computes rewards,
-/// advantages and returns (ALGORITHM, section 3, steps 1 to 8).
+/// advantages and returns (the rows from "per-token KL" to "whitening" of `docs/algorithm.md`).
 ///
 /// # Errors
-/// A prompt that does not fit the context with `max_new_tokens`.
+/// A prompt that does not fit the context with `max_new_tokens`; a response that the scorer cannot score.
 pub fn collect_rollout(
     models: &RolloutModels<'_>,
     request: &RolloutRequest<'_>,
     config: &PpoConfig,
 ) -> Result<Vec<Episode>> {
-    let prompts: Vec<&Vec<u32>> = request.chosen.iter().map(|&i| &request.prompts[i]).collect();
+    let responses = sample(models.policy, request, config)?;
+    let scored = score(&responses, models, request.prompts, config)?;
+    let values = values(&responses, models.value, config);
+    let rewards = scored
+        .iter()
+        .zip(&values)
+        .map(|(scored, values)| token_rewards(&scored.kl, scored.effective_score, request.kl_coef, values.len()))
+        .collect();
+    let actions: Vec<usize> = responses.iter().map(Response::len).collect();
+    let steps = credit(values, rewards, &actions, config);
+    let records = responses.into_iter().zip(scored).zip(steps);
+    Ok(records
+        .map(|((response, scored), steps)| Episode {
+            response,
+            scored,
+            steps,
+        })
+        .collect())
+}
+
+/// One response per chosen prompt.
+fn sample(policy: &CausalLm, request: &RolloutRequest<'_>, config: &PpoConfig) -> Result<Vec<Response>> {
+    let prompt_of = |prompt: usize| &request.prompts[prompt].input_ids;
+    let prompts: Vec<&Vec<u32>> = request.chosen.iter().map(|&prompt| prompt_of(prompt)).collect();
     let options = GenerateOptions {
         max_new_tokens: config.max_new_tokens,
         eos_token_id: request.eos_token_id,
@@ -121,108 +99,130 @@ pub fn collect_rollout(
         first_stream: request.first_stream,
         ..GenerateOptions::default()
     };
-    let completions = Generator::new(models.policy).generate(&prompts, &options)?;
-    let mut episodes: Vec<Episode> = completions
-        .into_iter()
-        .zip(request.chosen)
-        .map(|(completion, &prompt)| Episode {
+    let completions = Generator::new(policy).generate(&prompts, &options)?;
+    let responses = completions.into_iter().zip(request.chosen);
+    Ok(responses
+        .map(|(completion, &prompt)| Response {
             prompt,
-            prompt_len: request.prompts[prompt].len(),
-            sequence: [request.prompts[prompt].as_slice(), &completion.tokens].concat(),
+            prompt_len: prompt_of(prompt).len(),
+            sequence: [prompt_of(prompt).as_slice(), &completion.tokens].concat(),
             finished: completion.finished,
             sampled_logprobs: to_f64(&completion.logprobs),
-            old_logprobs: Vec::new(),
-            ref_logprobs: Vec::new(),
-            entropy: Vec::new(),
-            score: 0.0,
-            effective_score: 0.0,
-            kl: Vec::new(),
-            values: Vec::new(),
-            rewards: Vec::new(),
-            advantages: Vec::new(),
-            returns: Vec::new(),
         })
-        .collect();
-    evaluate(&mut episodes, models, config);
-    reward(&mut episodes, request.kl_coef, config);
-    Ok(episodes)
+        .collect())
 }
 
-/// Log-probabilities, values and scores from passes over the finished sequences.
-fn evaluate(episodes: &mut [Episode], models: &RolloutModels<'_>, config: &PpoConfig) {
-    let sequences: Vec<Vec<u32>> = episodes.iter().map(|e| e.sequence.clone()).collect();
-    let from: Vec<usize> = episodes.iter().map(|e| e.prompt_len).collect();
-    let tokens = config.microbatch_tokens;
-    let old = sequence_logprobs(models.policy, &sequences, &from, config.temperature, tokens);
-    let reference = sequence_logprobs(models.reference, &sequences, &from, config.temperature, tokens);
-    let scores = sequence_scores(models.reward, &sequences, tokens);
-    let extended: Vec<Vec<u32>> = episodes
+/// Scores, and log-probabilities of policy and reference from passes over the finished sequences.
+fn score(
+    responses: &[Response],
+    models: &RolloutModels<'_>,
+    prompts: &[PpoPrompt],
+    config: &PpoConfig,
+) -> Result<Vec<Scored>> {
+    let sequences: Vec<&[u32]> = responses.iter().map(|r| r.sequence.as_slice()).collect();
+    let from: Vec<usize> = responses.iter().map(|r| r.prompt_len).collect();
+    let logprobs = |model| sequence_logprobs(model, &sequences, &from, config.temperature, config.microbatch_tokens);
+    let (old, reference) = (logprobs(models.policy), logprobs(models.reference));
+    let scores = scores(responses, models.scorer, prompts)?;
+    let row = |(i, (response, score)): (usize, (&Response, f64))| {
+        let (old_logprobs, ref_logprobs) = (to_f64(&old.logprobs[i]), to_f64(&reference.logprobs[i]));
+        Scored {
+            score,
+            effective_score: effective_score(score, response.finished, config.score_clip, config.missing_eos),
+            kl: token_kl(config.kl.estimator, &old_logprobs, &ref_logprobs),
+            entropy: to_f64(&old.entropy[i]),
+            old_logprobs,
+            ref_logprobs,
+        }
+    };
+    Ok(responses.iter().zip(scores).enumerate().map(row).collect())
+}
+
+/// The score of every response.
+fn scores(responses: &[Response], scorer: &dyn Scorer, prompts: &[PpoPrompt]) -> Result<Vec<f64>> {
+    let answers: Vec<Answer<'_>> = responses
         .iter()
-        .map(|e| {
-            let steps = config.terminal.steps(e.response_len(), config.max_new_tokens);
-            let mut sequence = e.sequence.clone();
-            sequence.resize(e.prompt_len + steps, 0);
-            sequence
+        .map(|response| Answer {
+            response,
+            task: prompts[response.prompt].task.as_ref(),
         })
         .collect();
-    let values = sequence_values(models.value, &extended, &from, tokens);
-    for (i, episode) in episodes.iter_mut().enumerate() {
-        episode.old_logprobs = to_f64(&old.logprobs[i]);
-        episode.entropy = to_f64(&old.entropy[i]);
-        episode.ref_logprobs = to_f64(&reference.logprobs[i]);
-        episode.values = to_f64(&values[i]);
-        episode.score = f64::from(scores[i]);
+    let scores = scorer.score(&answers).map_err(|source| Error::Scorer { source })?;
+    if scores.len() != responses.len() {
+        return Err(Error::ScoreCount {
+            expected: responses.len(),
+            found: scores.len(),
+        });
     }
+    let found = responses.iter().zip(scores);
+    found
+        .map(|(response, score)| match score {
+            Some(score) if score.is_finite() => Ok(score),
+            score => Err(Error::Score {
+                prompt: response.prompt,
+                score,
+            }),
+        })
+        .collect()
 }
 
-/// Rewards, advantages and returns.
-fn reward(episodes: &mut [Episode], kl_coef: f64, config: &PpoConfig) {
-    for episode in episodes.iter_mut() {
-        episode.effective_score =
-            effective_score(episode.score, episode.finished, config.score_clip, config.missing_eos);
-        episode.kl = token_kl(config.kl.estimator, &episode.old_logprobs, &episode.ref_logprobs);
-        episode.rewards = token_rewards(&episode.kl, episode.effective_score, kl_coef, episode.values.len());
-    }
+/// The value before each step of each response.
+fn values(responses: &[Response], value: &ScalarModel, config: &PpoConfig) -> Vec<Vec<f64>> {
+    let steps = |response: &Response| config.terminal.steps(response.len(), config.max_new_tokens);
+    let sequences: Vec<Vec<u32>> = responses.iter().map(|r| r.value_sequence(steps(r))).collect();
+    let from: Vec<usize> = responses.iter().map(|r| r.prompt_len).collect();
+    let values = sequence_values(value, &sequences, &from, config.microbatch_tokens);
+    values.iter().map(|values| to_f64(values)).collect()
+}
+
+/// Advantages and returns of a rollout, from the values and rewards of its steps, of which `actions` are tokens.
+fn credit(values: Vec<Vec<f64>>, mut rewards: Vec<Vec<f64>>, actions: &[usize], config: &PpoConfig) -> Vec<Steps> {
     if config.whiten_rewards == RewardWhitening::Rollout {
-        let flat: Vec<f64> = episodes.iter().flat_map(|e| e.rewards.iter().copied()).collect();
-        scatter(&whiten_rewards(&flat), episodes, |e| &mut e.rewards);
+        let lens: Vec<usize> = rewards.iter().map(Vec::len).collect();
+        together(&mut rewards, &lens, whiten_rewards);
     }
     let gae = Gae {
         gamma: config.gamma,
         gae_lambda: config.gae_lambda,
     };
-    for episode in episodes.iter_mut() {
-        episode.advantages = gae.advantages(&episode.rewards, &episode.values, 0.0);
-        episode.returns = returns(&episode.advantages, &episode.values);
-    }
+    let of_episode = |(rewards, values): (&Vec<f64>, &Vec<f64>)| gae.advantages(rewards, values, 0.0);
+    let mut advantages: Vec<Vec<f64>> = rewards.iter().zip(&values).map(of_episode).collect();
+    let of_episode = |(advantages, values): (&Vec<f64>, &Vec<f64>)| returns(advantages, values);
+    let returns: Vec<Vec<f64>> = advantages.iter().zip(&values).map(of_episode).collect();
     if config.whiten_advantages == AdvantageWhitening::Rollout {
-        whiten_episodes(episodes);
+        together(&mut advantages, actions, whiten_advantages);
     }
+    let steps = values.into_iter().zip(rewards).zip(advantages).zip(returns);
+    steps
+        .map(|(((values, rewards), advantages), returns)| Steps {
+            values,
+            rewards,
+            advantages,
+            returns,
+        })
+        .collect()
 }
 
 /// Brings the advantages of these episodes to mean 0 and variance 1. Only steps that are actions count.
 pub(crate) fn whiten_episodes(episodes: &mut [Episode]) {
-    let flat: Vec<f64> = episodes
-        .iter()
-        .flat_map(|e| e.advantages[..e.response_len()].iter().copied())
-        .collect();
-    let whitened = whiten_advantages(&flat);
-    let mut next = whitened.into_iter();
-    for episode in episodes {
-        let actions = episode.response_len();
-        for (slot, value) in episode.advantages[..actions].iter_mut().zip(next.by_ref()) {
-            *slot = value;
-        }
+    let actions: Vec<usize> = episodes.iter().map(|e| e.response.len()).collect();
+    let take = |episode: &mut Episode| std::mem::take(&mut episode.steps.advantages);
+    let mut advantages: Vec<Vec<f64>> = episodes.iter_mut().map(take).collect();
+    together(&mut advantages, &actions, whiten_advantages);
+    for (episode, advantages) in episodes.iter_mut().zip(advantages) {
+        episode.steps.advantages = advantages;
     }
 }
 
-fn scatter(flat: &[f64], episodes: &mut [Episode], field: impl Fn(&mut Episode) -> &mut Vec<f64>) {
-    let mut rest = flat;
-    for episode in episodes {
-        let slot = field(episode);
-        let (head, tail) = rest.split_at(slot.len());
-        slot.copy_from_slice(head);
-        rest = tail;
+/// Replaces the first `lens[i]` numbers of list `i` by what `change` makes of all of them together.
+fn together(lists: &mut [Vec<f64>], lens: &[usize], change: impl Fn(&[f64]) -> Vec<f64>) {
+    let heads = lists.iter().zip(lens).flat_map(|(list, &len)| &list[..len]);
+    let changed = change(&heads.copied().collect::<Vec<f64>>());
+    let mut rest = changed.as_slice();
+    for (list, &len) in lists.iter_mut().zip(lens) {
+        let (own, others) = rest.split_at(len);
+        list[..len].copy_from_slice(own);
+        rest = others;
     }
 }
 

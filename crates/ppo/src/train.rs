@@ -1,30 +1,33 @@
-//! The loop.
+//! The loop: rollout, optimiser steps, end of update.
 
 use std::time::Instant;
 
 use burn::module::Module;
-use rlhf_core::stage::{StageContext, load_module, save_module};
+use rlhf_core::stage::{Pause, Quiet, StageContext, load_module, save_module};
 use rlhf_core::{GradientBuffer, Learner, ema_update, permutation, rng};
-use rlhf_data::{TokenSequence, shuffled_order};
+use rlhf_data::{TokenSequence, cyclic_rows};
 use rlhf_model::{CausalLm, ScalarModel};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{AdvantageWhitening, EmaPer, PpoConfig};
+use crate::cursor::{Cursor, Phase};
+use crate::episode::Episode;
 use crate::error::{Error, Result};
 use crate::flops::{rollout_flops, step_flops};
 use crate::invariants::{check_first_step, check_kl_sign, check_rollout};
 use crate::kl::KlController;
-use crate::metrics::{OBJECTIVE_KL, OBJECTIVE_SCORES, StepMeans, rollout_metrics};
 use crate::models::PpoModels;
 use crate::ptx::GradientPair;
-use crate::rollout::{Episode, RolloutModels, RolloutRequest, collect_rollout, whiten_episodes};
+use crate::rollout::{PpoPrompt, RolloutModels, RolloutRequest, collect_rollout, whiten_episodes};
+use crate::scorer::Scorer;
 use crate::step::{policy_gradients, ptx_gradients, value_gradients};
+use crate::summary::{PtxReport, RolloutSummary, StepReport, StepsSummary, UpdateCost, UpdateSummary};
 
-/// What PPO learns from.
+/// The data that PPO learns from.
 #[derive(Debug, Clone, Copy)]
 pub struct PpoData<'a> {
-    /// Token ids of the prompts, the assistant's turn opened.
-    pub prompts: &'a [Vec<u32>],
+    /// Prompts that are answered.
+    pub prompts: &'a [PpoPrompt],
     /// Pretraining sequences for PPO-ptx; may be empty when `ptx.coef` is 0.
     pub pretraining: &'a [TokenSequence],
     /// Token that ends a response.
@@ -33,14 +36,25 @@ pub struct PpoData<'a> {
 
 /// Somebody who reads along.
 pub trait Observer {
+    /// What can go wrong for the observer, beside what can for the loop.
+    type Error: From<Error>;
+
     /// Called with the episodes of every `sample_every`-th rollout.
     ///
     /// # Errors
-    /// Whatever went wrong, in words.
-    fn sampled(&mut self, update: u64, episodes: &[Episode]) -> Result<(), String>;
+    /// Whatever went wrong; it ends the run.
+    fn sampled(&mut self, update: u64, episodes: &[Episode]) -> Result<(), Self::Error>;
 }
 
-/// What PPO ends with.
+impl Observer for Quiet {
+    type Error = Error;
+
+    fn sampled(&mut self, _: u64, _: &[Episode]) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The networks that PPO ends with.
 #[derive(Debug, Clone)]
 pub struct PpoOutcome {
     /// The policy after the last step.
@@ -54,7 +68,7 @@ pub struct PpoOutcome {
 }
 
 /// How training went.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PpoReport {
     /// Rollouts.
     pub updates: u64,
@@ -74,37 +88,23 @@ pub struct PpoReport {
 /// never interrupted.
 ///
 /// # Errors
-/// No data, adapters that do not fit the models, a broken invariant, a loss that is not finite, an interruption, or a file
-/// that cannot be written.
-pub fn train(
+/// No data, adapters that do not fit the models, a broken invariant, a loss that is not finite, an interruption, a file
+/// that cannot be written, or whatever the observer reports.
+pub fn train<O: Observer>(
     models: PpoModels,
     data: PpoData<'_>,
     config: &PpoConfig,
     context: &StageContext<'_>,
-    observer: &mut dyn Observer,
-) -> Result<PpoOutcome> {
-    if data.prompts.is_empty() {
-        return Err(Error::NoData { what: "prompts" });
-    }
-    if config.ptx_examples_per_minibatch() > 0 && data.pretraining.is_empty() {
-        return Err(Error::NoData {
-            what: "pretraining sequences",
-        });
-    }
+    observer: &mut O,
+) -> Result<PpoOutcome, O::Error> {
     let mut run = Run::start(models, data, config, context)?;
-    let total = config.updates() as u64;
-    while run.state.update < total {
-        run.advance(observer)?;
-        let done = run.state.update;
-        let stopping = context.stop.requested() && done < total;
-        let every = config.checkpoint_every as u64;
-        let due = run.in_hand.is_none() && (every > 0 && done.is_multiple_of(every) || done == total);
-        if stopping || due {
-            run.save()?;
+    while run.state.cursor.update < config.updates() as u64 {
+        match run.state.cursor.next {
+            Phase::Rollout => run.roll_out()?,
+            Phase::Step { epoch, minibatch } => run.step(epoch, minibatch)?,
+            Phase::EndOfUpdate => run.end_update(observer)?,
         }
-        if stopping {
-            return Err(Error::Interrupted { update: done });
-        }
+        run.checkpoint_if_due()?;
     }
     Ok(run.finish())
 }
@@ -112,29 +112,21 @@ pub fn train(
 /// What a checkpoint holds beside weights and moments.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct State {
-    update: u64,
-    step: u64,
+    cursor: Cursor,
     controller: KlController,
+    /// Updates in a row with a mean KL below 0.
     negative_kl: usize,
     report: PpoReport,
+    in_hand: InHand,
 }
 
-/// An update on its way: the rollout, and how far the passes over it have come.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// The update in work; empty between two of them.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct InHand {
     episodes: Vec<Episode>,
-    means: StepMeans,
-    epoch: usize,
-    /// Minibatches of this epoch that have been learnt from.
-    minibatches: usize,
-    /// Sum over them of the approximate KL (k3), as a share of the epoch.
-    epoch_kl: f64,
-    /// Time spent so far, of which the rollout took the first part.
-    seconds: f64,
-    rollout_seconds: f64,
-    /// Floating-point operations so far; checkpoints of older versions do not say.
-    #[serde(default)]
-    flops: f64,
+    /// The steps taken on them.
+    steps: Vec<StepReport>,
+    cost: UpdateCost,
 }
 
 struct Run<'a> {
@@ -142,21 +134,28 @@ struct Run<'a> {
     config: &'a PpoConfig,
     context: &'a StageContext<'a>,
     reference: CausalLm,
-    reward: ScalarModel,
+    scorer: Box<dyn Scorer>,
     policy: Learner<CausalLm>,
     value: Learner<ScalarModel>,
     ema: Option<CausalLm>,
     state: State,
-    in_hand: Option<InHand>,
 }
 
 impl<'a> Run<'a> {
+    /// The state before the first update, or that of the newest checkpoint.
     fn start(
         models: PpoModels,
         data: PpoData<'a>,
         config: &'a PpoConfig,
         context: &'a StageContext<'a>,
     ) -> Result<Self> {
+        if data.prompts.is_empty() {
+            return Err(Error::NoData { what: "prompts" });
+        }
+        if config.ptx_examples_per_minibatch() > 0 && data.pretraining.is_empty() {
+            let what = "pretraining sequences";
+            return Err(Error::NoData { what });
+        }
         let policy = models.first_policy(config, context.seed)?;
         let value = models.first_value(config, context.seed)?;
         let mut run = Self {
@@ -167,272 +166,157 @@ impl<'a> Run<'a> {
             policy: Learner::new(policy.train(), config.adamw.clone()),
             value: Learner::new(value.train(), config.adamw.clone()),
             reference: models.sft,
-            reward: models.reward,
+            scorer: models.scorer,
             state: State {
-                update: 0,
-                step: 0,
+                cursor: Cursor::START,
                 controller: config.kl.controller(),
                 negative_kl: 0,
-                report: PpoReport {
-                    updates: 0,
-                    steps: 0,
-                    first_score: 0.0,
-                    last_score: 0.0,
-                    last_kl: 0.0,
-                },
+                report: PpoReport::default(),
+                in_hand: InHand::default(),
             },
-            in_hand: None,
         };
         if let Some(checkpoint) = context.resume()? {
-            let adam = || config.adamw.clone();
-            run.policy = Learner::load(&checkpoint, "policy", run.policy.into_module(), adam())?;
-            run.value = Learner::load(&checkpoint, "value", run.value.into_module(), adam())?;
+            let adamw = || config.adamw.clone();
+            run.policy = Learner::load(&checkpoint, "policy", run.policy.into_module(), adamw())?;
+            run.value = Learner::load(&checkpoint, "value", run.value.into_module(), adamw())?;
             run.ema = run.ema.map(|ema| load_module(&checkpoint, "ema", ema)).transpose()?;
             run.state = checkpoint.json("state")?;
-            run.in_hand = checkpoint.json("in_hand")?;
         }
         Ok(run)
     }
 
-    /// A rollout, or one step on the rollout in hand; after the last step, the end of the update.
-    fn advance(&mut self, observer: &mut dyn Observer) -> Result<()> {
+    /// New episodes: sampled, scored, with rewards and advantages.
+    fn roll_out(&mut self) -> Result<()> {
         let started = Instant::now();
-        let Some(mut in_hand) = self.in_hand.take() else {
-            let (episodes, flops) = self.rollout()?;
-            let seconds = started.elapsed().as_secs_f64();
-            self.in_hand = Some(InHand {
-                episodes,
-                means: StepMeans::default(),
-                epoch: 0,
-                minibatches: 0,
-                epoch_kl: 0.0,
-                seconds,
-                rollout_seconds: seconds,
-                flops,
-            });
-            return Ok(());
-        };
-        let minibatch = self.minibatch(&in_hand);
-        let is_first = in_hand.epoch == 0 && in_hand.minibatches == 0;
-        let pretraining = self.pretraining_batch();
-        let (policy, value) = (self.policy.module(), self.value.module());
-        in_hand.flops += step_flops(policy, value, &minibatch, &pretraining);
-        let kl = self.step(minibatch, &pretraining, is_first, &mut in_hand.means)?;
-        in_hand.epoch_kl += kl / self.config.n_minibatches as f64;
-        in_hand.minibatches += 1;
-        in_hand.seconds += started.elapsed().as_secs_f64();
-        if in_hand.minibatches < self.config.n_minibatches {
-            self.in_hand = Some(in_hand);
-            return Ok(());
-        }
-        let strayed = self.config.target_kl.is_some_and(|target| in_hand.epoch_kl > target);
-        if in_hand.epoch + 1 < self.config.ppo_epochs && !strayed {
-            (in_hand.epoch, in_hand.minibatches, in_hand.epoch_kl) = (in_hand.epoch + 1, 0, 0.0);
-            self.in_hand = Some(in_hand);
-            return Ok(());
-        }
-        if self.config.ema.per == EmaPer::Iteration {
-            self.average();
-        }
-        self.close(&in_hand, observer)
-    }
-
-    /// The episodes of the next step: those of an epoch are dealt out anew in each.
-    fn minibatch(&self, in_hand: &InHand) -> Vec<Episode> {
-        let mut rng = rng(
-            self.context.seed,
-            "ppo.minibatch",
-            &[self.state.update, in_hand.epoch as u64],
-        );
-        let order = permutation(in_hand.episodes.len(), &mut rng);
-        let size = self.config.minibatch_size();
-        order[in_hand.minibatches * size..][..size]
-            .iter()
-            .map(|&row| in_hand.episodes[row].clone())
-            .collect()
-    }
-
-    /// New episodes, and the floating-point operations that they took.
-    fn rollout(&self) -> Result<(Vec<Episode>, f64)> {
-        let kl_coef = self.state.controller.coef();
-        let chosen = self.chosen_prompts();
+        let (update, kl_coef) = (self.state.cursor.update, self.state.controller.coef());
+        let first_episode = update * self.config.batch_size as u64;
         let (policy, value) = (self.policy.module().valid(), self.value.module().valid());
         let models = RolloutModels {
             policy: &policy,
             reference: &self.reference,
             value: &value,
-            reward: &self.reward,
+            scorer: self.scorer.as_ref(),
         };
         let request = RolloutRequest {
             prompts: self.data.prompts,
-            chosen: &chosen,
+            chosen: &self.prompts_from(first_episode),
             eos_token_id: self.data.eos_token_id,
             seed: self.context.seed,
-            first_stream: self.state.update * self.config.batch_size as u64,
+            first_stream: first_episode,
             kl_coef,
         };
         let episodes = collect_rollout(&models, &request, self.config)?;
-        let untouched = self.state.step == 0;
-        check_rollout(self.state.update, untouched, kl_coef, &episodes, self.config)?;
-        let flops = rollout_flops(&models, &episodes);
-        Ok((episodes, flops))
+        let untouched = self.state.cursor.step == 0;
+        check_rollout(update, untouched, kl_coef, &episodes, self.config)?;
+        self.state.in_hand = InHand {
+            cost: UpdateCost {
+                flops: rollout_flops(&models, &episodes),
+                rollout_seconds: started.elapsed().as_secs_f64(),
+                step_seconds: 0.0,
+            },
+            episodes,
+            steps: Vec::new(),
+        };
+        self.state.cursor.rolled_out();
+        Ok(())
     }
 
-    /// Prompts of the current update: consecutive places of a list that is shuffled anew at each pass.
-    fn chosen_prompts(&self) -> Vec<usize> {
-        let first = self.state.update * self.config.batch_size as u64;
-        cyclic_order(
-            self.data.prompts.len(),
-            self.context.seed,
-            first,
-            self.config.batch_size,
-        )
-    }
+    /// One optimiser step of each network on a minibatch (InstructGPT, arXiv 2203.02155, appendix C.4).
+    fn step(&mut self, epoch: usize, minibatch: usize) -> Result<()> {
+        let started = Instant::now();
+        let episodes = self.minibatch(epoch, minibatch);
+        let pretraining = self.pretraining_batch();
+        let flops = step_flops(self.policy.module(), self.value.module(), &episodes, &pretraining);
 
-    /// One optimiser step of each network; returns the approximate KL (k3) between sampler and policy before it.
-    fn step(
-        &mut self,
-        mut minibatch: Vec<Episode>,
-        pretraining: &[&TokenSequence],
-        is_first: bool,
-        means: &mut StepMeans,
-    ) -> Result<f64> {
-        if self.config.whiten_advantages == AdvantageWhitening::Minibatch {
-            whiten_episodes(&mut minibatch);
-        }
-        let (mut gradients, stats, ratio_error) = policy_gradients(self.policy.module(), &minibatch, self.config);
+        let (mut gradients, policy, ratio_error) = policy_gradients(self.policy.module(), &episodes, self.config);
+        let is_first = (epoch, minibatch) == (0, 0);
         if is_first {
-            check_first_step(self.state.update, ratio_error, &stats)?;
-            means.add("policy/first_ratio_error", ratio_error);
+            check_first_step(self.state.cursor.update, ratio_error, &policy)?;
         }
-        self.add_pretraining(pretraining, &mut gradients, means);
-        let norm = self.clip(&mut gradients, "policy", stats.loss)?;
-        means.add_policy(&stats, norm);
-        let (mut value_grads, value_stats) = value_gradients(self.value.module(), &minibatch, self.config);
-        let value_norm = self.clip(&mut value_grads, "value", value_stats.loss)?;
-        means.add_value(&value_stats, value_norm);
+        let ptx = self.add_pretraining(&pretraining, &mut gradients);
+        let policy_grad_norm = self.clip(&mut gradients, "policy", policy.loss)?;
+        let (mut value_gradients, value) = value_gradients(self.value.module(), &episodes, self.config);
+        let value_grad_norm = self.clip(&mut value_gradients, "value", value.loss)?;
 
-        let (update, updates) = (self.state.update, self.config.updates() as u64);
-        let lr = self.config.lr.lr_at(update, updates);
-        let value_lr = self.config.value_lr.lr_at(update, updates);
+        let (lr, value_lr) = self.learning_rates();
         self.policy.step(gradients, lr);
-        self.value.step(value_grads, value_lr);
-        self.state.step += 1;
+        self.value.step(value_gradients, value_lr);
         if self.config.ema.per == EmaPer::Step {
             self.average();
         }
-        Ok(stats.approx_kl_k3)
+
+        let in_hand = &mut self.state.in_hand;
+        in_hand.steps.push(StepReport {
+            first_ratio_error: is_first.then_some(ratio_error),
+            ptx,
+            policy,
+            policy_grad_norm,
+            value,
+            value_grad_norm,
+        });
+        in_hand.cost.flops += flops;
+        in_hand.cost.step_seconds += started.elapsed().as_secs_f64();
+        let strayed = in_hand.strayed(self.config);
+        self.state.cursor.stepped(epoch, minibatch, strayed, self.config);
+        Ok(())
     }
 
-    /// The pretraining sequences of the next step.
-    fn pretraining_batch(&self) -> Vec<&'a TokenSequence> {
-        let count = self.config.ptx_examples_per_minibatch();
-        let first = self.state.step * count as u64;
-        let rows = cyclic_order(self.data.pretraining.len(), self.context.seed ^ PTX_ORDER, first, count);
-        rows.iter().map(|&row| &self.data.pretraining[row]).collect()
-    }
-
-    /// Adds the pretraining gradient into the same buffer (InstructGPT, appendix C.4).
-    fn add_pretraining(&self, sequences: &[&TokenSequence], gradients: &mut GradientBuffer, means: &mut StepMeans) {
-        if sequences.is_empty() {
-            return;
+    /// Average, KL controller, metrics, samples.
+    fn end_update<O: Observer>(&mut self, observer: &mut O) -> Result<(), O::Error> {
+        if self.config.ema.per == EmaPer::Iteration {
+            self.average();
         }
-        let ptx = &self.config.ptx;
-        let (ptx_grads, loss) = ptx_gradients(self.policy.module(), sequences, self.config);
-        let pair = GradientPair {
-            ppo_norm: gradients.norm(),
-            ptx_norm: ptx_grads.norm(),
-            dot: gradients.dot(&ptx_grads),
+        let (update, updates) = (self.state.cursor.update, self.config.updates() as u64);
+        let InHand { episodes, steps, cost } = std::mem::take(&mut self.state.in_hand);
+        let summary = UpdateSummary {
+            rollout: RolloutSummary::of(&episodes, self.state.controller.coef()),
+            steps: StepsSummary(&steps),
+            lr: self.learning_rates().0,
+            episode: (update + 1) * self.config.batch_size as u64,
+            cost,
         };
-        let coef = ptx
-            .target_grad_ratio
-            .map_or(ptx.coef, |target| pair.coef_for_ratio(target));
-        means.add("loss/ptx", loss);
-        means.add("ptx/coef", coef);
-        for (name, value) in [("ptx/grad_ratio", pair.ratio(coef)), ("ptx/grad_cosine", pair.cosine())] {
-            if let Some(value) = value {
-                means.add(name, value);
-            }
-        }
-        gradients.add_scaled(ptx_grads, coef);
-    }
+        let (score, kl) = (summary.rollout.scores, summary.rollout.kl);
+        self.state.controller.update(kl, episodes.len());
+        self.state.report = self.state.report.after(update, self.state.cursor.step, score, kl);
+        self.state.cursor.ended_update();
 
-    fn clip(&self, gradients: &mut GradientBuffer, network: &'static str, loss: f64) -> Result<f64> {
-        let grad_norm = gradients.clip_norm(self.config.max_grad_norm);
-        if loss.is_finite() && grad_norm.is_finite() {
-            return Ok(grad_norm);
-        }
-        let (update, step) = (self.state.update, self.state.step);
-        Err(Error::NonFinite {
-            network,
-            loss,
-            grad_norm,
-            update,
-            step,
-        })
-    }
-
-    fn average(&mut self) {
-        let decay = self.config.ema.decay;
-        self.ema = self.ema.take().map(|ema| ema_update(ema, self.policy.module(), decay));
-    }
-
-    /// Controller, metrics, samples: what ends an update.
-    fn close(&mut self, in_hand: &InHand, observer: &mut dyn Observer) -> Result<()> {
-        let update = self.state.update;
-        let InHand { episodes, means, .. } = in_hand;
-        let (seconds, rollout_seconds) = (in_hand.seconds, in_hand.rollout_seconds);
-        let mut metrics = rollout_metrics(episodes, self.state.controller.coef(), self.config);
-        metrics.extend(means.means());
-        let get = |name: &str| metrics.iter().find(|(n, _)| *n == name).map_or(0.0, |&(_, v)| v);
-        let (kl, score, clipfrac) = (get(OBJECTIVE_KL), get(OBJECTIVE_SCORES), get("policy/clipfrac"));
-        let tokens: usize = episodes.iter().map(|e| e.sequence.len()).sum();
-        let updates = self.config.updates() as u64;
-        metrics.extend([
-            ("lr", self.config.lr.lr_at(update, updates)),
-            ("episode", ((update + 1) * self.config.batch_size as u64) as f64),
-            ("time/rollout_s", rollout_seconds),
-            ("time/update_s", seconds - rollout_seconds),
-            ("time/tokens_per_s", tokens as f64 / seconds),
-            ("time/gflops", in_hand.flops / seconds / 1e9),
-        ]);
-        self.state.update = update + 1;
-        self.context.log(self.state.update, &metrics)?;
+        self.context.log(update + 1, &summary.metrics()).map_err(Error::from)?;
         let message = format!("score {score:+.3}  kl {kl:.2}");
-        self.context.progress.report(self.state.update, updates, &message);
+        self.context.progress.report(update + 1, updates, &message);
+        summary.rollout.warn(self.config.max_new_tokens);
         if update.is_multiple_of(self.config.log_every as u64) {
+            let clipfrac = summary.steps.clipfrac();
             tracing::debug!(update, score, kl, clipfrac, "ppo update");
         }
         if self.config.sample_every > 0 && update.is_multiple_of(self.config.sample_every as u64) {
-            let shown = &episodes[..self.config.samples.min(episodes.len())];
-            observer
-                .sampled(update, shown)
-                .map_err(|message| Error::Observer { message })?;
+            observer.sampled(update, &episodes[..self.config.samples.min(episodes.len())])?;
         }
-        let report = &mut self.state.report;
-        if update == 0 {
-            report.first_score = score;
+        let limit = self.config.abort_negative_kl_iterations;
+        Ok(check_kl_sign(update, kl, &mut self.state.negative_kl, limit)?)
+    }
+
+    /// Writes a checkpoint when one is due between two updates, or when somebody wants the run to stop, wherever it is.
+    fn checkpoint_if_due(&self) -> Result<()> {
+        let (done, total) = (self.state.cursor.update, self.config.updates() as u64);
+        let between_updates = self.state.cursor.next == Phase::Rollout;
+        match self.context.pause(done, total, self.config.checkpoint_every) {
+            Pause::Checkpoint if between_updates => self.save(),
+            Pause::Stop => {
+                self.save()?;
+                Err(Error::Interrupted { update: done })
+            }
+            _ => Ok(()),
         }
-        (report.last_score, report.last_kl) = (score, kl);
-        (report.updates, report.steps) = (self.state.update, self.state.step);
-        self.state.controller.update(kl, episodes.len());
-        check_kl_sign(
-            update,
-            kl,
-            &mut self.state.negative_kl,
-            self.config.abort_negative_kl_iterations,
-        )
     }
 
     fn save(&self) -> Result<()> {
-        self.context.checkpoint(self.state.update, |writer| {
+        self.context.checkpoint(self.state.cursor.update, |writer| {
             self.policy.save(writer, "policy")?;
             self.value.save(writer, "value")?;
             if let Some(ema) = &self.ema {
                 save_module(writer, "ema", ema)?;
             }
-            writer.add_json("state", &self.state)?;
-            writer.add_json("in_hand", &self.in_hand)
+            writer.add_json("state", &self.state)
         })?;
         Ok(())
     }
@@ -445,21 +329,109 @@ impl<'a> Run<'a> {
             report: self.state.report,
         }
     }
+
+    /// Prompts of an update: consecutive places of a list that is shuffled anew at each pass.
+    fn prompts_from(&self, first_episode: u64) -> Vec<usize> {
+        let (count, seed) = (self.config.batch_size, self.context.seed);
+        cyclic_rows(self.data.prompts.len(), seed, first_episode, count)
+    }
+
+    /// The episodes of a step: those of an update are dealt out anew in each epoch.
+    fn minibatch(&self, epoch: usize, minibatch: usize) -> Vec<Episode> {
+        let episodes = &self.state.in_hand.episodes;
+        let counters = [self.state.cursor.update, epoch as u64];
+        let order = permutation(episodes.len(), &mut rng(self.context.seed, "ppo.minibatch", &counters));
+        let size = self.config.minibatch_size();
+        let rows = &order[minibatch * size..][..size];
+        let mut dealt: Vec<Episode> = rows.iter().map(|&row| episodes[row].clone()).collect();
+        if self.config.whiten_advantages == AdvantageWhitening::Minibatch {
+            whiten_episodes(&mut dealt);
+        }
+        dealt
+    }
+
+    /// The pretraining sequences of the next step.
+    fn pretraining_batch(&self) -> Vec<&'a TokenSequence> {
+        let count = self.config.ptx_examples_per_minibatch();
+        let first = self.state.cursor.step * count as u64;
+        let seed = self.context.seed ^ PTX_ORDER;
+        let rows = cyclic_rows(self.data.pretraining.len(), seed, first, count);
+        rows.iter().map(|&row| &self.data.pretraining[row]).collect()
+    }
+
+    /// Adds the pretraining gradient into the same buffer (PPO-ptx).
+    fn add_pretraining(&self, sequences: &[&TokenSequence], gradients: &mut GradientBuffer) -> Option<PtxReport> {
+        if sequences.is_empty() {
+            return None;
+        }
+        let ptx = &self.config.ptx;
+        let (ptx_gradients, loss) = ptx_gradients(self.policy.module(), sequences, self.config);
+        let pair = GradientPair {
+            ppo_norm: gradients.norm(),
+            ptx_norm: ptx_gradients.norm(),
+            dot: gradients.dot(&ptx_gradients),
+        };
+        let to_target = |target| pair.coef_for_ratio(target);
+        let coef = ptx.target_grad_ratio.map_or(ptx.coef, to_target);
+        gradients.add_scaled(ptx_gradients, coef);
+        Some(PtxReport {
+            loss,
+            coef,
+            grad_ratio: pair.ratio(coef),
+            grad_cosine: pair.cosine(),
+        })
+    }
+
+    /// Bounds a gradient; returns its norm before.
+    fn clip(&self, gradients: &mut GradientBuffer, network: &'static str, loss: f64) -> Result<f64> {
+        let grad_norm = gradients.clip_norm(self.config.max_grad_norm);
+        if loss.is_finite() && grad_norm.is_finite() {
+            return Ok(grad_norm);
+        }
+        Err(Error::NonFinite {
+            network,
+            loss,
+            grad_norm,
+            update: self.state.cursor.update,
+            step: self.state.cursor.step,
+        })
+    }
+
+    /// Learning rates of policy and value function in the present update.
+    fn learning_rates(&self) -> (f64, f64) {
+        let (update, updates) = (self.state.cursor.update, self.config.updates() as u64);
+        let lr_of = |schedule: &rlhf_core::LrSchedule| schedule.lr_at(update, updates);
+        (lr_of(&self.config.lr), lr_of(&self.config.value_lr))
+    }
+
+    fn average(&mut self) {
+        let decay = self.config.ema.decay;
+        self.ema = self.ema.take().map(|ema| ema_update(ema, self.policy.module(), decay));
+    }
+}
+
+impl InHand {
+    /// Whether the policy went further in the last epoch than `target_kl` allows, by the mean of the approximate KL (k3).
+    fn strayed(&self, config: &PpoConfig) -> bool {
+        let of_epoch = self.steps.len().saturating_sub(config.n_minibatches);
+        let kls = self.steps[of_epoch..].iter().map(|step| step.policy.approx_kl_k3);
+        let epoch_kl: f64 = kls.map(|kl| kl / config.n_minibatches as f64).sum();
+        config.target_kl.is_some_and(|target| epoch_kl > target)
+    }
+}
+
+impl PpoReport {
+    /// The report once another update has ended.
+    fn after(&self, update: u64, steps: u64, score: f64, kl: f64) -> Self {
+        Self {
+            updates: update + 1,
+            steps,
+            first_score: if update == 0 { score } else { self.first_score },
+            last_score: score,
+            last_kl: kl,
+        }
+    }
 }
 
 /// Keeps the order of pretraining sequences apart from that of prompts.
 const PTX_ORDER: u64 = 0x7074_785f_6f72_6465;
-
-/// `count` places, from the `first` on, of an endless list that shuffles `n` rows anew at each pass.
-fn cyclic_order(n: usize, seed: u64, first: u64, count: usize) -> Vec<usize> {
-    let mut out = Vec::with_capacity(count);
-    let mut pass = (u64::MAX, Vec::new());
-    for place in first..first + count as u64 {
-        let epoch = place / n as u64;
-        if pass.0 != epoch {
-            pass = (epoch, shuffled_order(n, seed, epoch));
-        }
-        out.push(pass.1[(place % n as u64) as usize]);
-    }
-    out
-}

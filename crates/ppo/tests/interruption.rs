@@ -11,17 +11,9 @@ use rlhf_core::{
 use rlhf_data::TokenSequence;
 use rlhf_model::{CausalLm, Gpt2Config, LoraConfig, ModelConfig, ScalarModel};
 use rlhf_ppo::{
-    ControllerConfig, EmaConfig, Episode, Error, KlConfig, Observer, PpoConfig, PpoData, PpoModels, PpoOutcome,
-    PtxConfig, train,
+    ControllerConfig, EmaConfig, Error, KlConfig, PpoConfig, PpoData, PpoModels, PpoOutcome, PpoPrompt, PtxConfig,
+    train,
 };
-
-struct Silent;
-
-impl Observer for Silent {
-    fn sampled(&mut self, _: u64, _: &[Episode]) -> Result<(), String> {
-        Ok(())
-    }
-}
 
 fn settings() -> PpoConfig {
     let constant = |peak_lr| LrSchedule {
@@ -72,7 +64,7 @@ fn run(dir: &Path, settings: &PpoConfig, stop: bool) -> Result<PpoOutcome, Error
     let (device, config) = (Device::flex(), config());
     let sft = CausalLm::init(&config, 1, &device);
     let reward = ScalarModel::from_decoder(CausalLm::init(&config, 2, &device).transformer, 3, &device);
-    let prompts: Vec<Vec<u32>> = (0..6).map(|i| vec![i, (i + 1) % 12]).collect();
+    let prompts: Vec<PpoPrompt> = (0..6).map(|i| vec![i, (i + 1) % 12].into()).collect();
     let text: Vec<TokenSequence> = (0..4)
         .map(|i| {
             let ids = permutation(12, &mut rng(7, "text", &[i]));
@@ -93,7 +85,8 @@ fn run(dir: &Path, settings: &PpoConfig, stop: bool) -> Result<PpoOutcome, Error
         pretraining: &text,
         eos_token_id: 0,
     };
-    train(PpoModels { sft, reward }, data, settings, &context, &mut Silent)
+    let models = PpoModels::with_reward_model(sft, reward, settings);
+    train(models, data, settings, &context, &mut Quiet)
 }
 
 fn curves(dir: &Path) -> Vec<MetricRow> {
@@ -157,8 +150,8 @@ fn interrupted_everywhere(settings: &PpoConfig) -> PpoOutcome {
             Err(error) => panic!("{error}"),
         }
     };
-    // 3 updates, each a rollout and 2 epochs of 2 steps; the last step ends the run.
-    assert_eq!(stops, 3 * (1 + 2 * 2) - 1);
+    // 3 updates, each a rollout, 2 epochs of 2 steps and its end; the last end is that of the run.
+    assert_eq!(stops, 3 * (1 + 2 * 2 + 1) - 1);
     assert_eq!(found.report, expected.report);
     assert!(
         named_parameters(&found.policy) == named_parameters(&expected.policy),

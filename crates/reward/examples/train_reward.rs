@@ -2,14 +2,12 @@
 #![expect(clippy::print_stdout, reason = "an example says what it did")]
 
 use burn::tensor::Device;
-use rlhf_core::hash::fingerprint;
-use rlhf_core::stage::{Quiet, StageContext};
-use rlhf_core::{CheckpointStore, LrSchedule, rng};
+use rand::Rng;
+use rlhf_core::stage::StageContext;
+use rlhf_core::{LrSchedule, rng};
 use rlhf_data::TokenizedComparison;
 use rlhf_model::{CausalLm, Gpt2Config};
-use rlhf_reward::{RewardConfig, RewardData, group_comparisons, pairs_from_ranking, train};
-
-use rand::Rng;
+use rlhf_reward::{Error, RewardConfig, RewardData, group_comparisons, pairs_from_ranking, train};
 
 /// Four random answers to a random prompt, ranked by how many sevens they hold.
 fn comparison(index: u64) -> TokenizedComparison {
@@ -32,7 +30,7 @@ fn comparison(index: u64) -> TokenizedComparison {
     }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Error> {
     let config = Gpt2Config {
         vocab_size: 10,
         n_positions: 16,
@@ -61,14 +59,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         held_out_labelers: &[],
         demonstrations: &[],
     };
-    let dir = std::env::temp_dir().join(format!("rlhf-reward-example-{}", std::process::id()));
-    let checkpoints = CheckpointStore::open(dir.join("checkpoints"), 1)?;
-    let context = StageContext::new(device, 1, &dir, checkpoints, fingerprint(&settings)?, &Quiet);
-    let (_, report) = train(trunk, data, &settings, &context)?;
+    let context = StageContext::scratch(device, 1);
+    let report = train(trunk, data, &settings, &context)?.report;
     println!(
         "{:.1} % of held-out pairs in the right order",
         100.0 * report.pair_accuracy.value
     );
-    std::fs::remove_dir_all(dir)?;
     Ok(())
 }

@@ -2,11 +2,11 @@
 
 use rlhf_config::ConfigErrors;
 use rlhf_core::{AdamWConfig, LrSchedule};
-use rlhf_model::LoraConfig;
+use rlhf_model::{LoraConfig, PassLimits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::loss::{KwiseOptions, PairDivisor};
+use crate::loss::KwiseConfig;
 use crate::normalise::Normalisation;
 
 /// Settings of reward-model training.
@@ -58,36 +58,6 @@ pub struct RewardConfig {
     pub lora: Option<LoraConfig>,
 }
 
-/// The loss of one prompt: `-ln sigmoid(r_w - r_l - margin)` over pairs, ties left out, and what is added to it.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct KwiseConfig {
-    /// By how much the score of the better completion should exceed the other's. Llama 2: from the data; here: `off`.
-    pub margin: Margin,
-    /// Share of the weight of a pair that goes to the opposite outcome, 0 to less than 0.5. Here: 0.
-    pub label_smoothing: f64,
-    /// Weight of the mean over pairs of `(r_w + r_l)²`. TRL suggests 0.01; here: 0.
-    pub centering_coef: f64,
-    /// Weight of the mean over completions of `r² / 2`. Open-Assistant: 0.001; here: 0.
-    pub l2_coef: f64,
-    /// What the sum over pairs is divided by once ties are dropped; InstructGPT does not say. Without ties both are the
-    /// same.
-    pub pair_divisor: PairDivisor,
-}
-
-/// Where the margin of a pair comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Margin {
-    /// There is none.
-    #[default]
-    Off,
-    /// The comparison states it; 0 where it does not.
-    Data,
-    /// The same for all pairs, in units of the score.
-    Fixed(f64),
-}
-
 impl Default for RewardConfig {
     fn default() -> Self {
         Self {
@@ -115,29 +85,6 @@ impl Default for RewardConfig {
     }
 }
 
-impl KwiseConfig {
-    /// The part of the loss that is the same for all pairs.
-    pub fn options(&self) -> KwiseOptions {
-        KwiseOptions {
-            label_smoothing: self.label_smoothing,
-            centering_coef: self.centering_coef,
-            l2_coef: self.l2_coef,
-            pair_divisor: self.pair_divisor,
-        }
-    }
-}
-
-impl Margin {
-    /// The margin of a comparison that states `data`, 0 if it states none.
-    pub fn of(self, data: f64) -> f64 {
-        match self {
-            Self::Off => 0.0,
-            Self::Data => data,
-            Self::Fixed(margin) => margin,
-        }
-    }
-}
-
 impl RewardConfig {
     /// Keys that change no result: another value goes on with the same run.
     const NEUTRAL: [&'static str; 4] = [
@@ -146,6 +93,11 @@ impl RewardConfig {
         "checkpoint_every",
         "log_every",
     ];
+
+    /// How much of a step goes through the network at once.
+    pub(crate) fn pass_limits(&self) -> PassLimits {
+        PassLimits::new(self.microbatch_tokens, self.gradient_checkpointing)
+    }
 
     /// What the result depends on: these settings without those that change none.
     pub fn identity(&self) -> serde_json::Value {
@@ -193,27 +145,10 @@ impl RewardConfig {
     }
 }
 
-impl KwiseConfig {
-    fn validate(&self) -> ConfigErrors {
-        let mut errors = ConfigErrors::new();
-        let smoothing = self.label_smoothing;
-        errors.check((0.0..0.5).contains(&smoothing), "label_smoothing", || {
-            format!("expected at least 0 and less than 0.5, found {smoothing}")
-        });
-        for (path, value) in [
-            ("centering_coef", self.centering_coef),
-            ("l2_coef", self.l2_coef),
-            ("margin.fixed", self.margin.of(0.0)),
-        ] {
-            errors.check_not_negative(path, value);
-        }
-        errors
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::loss::Margin;
 
     fn faults(change: impl FnOnce(&mut RewardConfig)) -> Vec<String> {
         let mut config = RewardConfig::default();

@@ -4,17 +4,18 @@
 //! and hands back one derivative per score.
 //!
 //! ```
-//! use rlhf_reward::{KwiseOptions, kwise_loss, pairs_from_ranking};
+//! use rlhf_reward::{KwiseConfig, kwise_loss, pairs_from_ranking};
 //!
 //! // Four completions, ranked first, second, last and third: six pairs.
 //! let pairs = pairs_from_ranking(&[0, 1, 3, 2]);
-//! let found = kwise_loss(&[1.2, 0.7, -0.1, 0.4], &pairs, 0.0, &KwiseOptions::default());
+//! let found = kwise_loss(&[1.2, 0.7, -0.1, 0.4], &pairs, 0.0, &KwiseConfig::default());
 //! assert!((found.loss - 0.414286).abs() < 1e-6);
 //! assert!(found.grad.iter().sum::<f64>().abs() < 1e-12);
 //! ```
 
 mod config;
 mod error;
+mod gradients;
 mod groups;
 mod loss;
 mod memory;
@@ -23,11 +24,11 @@ mod normalise;
 mod report;
 mod train;
 
-pub use config::{KwiseConfig, Margin, RewardConfig};
+pub use config::RewardConfig;
 pub use error::{Error, Result};
 pub use groups::{Annotation, RankedPrompt, group_comparisons};
 pub use loss::{
-    KwiseLoss, KwiseOptions, PairDivisor, best_of_n_loss, kwise_loss, mean_loss, pairs_from_ranking, sigmoid,
+    KwiseConfig, KwiseLoss, Margin, PairDivisor, best_of_n_loss, kwise_loss, mean_loss, pairs_from_ranking, sigmoid,
 };
 pub use memory::memory_forecast;
 pub use metrics::{
@@ -36,4 +37,4 @@ pub use metrics::{
 };
 pub use normalise::{Normalisation, ScoreMap};
 pub use report::RewardReport;
-pub use train::{RewardData, train};
+pub use train::{RewardData, RewardOutcome, train};

@@ -3,6 +3,7 @@
 //! The loop scores the K completions without a graph, calls [`kwise_loss`], and then back-propagates the completions in
 //! chunks of whatever fits in memory with `sum_i grad[i] · r_i`, whose gradient is that of the loss.
 
+use rlhf_config::ConfigErrors;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,17 +18,65 @@ pub enum PairDivisor {
     AllPairs,
 }
 
-/// What the loss consists of beside the comparison itself; all off by default, which is InstructGPT's loss.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct KwiseOptions {
-    /// Share of the weight of each pair that goes to the opposite outcome, in 0..0.5.
+/// The loss of one prompt: `-ln sigmoid(r_w - r_l - margin)` over pairs, ties left out, and what is added to it. Everything
+/// beside the comparison is off by default, which is InstructGPT's loss.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct KwiseConfig {
+    /// By how much the score of the better completion should exceed the other's. Llama 2: from the data; here: `off`.
+    pub margin: Margin,
+    /// Share of the weight of a pair that goes to the opposite outcome, 0 to less than 0.5. Here: 0.
     pub label_smoothing: f64,
-    /// Weight of the mean over pairs of `(r_w + r_l)²` (TRL; 0.01).
+    /// Weight of the mean over pairs of `(r_w + r_l)²`. TRL suggests 0.01; here: 0.
     pub centering_coef: f64,
-    /// Weight of the mean over completions of `r² / 2` (Open-Assistant; 0.001).
+    /// Weight of the mean over completions of `r² / 2`. Open-Assistant: 0.001; here: 0.
     pub l2_coef: f64,
-    /// What the sum over pairs is divided by.
+    /// What the sum over pairs is divided by once ties are dropped; InstructGPT does not say. Without ties both are the
+    /// same.
     pub pair_divisor: PairDivisor,
+}
+
+/// Where the margin of a pair comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Margin {
+    /// There is none.
+    #[default]
+    Off,
+    /// The comparison states it; 0 where it does not.
+    Data,
+    /// The same for all pairs, in units of the score.
+    Fixed(f64),
+}
+
+impl Margin {
+    /// The margin of a comparison that states `data`, 0 if it states none.
+    pub fn of(self, data: f64) -> f64 {
+        match self {
+            Self::Off => 0.0,
+            Self::Data => data,
+            Self::Fixed(margin) => margin,
+        }
+    }
+}
+
+impl KwiseConfig {
+    /// What is wrong with these settings; paths are relative to this struct.
+    pub(crate) fn validate(&self) -> ConfigErrors {
+        let mut errors = ConfigErrors::new();
+        let smoothing = self.label_smoothing;
+        errors.check((0.0..0.5).contains(&smoothing), "label_smoothing", || {
+            format!("expected at least 0 and less than 0.5, found {smoothing}")
+        });
+        for (path, value) in [
+            ("centering_coef", self.centering_coef),
+            ("l2_coef", self.l2_coef),
+            ("margin.fixed", self.margin.of(0.0)),
+        ] {
+            errors.check_not_negative(path, value);
+        }
+        errors
+    }
 }
 
 /// A loss and its derivatives.
@@ -52,12 +101,14 @@ pub fn pairs_from_ranking(ranking: &[u32]) -> Vec<(usize, usize)> {
 /// The loss of one prompt by one labeler (InstructGPT, arXiv 2203.02155, equation 1):
 /// `1/|P| · sum over (w, l) in P of -ln sigmoid(r_w - r_l - margin)`.
 ///
-/// With label smoothing `e` a pair costs `(1 - e) · -ln sigmoid(z) - e · ln sigmoid(-z)`, where `z = r_w - r_l - margin`.
-/// [`KwiseOptions`] adds centring and L2. A prompt without pairs costs nothing and has no gradient.
+/// With label smoothing `e` a pair costs `(1 - e) · -ln sigmoid(z) - e · ln sigmoid(-z)`, where `z = r_w - r_l - margin`, and
+/// [`KwiseConfig::margin`] says what becomes of the margin that the data states. [`KwiseConfig`] adds centring and L2. A
+/// prompt without pairs costs nothing and has no gradient.
 ///
 /// # Panics
 /// When a pair points outside of `scores`.
-pub fn kwise_loss(scores: &[f64], pairs: &[(usize, usize)], margin: f64, options: &KwiseOptions) -> KwiseLoss {
+pub fn kwise_loss(scores: &[f64], pairs: &[(usize, usize)], data_margin: f64, config: &KwiseConfig) -> KwiseLoss {
+    let margin = config.margin.of(data_margin);
     let mut out = KwiseLoss {
         loss: 0.0,
         grad: vec![0.0; scores.len()],
@@ -65,12 +116,12 @@ pub fn kwise_loss(scores: &[f64], pairs: &[(usize, usize)], margin: f64, options
     if pairs.is_empty() {
         return out;
     }
-    let divisor = match options.pair_divisor {
+    let divisor = match config.pair_divisor {
         PairDivisor::KeptPairs => pairs.len(),
         PairDivisor::AllPairs => scores.len() * (scores.len() - 1) / 2,
     } as f64;
-    let smoothing = options.label_smoothing;
-    let centering = options.centering_coef / pairs.len() as f64;
+    let smoothing = config.label_smoothing;
+    let centering = config.centering_coef / pairs.len() as f64;
     for &(winner, loser) in pairs {
         let z = scores[winner] - scores[loser] - margin;
         let sum = scores[winner] + scores[loser];
@@ -80,7 +131,7 @@ pub fn kwise_loss(scores: &[f64], pairs: &[(usize, usize)], margin: f64, options
         out.grad[winner] += slope + 2.0 * centering * sum;
         out.grad[loser] += -slope + 2.0 * centering * sum;
     }
-    let l2 = options.l2_coef / scores.len() as f64;
+    let l2 = config.l2_coef / scores.len() as f64;
     for (grad, score) in out.grad.iter_mut().zip(scores) {
         out.loss += 0.5 * l2 * score * score;
         *grad += l2 * score;

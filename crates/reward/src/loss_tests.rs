@@ -2,7 +2,8 @@ use super::*;
 use proptest::prelude::*;
 use serde_json::Value;
 
-const PLAIN: KwiseOptions = KwiseOptions {
+const PLAIN: KwiseConfig = KwiseConfig {
+    margin: Margin::Data,
     label_smoothing: 0.0,
     centering_coef: 0.0,
     l2_coef: 0.0,
@@ -81,7 +82,7 @@ fn the_worked_example_comes_out_to_every_printed_digit() {
     assert_eq!(tied.len(), 5);
     let kept = kwise_loss(&scores, &tied, 0.0, &PLAIN);
     assert_close(&[kept.loss], &[0.3862727508], 5e-11);
-    let all = KwiseOptions {
+    let all = KwiseConfig {
         pair_divisor: PairDivisor::AllPairs,
         ..PLAIN
     };
@@ -93,7 +94,7 @@ fn equal_scores_cost_ln_2() {
     let pairs = pairs_from_ranking(&[0, 1, 2]);
     let found = kwise_loss(&[0.4; 3], &pairs, 0.0, &PLAIN);
     assert_close(&[found.loss], &[2f64.ln()], 1e-15);
-    let smoothed = KwiseOptions {
+    let smoothed = KwiseConfig {
         label_smoothing: 0.3,
         ..PLAIN
     };
@@ -106,7 +107,7 @@ fn equal_scores_cost_ln_2() {
 
 #[test]
 fn a_ranking_of_ties_alone_costs_nothing() {
-    let options = KwiseOptions {
+    let options = KwiseConfig {
         centering_coef: 1.0,
         l2_coef: 1.0,
         ..PLAIN
@@ -118,16 +119,16 @@ fn a_ranking_of_ties_alone_costs_nothing() {
 #[test]
 fn each_option_adds_what_its_formula_says() {
     let (scores, pairs) = ([2.0, -1.0], [(0, 1)]);
-    let loss = |options: KwiseOptions, margin| kwise_loss(&scores, &pairs, margin, &options).loss;
+    let loss = |options: KwiseConfig, margin| kwise_loss(&scores, &pairs, margin, &options).loss;
     let base = (-3f64).exp().ln_1p();
-    let centred = KwiseOptions {
+    let centred = KwiseConfig {
         centering_coef: 0.5,
         ..PLAIN
     };
     assert_close(&[loss(centred, 0.0)], &[base + 0.5], 1e-15); // 0.5 · (2 - 1)²
-    let decayed = KwiseOptions { l2_coef: 0.1, ..PLAIN };
+    let decayed = KwiseConfig { l2_coef: 0.1, ..PLAIN };
     assert_close(&[loss(decayed, 0.0)], &[base + 0.125], 1e-15); // 0.1 · (4 + 1) / 2 / 2
-    let smoothed = KwiseOptions {
+    let smoothed = KwiseConfig {
         label_smoothing: 0.1,
         ..PLAIN
     };
@@ -142,7 +143,7 @@ fn labelers_who_disagree_are_averaged() {
     let losses = [(0, 1), (1, 0)].map(|pair| kwise_loss(&scores, &[pair], 0.0, &PLAIN));
     let mean = mean_loss(&losses, 2);
     // Half and half is a smoothing of one half: 1/2 softplus(-1) + 1/2 softplus(1), slope sigmoid(1) - 1/2.
-    let even = KwiseOptions {
+    let even = KwiseConfig {
         label_smoothing: 0.5,
         ..PLAIN
     };
@@ -174,7 +175,7 @@ struct Case {
     scores: Vec<f64>,
     pairs: Vec<(usize, usize)>,
     margin: f64,
-    options: KwiseOptions,
+    options: KwiseConfig,
 }
 
 /// Random scores, rankings with ties, and options.
@@ -187,7 +188,7 @@ fn case() -> impl Strategy<Value = Case> {
             scores,
             pairs: pairs_from_ranking(&ranking),
             margin,
-            options: KwiseOptions {
+            options: KwiseConfig {
                 label_smoothing,
                 centering_coef,
                 l2_coef,

@@ -1,9 +1,8 @@
 //! How much memory training is going to need.
 
 use rlhf_core::memory::{MemoryForecast, ParameterBytes};
-use rlhf_core::{GROUP_ROW_LEN, TokenBatch, micro_batches};
 use rlhf_data::shuffled_order;
-use rlhf_model::{HeadUse, LargestPass, PassesAtOnce, ScalarModel};
+use rlhf_model::{HeadUse, LargestPass, MicroBatch, PassesAtOnce, ScalarModel};
 
 use crate::config::RewardConfig;
 use crate::error::Result;
@@ -28,9 +27,10 @@ pub fn memory_forecast(
     };
     let size = ParameterBytes::of(&model);
     // What further seeds start from, and the best of those that are done.
-    let kept = match config.n_seeds > 1 {
-        true => trunk.all - shared + size.trained,
-        false => 0,
+    let kept = if config.n_seeds > 1 {
+        trunk.all - shared + size.trained
+    } else {
+        0
     };
     let between = MemoryForecast {
         weights: size.all + kept,
@@ -54,37 +54,32 @@ pub fn memory_forecast(
     Ok(MemoryForecast::highest(training.into_iter().chain(scoring)))
 }
 
-/// Goes through the batches of the first seed as training does.
+/// The largest pass of the first seed.
 fn largest_pass(prompts: &[RankedPrompt], config: &RewardConfig, seed: u64) -> LargestPass {
-    let mut is_one_of_several = false;
-    let mut largest: (usize, Vec<usize>) = (0, Vec::new());
     let tokens: Vec<usize> = prompts.iter().map(RankedPrompt::tokens).collect();
-    for epoch in 0..config.epochs {
-        let order = shuffled_order(prompts.len(), seed, epoch as u64);
-        for batch in order.chunks(config.batch_prompts) {
-            let lens: Vec<usize> = batch.iter().map(|&row| tokens[row]).collect();
-            let passes = micro_batches(&lens, config.microbatch_tokens);
-            is_one_of_several |= passes.len() > 1;
-            for pass in passes {
-                let tokens = lens[pass.clone()].iter().sum();
-                // What does not fit goes through in chunks.
-                is_one_of_several |= tokens > config.microbatch_tokens;
-                if tokens > largest.0 {
-                    largest = (tokens, batch[pass].to_vec());
-                }
-            }
-        }
+    let epochs = 0..config.epochs as u64;
+    let steps = epochs.flat_map(|epoch| {
+        let order = shuffled_order(prompts.len(), seed, epoch);
+        let batches: Vec<Vec<usize>> = order.chunks(config.batch_prompts).map(<[usize]>::to_vec).collect();
+        batches
+    });
+    let limits = config.pass_limits();
+    let largest = limits.largest_part(&tokens, steps);
+    let together: usize = largest.rows.iter().map(|&row| tokens[row]).sum();
+    let groups: Vec<&[Vec<u32>]> = largest
+        .rows
+        .iter()
+        .map(|&row| prompts[row].sequences.as_slice())
+        .collect();
+    let whole = MicroBatch::last_of_groups(&groups);
+    let pass = whole.forecast(HeadUse::Score, largest.is_one_of_several, limits);
+    if together <= limits.microbatch_tokens {
+        return pass;
     }
-    let groups: Vec<&[Vec<u32>]> = largest.1.iter().map(|&row| prompts[row].sequences.as_slice()).collect();
-    let slots = match largest.0 <= config.microbatch_tokens {
-        true => TokenBatch::pack_groups(&groups, GROUP_ROW_LEN).slots(),
-        false => config.microbatch_tokens,
-    };
+    // A prompt whose completions do not fit together goes through in chunks.
     LargestPass {
-        slots,
-        read: groups.iter().map(|group| group.len()).sum(),
-        head: HeadUse::Score,
-        is_one_of_several,
-        activations: config.gradient_checkpointing.into(),
+        slots: limits.microbatch_tokens,
+        is_one_of_several: true,
+        ..pass
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use rlhf_core::stats::{Interval, wilson};
+use rlhf_core::stats::{Interval, order_agreement, wilson};
 use serde::{Deserialize, Serialize};
 
 use crate::loss::sigmoid;
@@ -28,13 +28,7 @@ pub struct ScoredPair {
 impl ScoredPair {
     /// 1 when the model agrees with the labeler, 1/2 at equal scores, else 0.
     pub fn correct(&self) -> f64 {
-        if self.gap > 0.0 {
-            1.0
-        } else if self.gap == 0.0 {
-            0.5
-        } else {
-            0.0
-        }
+        order_agreement(self.gap)
     }
 
     /// Tokens by which the preferred completion is longer.

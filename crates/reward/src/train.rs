@@ -3,23 +3,21 @@
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::tensor::Tensor;
 use rand::Rng;
-use rlhf_core::stage::{StageContext, load_module, save_module};
-use rlhf_core::{GROUP_ROW_LEN, GradientBuffer, Learner, PartTimes, TokenBatch};
-use rlhf_core::{float_tensor, last_positions, micro_batches, rng, timed, to_host};
+use rlhf_core::stage::{Pause, StageContext, load_module, save_module};
+use rlhf_core::{Learner, rng, timed};
 use rlhf_data::shuffled_order;
-use rlhf_model::{Activations, Decoder, PassSize, ScalarModel, TrainingPass, group_scores, sequence_scores};
+use rlhf_model::{Decoder, PassSize, ScalarModel, group_scores, sequence_scores};
 use serde::{Deserialize, Serialize};
 
 use crate::config::RewardConfig;
 use crate::error::{Error, Result};
+use crate::gradients::{batch_gradients, prompt_loss};
 use crate::groups::RankedPrompt;
-use crate::loss::{KwiseLoss, kwise_loss, mean_loss};
 use crate::normalise::ScoreMap;
 use crate::report::{RewardReport, report};
 
-/// What a reward model learns from and is judged on.
+/// The data that a reward model learns from and is judged on.
 #[derive(Debug, Clone, Copy)]
 pub struct RewardData<'a> {
     /// Ranked prompts to learn from.
@@ -30,6 +28,15 @@ pub struct RewardData<'a> {
     pub held_out_labelers: &'a [RankedPrompt],
     /// Demonstrations, prompt and answer in one sequence: their scores are brought to mean 0.
     pub demonstrations: &'a [Vec<u32>],
+}
+
+/// The reward model that training ends with.
+#[derive(Debug, Clone)]
+pub struct RewardOutcome {
+    /// The best of the seeds, calibrated, off the autodiff graph.
+    pub model: ScalarModel,
+    /// How good it is.
+    pub report: RewardReport,
 }
 
 /// Trains a reward model on the trunk of the SFT model, with a new head, and calibrates it. With `config.lora` it has
@@ -46,25 +53,18 @@ pub fn train(
     data: RewardData<'_>,
     config: &RewardConfig,
     context: &StageContext<'_>,
-) -> Result<(ScalarModel, RewardReport)> {
-    for (what, rows) in [("training", data.train), ("validation", data.validation)] {
-        if rows.is_empty() {
-            return Err(Error::NoData { what });
-        }
-    }
+) -> Result<RewardOutcome> {
     let mut run = Run::start(trunk, data, config, context)?;
     while run.step < run.total_steps {
-        run.advance()?;
-        let stopping = context.stop.requested() && run.step < run.total_steps;
-        let due = config.checkpoint_every > 0 && run.step.is_multiple_of(config.checkpoint_every as u64);
-        if stopping || due || run.step == run.total_steps {
-            run.save()?;
+        run.step()?;
+        if run.seed_has_ended() {
+            run.end_seed()?;
+        } else if run.validation_is_due() {
+            run.validate()?;
         }
-        if stopping {
-            return Err(Error::Interrupted { step: run.step });
-        }
+        run.checkpoint_if_due()?;
     }
-    run.finish()
+    Ok(run.finish())
 }
 
 /// What a checkpoint holds beside weights and moments.
@@ -98,6 +98,11 @@ impl<'a> Run<'a> {
         config: &'a RewardConfig,
         context: &'a StageContext<'a>,
     ) -> Result<Self> {
+        for (what, rows) in [("training", data.train), ("validation", data.validation)] {
+            if rows.is_empty() {
+                return Err(Error::NoData { what });
+            }
+        }
         let seed_steps = config.steps(data.train.len()) as u64;
         let others_follow = config.n_seeds > 1;
         let model = fresh_model(trunk.clone(), config, context, 0)?;
@@ -124,14 +129,13 @@ impl<'a> Run<'a> {
         Ok(run)
     }
 
-    /// One optimiser step; at the end of a seed, validation and the start of the next.
-    fn advance(&mut self) -> Result<()> {
+    /// One optimiser step.
+    fn step(&mut self) -> Result<()> {
         let started = Instant::now();
         let (seed_index, step) = (self.step / self.seed_steps, self.step % self.seed_steps);
         let rows = self.batch_rows(seed_index, step);
         let prompts: Vec<&RankedPrompt> = rows.iter().map(|&row| &self.data.train[row]).collect();
-        let mut times = PartTimes::default();
-        let (mut gradients, batch) = batch_gradients(self.learner.module(), &prompts, self.config, &mut times);
+        let (mut gradients, batch, mut times) = batch_gradients(self.learner.module(), &prompts, self.config);
         let grad_norm = timed(&mut times.backward, || gradients.clip_norm(self.config.max_grad_norm));
         if !batch.loss.is_finite() || !grad_norm.is_finite() {
             return Err(Error::NonFinite {
@@ -147,9 +151,10 @@ impl<'a> Run<'a> {
         let seconds = started.elapsed().as_secs_f64();
         let pass: PassSize = prompts.iter().map(|p| p.pass_size()).sum();
         let flops = self.learner.module().transformer.step_flops(&pass);
+        let (loss, accuracy) = (batch.loss, batch.accuracy());
         let values = [
-            ("loss/train", batch.loss),
-            ("accuracy/train", batch.accuracy),
+            ("loss/train", loss),
+            ("accuracy/train", accuracy),
             ("lr", lr),
             ("grad_norm", grad_norm),
             ("time/tokens_per_s", pass.tokens as f64 / seconds),
@@ -157,18 +162,26 @@ impl<'a> Run<'a> {
         ];
         self.context
             .log(self.step, &[&values[..], &times.metrics(seconds, flops)].concat())?;
-        let message = format!("loss {:.3}  accuracy {:.2}", batch.loss, batch.accuracy);
+        let message = format!("loss {loss:.3}  accuracy {accuracy:.2}");
         self.context.progress.report(self.step, self.total_steps, &message);
-
-        let ended = self.step.is_multiple_of(self.seed_steps);
-        let every = self.config.eval_every as u64;
-        if ended || every > 0 && self.step.is_multiple_of(every) {
-            let loss = self.validate()?;
-            if ended {
-                self.end_seed(seed_index, loss)?;
-            }
+        if self.step.is_multiple_of(self.config.log_every as u64) {
+            tracing::debug!(step = self.step, loss, accuracy, lr, grad_norm, "reward step");
         }
         Ok(())
+    }
+
+    fn seed_has_ended(&self) -> bool {
+        self.step.is_multiple_of(self.seed_steps)
+    }
+
+    fn validation_is_due(&self) -> bool {
+        let per_epoch = self.config.steps_per_epoch(self.data.train.len());
+        let every = if self.config.eval_every == 0 {
+            per_epoch
+        } else {
+            self.config.eval_every
+        };
+        self.step.is_multiple_of(every as u64)
     }
 
     fn batch_rows(&self, seed_index: u64, step: u64) -> Vec<usize> {
@@ -181,6 +194,7 @@ impl<'a> Run<'a> {
         order[first..(first + self.config.batch_prompts).min(n)].to_vec()
     }
 
+    /// Loss and accuracy on the held-out prompts; returns the loss.
     fn validate(&self) -> Result<f64> {
         let scores = score_prompts(
             &self.learner.module().valid(),
@@ -207,20 +221,36 @@ impl<'a> Run<'a> {
         Ok(loss)
     }
 
-    fn end_seed(&mut self, seed_index: u64, loss: f64) -> Result<()> {
+    /// Validation, the choice of the best seed so far, and the start of the next.
+    fn end_seed(&mut self) -> Result<()> {
+        let loss = self.validate()?;
+        let next_seed = self.step / self.seed_steps;
         self.position.seed_losses.push(loss);
         if self.position.best_loss.is_none_or(|best| loss < best) {
             self.position.best_loss = Some(loss);
             self.best = Some(self.learner.module().valid());
         }
         if self.step < self.total_steps {
-            let is_last = seed_index + 2 == self.config.n_seeds as u64;
+            let is_last = next_seed + 1 == self.config.n_seeds as u64;
             let trunk = if is_last { self.trunk.take() } else { self.trunk.clone() };
             let trunk = trunk.expect("it is kept while seeds are left");
-            let model = fresh_model(trunk, self.config, self.context, seed_index + 1)?;
+            let model = fresh_model(trunk, self.config, self.context, next_seed)?;
             self.learner = Learner::new(model, self.config.adamw.clone());
         }
         Ok(())
+    }
+
+    fn checkpoint_if_due(&self) -> Result<()> {
+        let pause = self
+            .context
+            .pause(self.step, self.total_steps, self.config.checkpoint_every);
+        if pause != Pause::None {
+            self.save()?;
+        }
+        match pause {
+            Pause::Stop => Err(Error::Interrupted { step: self.step }),
+            Pause::None | Pause::Checkpoint => Ok(()),
+        }
     }
 
     fn save(&self) -> Result<()> {
@@ -235,14 +265,14 @@ impl<'a> Run<'a> {
     }
 
     /// Calibration on demonstrations, then the report.
-    fn finish(self) -> Result<(ScalarModel, RewardReport)> {
+    fn finish(self) -> RewardOutcome {
         let model = self.best.expect("the last step ends a seed, which sets the best model");
         let raw = sequence_scores(&model, self.data.demonstrations, self.config.microbatch_tokens);
         let raw: Vec<f64> = raw.into_iter().map(f64::from).collect();
         let map = ScoreMap::fit(self.config.normalise, &raw);
         let model = model.rescaled(map.gain, map.reward_bias);
         let report = report(&model, &self.data, self.config, self.position.seed_losses, self.step);
-        Ok((model, report))
+        RewardOutcome { model, report }
     }
 }
 
@@ -268,135 +298,4 @@ pub(crate) fn score_prompts(model: &ScalarModel, prompts: &[RankedPrompt], micro
         .into_iter()
         .map(|scores| scores.into_iter().map(f64::from).collect())
         .collect()
-}
-
-/// The K-wise loss of one prompt, averaged over its labelers.
-fn prompt_loss(prompt: &RankedPrompt, scores: &[f64], config: &RewardConfig) -> KwiseLoss {
-    let losses: Vec<KwiseLoss> = prompt
-        .annotations
-        .iter()
-        .map(|a| {
-            kwise_loss(
-                scores,
-                &a.pairs,
-                config.loss.margin.of(a.margin),
-                &config.loss.options(),
-            )
-        })
-        .collect();
-    mean_loss(&losses, scores.len())
-}
-
-struct BatchLoss {
-    loss: f64,
-    accuracy: f64,
-    pairs: usize,
-}
-
-/// Gradient of the mean loss of `prompts`. Each completion goes through the network once, all completions of a prompt in
-/// the same step and the prompt with them once; a prompt whose completions do not fit together is scored first and back-propagated in chunks, which is
-/// exact because the loss depends on the network through the scores alone.
-fn batch_gradients(
-    model: &ScalarModel,
-    prompts: &[&RankedPrompt],
-    config: &RewardConfig,
-    times: &mut PartTimes,
-) -> (GradientBuffer, BatchLoss) {
-    let lens: Vec<usize> = prompts.iter().map(|p| p.tokens()).collect();
-    let mut gradients = GradientBuffer::new();
-    let mut total = PartLoss::default();
-    let activations = config.gradient_checkpointing.into();
-    for range in micro_batches(&lens, config.microbatch_tokens) {
-        let part = &prompts[range];
-        let groups: Vec<&[Vec<u32>]> = part.iter().map(|p| p.sequences.as_slice()).collect();
-        if part.iter().map(|p| p.tokens()).sum::<usize>() <= config.microbatch_tokens {
-            let (scores, pass) = timed(&mut times.forward, || batch_scores(model, &groups, activations));
-            let loss = part_loss(part, &to_host(scores.clone().inner()), prompts.len(), config);
-            let surrogate = surrogate(scores, &loss.derivatives);
-            timed(&mut times.backward, || pass.backward(surrogate, model, &mut gradients));
-            total.add(&loss);
-            continue;
-        }
-        // A prompt whose completions do not fit together: they share nothing when they are scored apart.
-        let sequences = groups.concat();
-        let scores = sequence_scores(&model.valid(), &sequences, config.microbatch_tokens);
-        let loss = part_loss(part, &scores, prompts.len(), config);
-        let lens: Vec<usize> = sequences.iter().map(Vec::len).collect();
-        for chunk in micro_batches(&lens, config.microbatch_tokens) {
-            let group = &sequences[chunk.clone()];
-            let (scores, pass) = timed(&mut times.forward, || batch_scores(model, &[group], activations));
-            let surrogate = surrogate(scores, &loss.derivatives[chunk]);
-            timed(&mut times.backward, || pass.backward(surrogate, model, &mut gradients));
-        }
-        total.add(&loss);
-    }
-    let accuracy = total.correct / f64::from(total.pairs.max(1) as u32);
-    let batch = BatchLoss {
-        loss: total.loss,
-        accuracy,
-        pairs: total.pairs,
-    };
-    (gradients, batch)
-}
-
-/// What some prompts of a batch contribute to its loss.
-#[derive(Debug, Default)]
-struct PartLoss {
-    loss: f64,
-    correct: f64,
-    pairs: usize,
-    /// `dL/dr` of each completion.
-    derivatives: Vec<f32>,
-}
-
-impl PartLoss {
-    fn add(&mut self, other: &Self) {
-        self.loss += other.loss;
-        self.correct += other.correct;
-        self.pairs += other.pairs;
-    }
-}
-
-/// The share of `part` in the mean loss of `n_prompts` prompts, from the scores of all its completions.
-fn part_loss(part: &[&RankedPrompt], scores: &[f32], n_prompts: usize, config: &RewardConfig) -> PartLoss {
-    let mut out = PartLoss::default();
-    let mut rest = scores;
-    for prompt in part {
-        let (own, tail) = rest.split_at(prompt.sequences.len());
-        rest = tail;
-        let scores: Vec<f64> = own.iter().map(|&s| f64::from(s)).collect();
-        let found = prompt_loss(prompt, &scores, config);
-        out.loss += found.loss / n_prompts as f64;
-        let derivatives = found.grad.iter().map(|g| (g / n_prompts as f64) as f32);
-        out.derivatives.extend(derivatives);
-        for &(better, worse) in prompt.annotations.iter().flat_map(|a| &a.pairs) {
-            out.correct += match scores[better].total_cmp(&scores[worse]) {
-                std::cmp::Ordering::Greater => 1.0,
-                std::cmp::Ordering::Equal => 0.5,
-                std::cmp::Ordering::Less => 0.0,
-            };
-            out.pairs += 1;
-        }
-    }
-    out
-}
-
-/// Scores of all completions of some groups, `[completions]`, and the way back from them.
-fn batch_scores<'m>(
-    model: &'m ScalarModel,
-    groups: &[&[Vec<u32>]],
-    activations: Activations,
-) -> (Tensor<1>, TrainingPass<'m>) {
-    let device = model.transformer.device();
-    let sequences: Vec<&Vec<u32>> = groups.iter().copied().flatten().collect();
-    let batch = TokenBatch::pack_groups(groups, GROUP_ROW_LEN);
-    let last = last_positions(&batch, &sequences);
-    let (hidden, pass) = (model.transformer).training_pass(&batch.to_device(&device), &last, activations);
-    (model.score(hidden), pass)
-}
-
-/// `sum_i dL/dr_i · r_i`, whose gradient is that of the loss.
-fn surrogate(scores: Tensor<1>, derivatives: &[f32]) -> Tensor<1> {
-    let derivatives = float_tensor(derivatives, &scores.device());
-    (scores * derivatives).sum()
 }

@@ -2,17 +2,18 @@
 #![expect(clippy::print_stdout, reason = "an example says what it did")]
 
 use burn::tensor::Device;
-use rlhf_core::hash::fingerprint;
-use rlhf_core::stage::{Quiet, StageContext};
-use rlhf_core::{CheckpointStore, LrSchedule};
+use rlhf_core::LrSchedule;
+use rlhf_core::stage::StageContext;
 use rlhf_data::{TokenSequence, Tokenizer, TokenizerConfig, pack_documents};
 use rlhf_model::{CausalLm, Gpt2Config};
-use rlhf_sft::{Evaluation, Observer, SftConfig, SftData, train};
+use rlhf_sft::{Error, Evaluation, Observer, SftConfig, SftData, train};
 
 struct Print;
 
 impl Observer for Print {
-    fn evaluated(&mut self, step: u64, _: &CausalLm, evaluation: &Evaluation) -> Result<Option<f64>, String> {
+    type Error = Error;
+
+    fn evaluated(&mut self, step: u64, _: &CausalLm, evaluation: &Evaluation) -> Result<Option<f64>, Error> {
         println!("step {step:3}: perplexity {:.2}", evaluation.perplexity());
         Ok(None)
     }
@@ -49,14 +50,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         },
         ..SftConfig::pretraining()
     };
-    let dir = std::env::temp_dir().join(format!("rlhf-sft-example-{}", std::process::id()));
-    let checkpoints = CheckpointStore::open(dir.join("checkpoints"), 1)?;
-    let context = StageContext::new(device.clone(), 1, &dir, checkpoints, fingerprint(&settings)?, &Quiet);
+    let context = StageContext::scratch(device.clone(), 1);
     let data = SftData {
         train: &rows,
         validation: &rows[..4],
     };
-    let (_, report) = train(
+    let outcome = train(
         CausalLm::init(&config, 1, &device),
         data,
         &settings,
@@ -65,10 +64,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     )?;
     println!(
         "perplexity {:.1} -> {:.2} in {} steps",
-        report.initial.perplexity(),
-        report.selected.perplexity(),
-        report.steps
+        outcome.report.initial.perplexity(),
+        outcome.report.selected.perplexity(),
+        outcome.report.steps
     );
-    std::fs::remove_dir_all(dir)?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use rlhf_config::ConfigErrors;
 use rlhf_core::{AdamWConfig, LrSchedule, ScheduleKind};
-use rlhf_model::LoraConfig;
+use rlhf_model::{LoraConfig, PassLimits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +83,11 @@ impl SftConfig {
         "checkpoint_every",
         "log_every",
     ];
+
+    /// How much of a step goes through the network at once.
+    pub(crate) fn pass_limits(&self) -> PassLimits {
+        PassLimits::new(self.microbatch_tokens, self.gradient_checkpointing)
+    }
 
     /// What the result depends on: these settings without those that change none.
     pub fn identity(&self) -> serde_json::Value {

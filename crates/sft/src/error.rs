@@ -41,10 +41,7 @@ pub enum Error {
     /// Checkpoint or metrics.
     #[error(transparent)]
     Core(#[from] rlhf_core::Error),
-    /// What the observer reported.
-    #[error("evaluation during training: {message}")]
-    Observer {
-        /// Its error.
-        message: String,
-    },
+    /// Weights are to be selected by the score of their samples, and nobody scores them.
+    #[error("select: `reward_score` needs a reward model, found none")]
+    NoScore,
 }

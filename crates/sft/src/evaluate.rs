@@ -43,7 +43,7 @@ pub fn evaluate(model: &CausalLm, sequences: &[TokenSequence], microbatch_tokens
     }
 }
 
-pub(crate) fn ids_and_masks(sequences: &[TokenSequence]) -> (Vec<&[u32]>, Vec<&[bool]>) {
+fn ids_and_masks(sequences: &[TokenSequence]) -> (Vec<&[u32]>, Vec<&[bool]>) {
     sequences
         .iter()
         .map(|s| (s.input_ids.as_slice(), s.loss_mask.as_slice()))

@@ -13,4 +13,4 @@ pub use config::{Selection, SftConfig};
 pub use error::{Error, Result};
 pub use evaluate::{Evaluation, evaluate};
 pub use memory::memory_forecast;
-pub use train::{Observer, SftData, SftReport, train};
+pub use train::{Observer, SftData, SftOutcome, SftReport, train};

@@ -1,13 +1,11 @@
 //! How much memory training is going to need.
 
 use rlhf_core::memory::{MemoryForecast, ParameterBytes};
-use rlhf_core::{ROW_LEN, TokenBatch, micro_batches};
 use rlhf_data::{TokenSequence, shuffled_order};
-use rlhf_model::{CausalLm, HeadUse, LargestPass, PassesAtOnce};
+use rlhf_model::{CausalLm, HeadUse, LargestPass, MicroBatch, PassesAtOnce};
 
 use crate::config::{Selection, SftConfig};
 use crate::error::Result;
-use crate::evaluate::ids_and_masks;
 use crate::train::SftData;
 
 /// Memory of [`crate::train`] at its highest moment. The values of `model` do not matter, only its sizes; `observer` is what its
@@ -55,31 +53,21 @@ pub fn memory_forecast(
     ))
 }
 
-/// Goes through the batches as training does.
+/// The largest pass of training.
 fn largest_pass(rows: &[TokenSequence], config: &SftConfig, seed: u64) -> LargestPass {
-    let mut is_one_of_several = false;
-    let mut largest: (usize, Vec<usize>) = (0, Vec::new());
-    for epoch in 0..config.epochs {
-        let order = shuffled_order(rows.len(), seed, epoch as u64);
-        for batch in order.chunks(config.batch_size) {
-            let lens: Vec<usize> = batch.iter().map(|&row| rows[row].len()).collect();
-            let passes = micro_batches(&lens, config.microbatch_tokens);
-            is_one_of_several |= passes.len() > 1;
-            for pass in passes {
-                let tokens = lens[pass.clone()].iter().sum();
-                if tokens > largest.0 {
-                    largest = (tokens, batch[pass].to_vec());
-                }
-            }
-        }
-    }
-    let sequences: Vec<TokenSequence> = largest.1.iter().map(|&row| rows[row].clone()).collect();
-    let (ids, _) = ids_and_masks(&sequences);
-    LargestPass {
-        slots: TokenBatch::pack(&ids, ROW_LEN).slots(),
-        read: sequences.iter().map(TokenSequence::targets).sum(),
-        head: HeadUse::Sum,
-        is_one_of_several,
-        activations: config.gradient_checkpointing.into(),
-    }
+    let tokens: Vec<usize> = rows.iter().map(TokenSequence::len).collect();
+    let epochs = 0..config.epochs as u64;
+    let steps = epochs.flat_map(|epoch| {
+        let order = shuffled_order(rows.len(), seed, epoch);
+        let batches: Vec<Vec<usize>> = order.chunks(config.batch_size).map(<[usize]>::to_vec).collect();
+        batches
+    });
+    let limits = config.pass_limits();
+    let largest = limits.largest_part(&tokens, steps);
+    let (ids, masks): (Vec<&[u32]>, Vec<&[bool]>) = largest
+        .rows
+        .iter()
+        .map(|&row| (rows[row].input_ids.as_slice(), rows[row].loss_mask.as_slice()))
+        .unzip();
+    MicroBatch::masked(&ids, &masks).forecast(HeadUse::Sum, largest.is_one_of_several, limits)
 }

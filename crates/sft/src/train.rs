@@ -1,18 +1,17 @@
 //! The loop.
 
+use std::time::Instant;
+
 use burn::module::Module;
-use burn::tensor::Tensor;
-use rlhf_core::stage::{StageContext, load_module, save_module};
-use rlhf_core::{
-    GradientBuffer, Learner, PartTimes, ROW_LEN, Targets, TokenBatch, float_tensor, micro_batches, timed, to_host,
-};
+use rlhf_core::stage::{Pause, Quiet, StageContext, load_module, save_module};
+use rlhf_core::{GradientBuffer, Learner, PartTimes, timed};
 use rlhf_data::{TokenSequence, shuffled_order};
-use rlhf_model::{CausalLm, PassSize};
+use rlhf_model::{CausalLm, PassSize, logprob_gradients};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Selection, SftConfig};
 use crate::error::{Error, Result};
-use crate::evaluate::{Evaluation, evaluate, ids_and_masks};
+use crate::evaluate::{Evaluation, evaluate};
 
 /// Training and validation sequences.
 #[derive(Debug, Clone, Copy)]
@@ -25,12 +24,32 @@ pub struct SftData<'a> {
 
 /// Somebody who looks at the model at each evaluation: draws samples, scores them.
 pub trait Observer {
+    /// What can go wrong for the observer, beside what can for the loop.
+    type Error: From<Error>;
+
     /// Called with the model after `step` steps, off the autodiff graph. The value, if any, is the mean reward-model
     /// score of its samples, which [`Selection::RewardScore`] selects by.
     ///
     /// # Errors
-    /// Whatever went wrong, in words.
-    fn evaluated(&mut self, step: u64, model: &CausalLm, evaluation: &Evaluation) -> Result<Option<f64>, String>;
+    /// Whatever went wrong; it ends the run.
+    fn evaluated(&mut self, step: u64, model: &CausalLm, evaluation: &Evaluation) -> Result<Option<f64>, Self::Error>;
+}
+
+impl Observer for Quiet {
+    type Error = Error;
+
+    fn evaluated(&mut self, _: u64, _: &CausalLm, _: &Evaluation) -> Result<Option<f64>> {
+        Ok(None)
+    }
+}
+
+/// The model that training ends with.
+#[derive(Debug, Clone)]
+pub struct SftOutcome {
+    /// The selected weights, off the autodiff graph.
+    pub model: CausalLm,
+    /// How it went.
+    pub report: SftReport,
 }
 
 /// How training went.
@@ -71,34 +90,22 @@ struct Best {
 /// never interrupted.
 ///
 /// # Errors
-/// No data, adapters that do not fit the model, a loss that is not finite, an interruption, or a file that cannot be
-/// written.
-pub fn train(
+/// No data, adapters that do not fit the model, a loss that is not finite, an interruption, a file that cannot be
+/// written, or whatever the observer reports.
+pub fn train<O: Observer>(
     model: CausalLm,
     data: SftData<'_>,
     config: &SftConfig,
     context: &StageContext<'_>,
-    observer: &mut dyn Observer,
-) -> Result<(CausalLm, SftReport)> {
-    for (what, rows) in [("training", data.train), ("validation", data.validation)] {
-        if rows.is_empty() {
-            return Err(Error::NoData { what });
-        }
-    }
+    observer: &mut O,
+) -> Result<SftOutcome, O::Error> {
     let mut run = Run::start(model, data, config, context)?;
     while run.step < run.total_steps {
-        run.advance()?;
+        run.step()?;
         if run.evaluation_is_due() {
             run.evaluate(observer)?;
         }
-        let stopping = context.stop.requested() && run.step < run.total_steps;
-        let due = config.checkpoint_every > 0 && run.step.is_multiple_of(config.checkpoint_every as u64);
-        if stopping || due || run.step == run.total_steps {
-            run.save()?;
-        }
-        if stopping {
-            return Err(Error::Interrupted { step: run.step });
-        }
+        run.checkpoint_if_due()?;
     }
     Ok(run.finish())
 }
@@ -117,6 +124,11 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn start(model: CausalLm, data: SftData<'a>, config: &'a SftConfig, context: &'a StageContext<'a>) -> Result<Self> {
+        for (what, rows) in [("training", data.train), ("validation", data.validation)] {
+            if rows.is_empty() {
+                return Err(Error::NoData { what });
+            }
+        }
         let model = match &config.lora {
             Some(lora) => model.with_lora(lora, context.seed)?,
             None => model,
@@ -167,12 +179,12 @@ impl<'a> Run<'a> {
         order[first..(first + self.config.batch_size).min(order.len())].to_vec()
     }
 
-    fn advance(&mut self) -> Result<()> {
-        let started = std::time::Instant::now();
+    /// One optimiser step.
+    fn step(&mut self) -> Result<()> {
+        let started = Instant::now();
         let rows = self.batch_rows();
-        let sequences: Vec<TokenSequence> = rows.iter().map(|&row| self.data.train[row].clone()).collect();
-        let mut times = PartTimes::default();
-        let (mut gradients, loss) = batch_gradients(self.learner.module(), &sequences, self.config, &mut times);
+        let sequences: Vec<&TokenSequence> = rows.iter().map(|&row| &self.data.train[row]).collect();
+        let (mut gradients, loss, mut times) = batch_gradients(self.learner.module(), &sequences, self.config);
         let grad_norm = timed(&mut times.backward, || gradients.clip_norm(self.config.max_grad_norm));
         if !loss.is_finite() || !grad_norm.is_finite() {
             return Err(Error::NonFinite {
@@ -185,11 +197,11 @@ impl<'a> Run<'a> {
         let lr = self.config.lr.lr_at(self.step, self.total_steps);
         timed(&mut times.optimizer, || self.learner.step(gradients, lr));
         self.step += 1;
-        let tokens: usize = sequences.iter().map(TokenSequence::len).sum();
+        let tokens: usize = sequences.iter().map(|sequence| sequence.len()).sum();
         self.position.tokens += tokens as u64;
         let seconds = started.elapsed().as_secs_f64();
         let speed = tokens as f64 / seconds;
-        let pass: PassSize = sequences.iter().map(pass_size).sum();
+        let pass: PassSize = sequences.iter().map(|sequence| pass_size(sequence)).sum();
         let flops = self.learner.module().transformer.step_flops(&pass);
         let values = [
             ("loss/train", loss),
@@ -201,6 +213,9 @@ impl<'a> Run<'a> {
             .log(self.step, &[&values[..], &times.metrics(seconds, flops)].concat())?;
         let message = format!("loss {loss:.3}  {speed:.0} tokens/s");
         self.context.progress.report(self.step, self.total_steps, &message);
+        if self.step.is_multiple_of(self.config.log_every as u64) {
+            tracing::debug!(step = self.step, loss, lr, grad_norm, "sft step");
+        }
         Ok(())
     }
 
@@ -230,7 +245,8 @@ impl<'a> Run<'a> {
         Ok(self.context.log(self.step, &values)?)
     }
 
-    fn evaluate(&mut self, observer: &mut dyn Observer) -> Result<()> {
+    /// Validation loss, samples, and the choice of the weights that are kept.
+    fn evaluate<O: Observer>(&mut self, observer: &mut O) -> Result<(), O::Error> {
         let evaluation = self.evaluation();
         self.log_evaluation(evaluation)?;
         tracing::info!(
@@ -240,18 +256,15 @@ impl<'a> Run<'a> {
             "validation"
         );
         let model = self.learner.module().valid();
-        let score = observer
-            .evaluated(self.step, &model, &evaluation)
-            .map_err(|message| Error::Observer { message })?;
+        let score = observer.evaluated(self.step, &model, &evaluation)?;
         if let Some(score) = score {
-            self.context.log(self.step, &[("objective/scores", score)])?;
+            self.context
+                .log(self.step, &[("objective/scores", score)])
+                .map_err(Error::from)?;
         }
         let criterion = match (self.config.select, score) {
             (Selection::RewardScore, Some(score)) => -score,
-            (Selection::RewardScore, None) => {
-                let message = "select = \"reward_score\" needs a reward model".to_owned();
-                return Err(Error::Observer { message });
-            }
+            (Selection::RewardScore, None) => return Err(Error::NoScore.into()),
             (Selection::Last, _) => -(self.step as f64),
             (Selection::ValidationLoss, _) => evaluation.loss,
         };
@@ -268,6 +281,19 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    fn checkpoint_if_due(&self) -> Result<()> {
+        let pause = self
+            .context
+            .pause(self.step, self.total_steps, self.config.checkpoint_every);
+        if pause != Pause::None {
+            self.save()?;
+        }
+        match pause {
+            Pause::Stop => Err(Error::Interrupted { step: self.step }),
+            Pause::None | Pause::Checkpoint => Ok(()),
+        }
+    }
+
     fn save(&self) -> Result<()> {
         self.context.checkpoint(self.step, |writer| {
             self.learner.save(writer, "model")?;
@@ -279,7 +305,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn finish(self) -> (CausalLm, SftReport) {
+    fn finish(self) -> SftOutcome {
         let best = self.position.best.unwrap_or(Best {
             step: self.step,
             criterion: 0.0,
@@ -292,7 +318,8 @@ impl<'a> Run<'a> {
             selected_step: best.step,
             tokens: self.position.tokens,
         };
-        (self.selected.unwrap_or_else(|| self.learner.module().valid()), report)
+        let model = self.selected.unwrap_or_else(|| self.learner.module().valid());
+        SftOutcome { model, report }
     }
 }
 
@@ -302,39 +329,15 @@ fn pass_size(sequence: &TokenSequence) -> PassSize {
 }
 
 /// Gradient of the mean negative log-probability of all supervised tokens of `sequences`, with that mean; how they are
-/// split into micro-batches does not matter. Adds what it took to `times`.
+/// split into micro-batches does not matter.
 fn batch_gradients(
     model: &CausalLm,
-    sequences: &[TokenSequence],
+    sequences: &[&TokenSequence],
     config: &SftConfig,
-    times: &mut PartTimes,
-) -> (GradientBuffer, f64) {
-    let device = model.transformer.device();
-    let supervised = |s: &TokenSequence| s.loss_mask.iter().skip(1).filter(|&&m| m).count();
-    let n_targets = sequences.iter().map(supervised).sum::<usize>().max(1);
-    let lens: Vec<usize> = sequences.iter().map(|s| s.input_ids.len()).collect();
-    let mut gradients = GradientBuffer::new();
-    let mut losses: Vec<Tensor<1>> = Vec::new();
-    for range in micro_batches(&lens, config.microbatch_tokens) {
-        let (ids, masks) = ids_and_masks(&sequences[range]);
-        let batch = TokenBatch::pack(&ids, ROW_LEN);
-        let targets = Targets::from_masks(&batch, &ids, &masks);
-        if targets.is_empty() {
-            continue;
-        }
-        let (loss, pass) = timed(&mut times.forward, || {
-            let activations = config.gradient_checkpointing.into();
-            let tensors = batch.to_device(&device);
-            let (hidden, pass) = model.transformer.training_pass(&tensors, targets.places(), activations);
-            let weights = float_tensor(&vec![-1.0 / n_targets as f32; targets.len()], &device);
-            (model.logprob_sum(hidden, targets.ids(&device), weights), pass)
-        });
-        losses.push(loss.clone().inner());
-        timed(&mut times.backward, || pass.backward(loss, model, &mut gradients));
-    }
-    let loss = match losses.is_empty() {
-        true => 0.0,
-        false => to_host(Tensor::cat(losses, 0)).into_iter().map(f64::from).sum(),
-    };
-    (gradients, loss)
+) -> (GradientBuffer, f64, PartTimes) {
+    let ids: Vec<&[u32]> = sequences.iter().map(|s| s.input_ids.as_slice()).collect();
+    let masks: Vec<&[bool]> = sequences.iter().map(|s| s.loss_mask.as_slice()).collect();
+    let targets: usize = sequences.iter().map(|s| s.targets()).sum();
+    let weights = vec![1.0 / targets.max(1) as f64; targets];
+    logprob_gradients(model, &ids, &masks, &weights, config.pass_limits())
 }

@@ -9,14 +9,16 @@ use rlhf_model::{
     CausalLm, ModelConfig, ScalarModel, StorageType, load_causal_lm, load_config, load_scalar_adapter,
     load_scalar_model, save_causal_lm, save_scalar_model,
 };
-use rlhf_ppo::{Episode, Observer, PpoConfig, PpoData, PpoModels, PpoOutcome, ValueInit, memory_forecast, train};
+use rlhf_ppo::{
+    Episode, Observer, PpoConfig, PpoData, PpoModels, PpoOutcome, PpoPrompt, ValueInit, memory_forecast, train,
+};
 use serde_json::json;
 
 use super::adapters::{self, ADAPTER};
 use super::dataset::text_windows;
 use super::pretrain::save_model;
 use super::samples::write_samples;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::memory::Savings;
 use crate::progress::note;
 use crate::run::Workspace;
@@ -32,7 +34,14 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
     let config = config.with_storage(StorageType::F32);
     let prompts = work.ppo_prompts()?.train;
     let max_new_tokens = work.config.ppo.max_new_tokens;
-    let (prompts, _) = work.prompt_ids(&tokenizer, &prompts, max_new_tokens, config.max_seq_len())?;
+    let (ids, kept) = work.prompt_ids(&tokenizer, &prompts, max_new_tokens, config.max_seq_len())?;
+    let task_of = |row: usize| prompts[row].task.clone();
+    let prompts: Vec<PpoPrompt> = (ids.into_iter().zip(kept))
+        .map(|(input_ids, row)| PpoPrompt {
+            input_ids,
+            task: task_of(row),
+        })
+        .collect();
     let documents = match work.config.ppo.ptx.is_on() {
         true => work.documents()?.train,
         false => Vec::new(),
@@ -54,8 +63,12 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
     work.announce_memory(&forecast, savings(settings))?;
     let (sft, _) = load_causal_lm(&work.path("sft"), placement)?;
     let models = with_reward_model(sft, is_shared, work, |dir| Ok(load_scalar_model(dir, &work.device)?.0))?;
+    let reward_has_adapters = models
+        .scorer
+        .model()
+        .is_some_and(|model| model.transformer.lora().is_some());
     let value_base = match settings.value_init {
-        ValueInit::RewardModel if models.reward.transformer.lora().is_none() => "reward",
+        ValueInit::RewardModel if !reward_has_adapters => "reward",
         _ => "sft",
     };
     let mut observer = RolloutSamples {
@@ -132,7 +145,7 @@ fn with_reward_model(
         true => load_scalar_adapter(&dir.join(ADAPTER), sft.transformer.clone())?,
         false => alone(&dir)?,
     };
-    Ok(PpoModels { sft, reward })
+    Ok(PpoModels::with_reward_model(sft, reward, &work.config.ppo))
 }
 
 /// How the stage could do with less memory.
@@ -151,18 +164,20 @@ struct RolloutSamples<'a> {
 }
 
 impl Observer for RolloutSamples<'_> {
-    fn sampled(&mut self, update: u64, episodes: &[Episode]) -> Result<(), String> {
+    type Error = Error;
+
+    fn sampled(&mut self, update: u64, episodes: &[Episode]) -> Result<()> {
         let rows = episodes
             .iter()
-            .map(|episode| {
+            .map(|Episode { response, scored, .. }| {
                 json!({
-                    "score": episode.score,
-                    "kl": episode.sequence_kl(),
-                    "prompt": self.tokenizer.decode(&episode.sequence[..episode.prompt_len], true),
-                    "completion": self.tokenizer.decode(episode.response(), true),
+                    "score": scored.score,
+                    "kl": scored.sequence_kl(),
+                    "prompt": self.tokenizer.decode(response.prompt_tokens(), true),
+                    "completion": self.tokenizer.decode(response.tokens(), true),
                 })
             })
             .collect();
-        write_samples(&self.path, update, rows).map_err(|error| error.to_string())
+        write_samples(&self.path, update, rows)
     }
 }

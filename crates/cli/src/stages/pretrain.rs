@@ -4,7 +4,7 @@ use rlhf_core::hash::Fingerprint;
 use rlhf_data::Tokenizer;
 use rlhf_hub::Want;
 use rlhf_model::{CausalLm, ModelConfig, load_causal_lm, save_causal_lm};
-use rlhf_sft::{SftData, memory_forecast, train};
+use rlhf_sft::{SftData, SftOutcome, memory_forecast, train};
 
 use super::dataset::text_windows;
 use super::samples::{self, SampleObserver};
@@ -69,7 +69,7 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
         reward_model: None,
     };
     let context = work.context(fingerprint)?;
-    let (model, report) = train(model, data, settings, &context, &mut observer)?;
+    let SftOutcome { model, report } = train(model, data, settings, &context, &mut observer)?;
     work.bar.finish();
     note(&format!(
         " pretrain validation perplexity {:.1} -> {:.2}",

@@ -5,7 +5,7 @@ use std::path::Path;
 use rlhf_core::hash::Fingerprint;
 use rlhf_data::{Comparison, Tokenizer, all_comparison_tokens, answered_tokens, read_comparisons};
 use rlhf_model::{ScalarModel, StorageType, load_config, load_decoder, save_scalar_model};
-use rlhf_reward::{RankedPrompt, RewardConfig, RewardData, group_comparisons, memory_forecast, train};
+use rlhf_reward::{RankedPrompt, RewardConfig, RewardData, RewardOutcome, group_comparisons, memory_forecast, train};
 
 use super::adapters;
 use super::label::{COMPARISONS, HELD_OUT, VALIDATION};
@@ -43,7 +43,7 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
     work.announce_memory(&forecast, savings(settings))?;
     let (trunk, _) = load_decoder(&base, placement)?;
     let context = work.context(fingerprint)?;
-    let (model, report) = train(trunk, data, settings, &context)?;
+    let RewardOutcome { model, report } = train(trunk, data, settings, &context)?;
     work.bar.finish();
     note(&format!(
         "   reward pair accuracy on held-out prompts {:.1} % ({:.1} to {:.1}); demonstrations score {:+.4} ± {:.2}",

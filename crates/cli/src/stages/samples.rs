@@ -59,8 +59,10 @@ pub(crate) struct SampleObserver<'a> {
     pub(crate) reward_model: Option<ScalarModel>,
 }
 
-impl SampleObserver<'_> {
-    fn look(&self, step: u64, model: &CausalLm, evaluation: &Evaluation) -> Result<Option<f64>> {
+impl Observer for SampleObserver<'_> {
+    type Error = Error;
+
+    fn evaluated(&mut self, step: u64, model: &CausalLm, evaluation: &Evaluation) -> Result<Option<f64>> {
         let options = GenerateOptions {
             max_new_tokens: self.max_new_tokens,
             eos_token_id: self.tokenizer.eos_token_id(),
@@ -100,11 +102,5 @@ impl SampleObserver<'_> {
         Ok(Some(rlhf_core::stats::mean(
             &scores.into_iter().map(f64::from).collect::<Vec<_>>(),
         )))
-    }
-}
-
-impl Observer for SampleObserver<'_> {
-    fn evaluated(&mut self, step: u64, model: &CausalLm, evaluation: &Evaluation) -> Result<Option<f64>, String> {
-        self.look(step, model, evaluation).map_err(|error| error.to_string())
     }
 }

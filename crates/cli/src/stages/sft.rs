@@ -4,7 +4,7 @@ use rlhf_core::hash::Fingerprint;
 use rlhf_data::{TokenSequence, Tokenizer, shuffled_order};
 use rlhf_hub::Want;
 use rlhf_model::{CausalLm, StorageType, load_causal_lm, load_config, load_scalar_model};
-use rlhf_sft::{SftConfig, SftData, memory_forecast, train};
+use rlhf_sft::{SftConfig, SftData, SftOutcome, memory_forecast, train};
 
 use super::adapters;
 use super::dataset::{supervised, text_windows};
@@ -103,7 +103,7 @@ pub(crate) fn run(work: &Workspace, fingerprint: &Fingerprint) -> Result<()> {
         reward_model,
     };
     let context = work.context(fingerprint)?;
-    let (model, report) = train(model, data, settings, &context, &mut observer)?;
+    let SftOutcome { model, report } = train(model, data, settings, &context, &mut observer)?;
     work.bar.finish();
     note(&format!(
         "      sft validation loss {:.3} -> {:.3} (step {} of {})",

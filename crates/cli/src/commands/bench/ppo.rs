@@ -1,9 +1,8 @@
 //! Iterations of PPO: 64 episodes of 32 + 64 tokens, four passes in minibatches of 16, four networks of one size.
 
+use rlhf_core::stage::Quiet;
 use rlhf_core::{AdamWConfig, LrSchedule, ScheduleKind};
-use rlhf_ppo::{
-    EmaConfig, EmaPer, Episode, KlConfig, Observer, PpoConfig, PpoData, PpoModels, PtxConfig, ValueClip, train,
-};
+use rlhf_ppo::{EmaConfig, EmaPer, KlConfig, PpoConfig, PpoData, PpoModels, PpoPrompt, PtxConfig, ValueClip, train};
 
 use super::{Line, Setting, median, shares};
 use crate::error::Result;
@@ -11,14 +10,6 @@ use crate::error::Result;
 const EPISODES: usize = 64;
 const PROMPT: usize = 32;
 const RESPONSE: usize = 64;
-
-struct Nobody;
-
-impl Observer for Nobody {
-    fn sampled(&mut self, _: u64, _: &[Episode]) -> Result<(), String> {
-        Ok(())
-    }
-}
 
 fn config(iterations: usize) -> PpoConfig {
     let constant = LrSchedule {
@@ -59,21 +50,24 @@ fn config(iterations: usize) -> PpoConfig {
 
 pub(super) fn measure(setting: &Setting) -> Result<Line> {
     let shape = &setting.shape;
-    let prompts = shape.sequences(1, &[PROMPT; EPISODES]);
+    let prompts: Vec<PpoPrompt> = (shape.sequences(1, &[PROMPT; EPISODES]).into_iter())
+        .map(PpoPrompt::from)
+        .collect();
     let config = config(setting.warmup + setting.steps);
     let names = ["time/rollout_s", "time/update_s", "time/gflops"];
     let measured = setting.steps_of(&names, |context| {
-        let models = PpoModels {
-            sft: shape.language_model(1, &setting.device),
-            reward: shape.scalar_model(2, &setting.device),
-        };
+        let (sft, reward) = (
+            shape.language_model(1, &setting.device),
+            shape.scalar_model(2, &setting.device),
+        );
+        let models = PpoModels::with_reward_model(sft, reward, &config);
         let data = PpoData {
             prompts: &prompts,
             pretraining: &[],
             // No token of the vocabulary: every response is as long as it may be.
             eos_token_id: shape.vocab as u32,
         };
-        Ok(train(models, data, &config, context, &mut Nobody)?)
+        Ok(train(models, data, &config, context, &mut Quiet)?)
     })?;
     let whole = |row: &[f64]| row[0] + row[1];
     let seconds = crate::pace::median(measured.iter().map(|row| whole(row)).collect());

@@ -1,20 +1,12 @@
 //! Steps of SFT.
 
 use rlhf_core::LrSchedule;
+use rlhf_core::stage::Quiet;
 use rlhf_data::TokenSequence;
-use rlhf_model::CausalLm;
-use rlhf_sft::{Evaluation, Observer, Selection, SftConfig, SftData, train};
+use rlhf_sft::{Selection, SftConfig, SftData, train};
 
 use super::{Line, STEP_METRICS, Setting, step_line};
 use crate::error::Result;
-
-struct Nobody;
-
-impl Observer for Nobody {
-    fn evaluated(&mut self, _: u64, _: &CausalLm, _: &Evaluation) -> Result<Option<f64>, String> {
-        Ok(None)
-    }
-}
 
 /// Steps on sequences of the whole context.
 pub(super) fn measure(setting: &Setting) -> Result<Line> {
@@ -52,7 +44,7 @@ pub(super) fn measure_lens(setting: &Setting, bench: &'static str, lens: &[usize
             validation: &watched,
         };
         let model = shape.language_model(1, &setting.device);
-        Ok(train(model, data, &config, context, &mut Nobody)?)
+        Ok(train(model, data, &config, context, &mut Quiet)?)
     })?;
     Ok(step_line(setting, bench, batch, &measured))
 }

@@ -1,0 +1,117 @@
+//! Where a run stands: which update, and what comes next in it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::PpoConfig;
+
+/// A unit of work; a run may stop, and go on, between any two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Phase {
+    /// Episodes of a new update.
+    Rollout,
+    /// One optimiser step of each network, on a minibatch of the episodes.
+    Step { epoch: usize, minibatch: usize },
+    /// KL controller, metrics, samples.
+    EndOfUpdate,
+}
+
+/// What checkpoints hold of the order of things.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Cursor {
+    /// Updates that have ended.
+    pub(crate) update: u64,
+    /// Optimiser steps taken.
+    pub(crate) step: u64,
+    /// What comes next.
+    pub(crate) next: Phase,
+}
+
+impl Cursor {
+    /// Before the first rollout.
+    pub(crate) const START: Self = Self {
+        update: 0,
+        step: 0,
+        next: Phase::Rollout,
+    };
+
+    /// Moves past the rollout.
+    pub(crate) fn rolled_out(&mut self) {
+        self.next = Phase::Step { epoch: 0, minibatch: 0 };
+    }
+
+    /// Moves past a step: to the next minibatch, then to the next epoch, unless the policy strayed in this one.
+    pub(crate) fn stepped(&mut self, epoch: usize, minibatch: usize, strayed: bool, config: &PpoConfig) {
+        self.step += 1;
+        self.next = if minibatch + 1 < config.n_minibatches {
+            Phase::Step {
+                epoch,
+                minibatch: minibatch + 1,
+            }
+        } else if epoch + 1 < config.ppo_epochs && !strayed {
+            Phase::Step {
+                epoch: epoch + 1,
+                minibatch: 0,
+            }
+        } else {
+            Phase::EndOfUpdate
+        };
+    }
+
+    /// Moves past the end of an update.
+    pub(crate) fn ended_update(&mut self) {
+        self.update += 1;
+        self.next = Phase::Rollout;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> PpoConfig {
+        PpoConfig {
+            n_minibatches: 2,
+            ppo_epochs: 2,
+            ..PpoConfig::default()
+        }
+    }
+
+    /// The phases of two updates in which the policy strays in the epochs named.
+    fn phases(strays: impl Fn(u64, usize) -> bool) -> Vec<Phase> {
+        let mut cursor = Cursor::START;
+        let mut seen = Vec::new();
+        while cursor.update < 2 {
+            seen.push(cursor.next);
+            match cursor.next {
+                Phase::Rollout => cursor.rolled_out(),
+                Phase::Step { epoch, minibatch } => {
+                    cursor.stepped(epoch, minibatch, strays(cursor.update, epoch), &config());
+                }
+                Phase::EndOfUpdate => cursor.ended_update(),
+            }
+        }
+        let steps = seen.iter().filter(|phase| matches!(phase, Phase::Step { .. }));
+        assert_eq!(cursor.step, steps.count() as u64);
+        seen
+    }
+
+    #[test]
+    fn an_update_is_a_rollout_then_every_minibatch_of_every_epoch_then_its_end() {
+        let step = |epoch, minibatch| Phase::Step { epoch, minibatch };
+        let whole = [
+            Phase::Rollout,
+            step(0, 0),
+            step(0, 1),
+            step(1, 0),
+            step(1, 1),
+            Phase::EndOfUpdate,
+        ];
+        assert_eq!(phases(|_, _| false), [whole, whole].concat());
+        let short = [Phase::Rollout, step(0, 0), step(0, 1), Phase::EndOfUpdate];
+        assert_eq!(
+            phases(|update, epoch| update == 0 && epoch == 0),
+            [&short[..], &whole].concat()
+        );
+    }
+}
