@@ -116,3 +116,7 @@ fn total(stats: Vec<Tensor<1>>) -> Tensor<1> {
     let sum = stats.into_iter().reduce(|sum, next| sum + next);
     sum.expect("a minibatch holds at least one episode")
 }
+
+#[cfg(test)]
+#[path = "step_tests.rs"]
+mod tests;

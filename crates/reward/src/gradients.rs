@@ -107,3 +107,7 @@ fn add_part_loss(
 fn surrogate(scores: Tensor<1>, derivatives: Tensor<1>) -> Tensor<1> {
     (scores * derivatives).sum()
 }
+
+#[cfg(test)]
+#[path = "gradients_tests.rs"]
+mod tests;

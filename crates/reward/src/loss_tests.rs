@@ -189,6 +189,7 @@ fn case() -> impl Strategy<Value = Case> {
             pairs: pairs_from_ranking(&ranking),
             margin,
             options: KwiseConfig {
+                margin: Margin::Data,
                 label_smoothing,
                 centering_coef,
                 l2_coef,

@@ -341,3 +341,61 @@ fn batch_gradients(
     let weights = vec![1.0 / targets.max(1) as f64; targets];
     logprob_gradients(model, &ids, &masks, &weights, config.pass_limits())
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use rlhf_core::NamedTensor;
+    use rlhf_model::Gpt2Config;
+
+    use super::*;
+
+    #[test]
+    fn gradients_do_not_depend_on_micro_batches() {
+        let config = Gpt2Config {
+            vocab_size: 10,
+            n_positions: 64,
+            n_embd: 16,
+            n_layer: 2,
+            n_head: 2,
+            initializer_range: 0.3,
+            ..Default::default()
+        };
+        let model = CausalLm::init(&config.into(), 1, &Device::flex()).train();
+        let rows: Vec<TokenSequence> = (0..9)
+            .map(|i| TokenSequence {
+                input_ids: (0..6 + i).map(|t| ((3 * i + t) % 10) as u32).collect(),
+                // The last has nothing to learn.
+                loss_mask: (0..6 + i).map(|t| i < 8 && (t + i) % 4 > 0).collect(),
+            })
+            .collect();
+        let rows: Vec<&TokenSequence> = rows.iter().collect();
+        let of = |microbatch_tokens, gradient_checkpointing| -> (Vec<NamedTensor>, f64) {
+            let config = SftConfig {
+                microbatch_tokens,
+                gradient_checkpointing,
+                ..SftConfig::default()
+            };
+            let (gradients, loss, _) = batch_gradients(&model, &rows, &config);
+            (gradients.to_named(&model), loss)
+        };
+        let (expected, whole) = of(100_000, false);
+        assert!(expected.iter().flat_map(|t| &t.values).any(|&g| g.abs() > 1e-3) && whole > 1.0);
+        for (tokens, checkpointing) in [(64, false), (64, true), (1, false)] {
+            let (found, loss) = of(tokens, checkpointing);
+            assert!((loss - whole).abs() < 1e-5, "{loss} against {whole}");
+            for (found, expected) in found.iter().zip(&expected) {
+                for (a, b) in found.values.iter().zip(&expected.values) {
+                    assert!(
+                        (a - b).abs() < 1e-6,
+                        "{tokens} tokens: {}: {a} against {b}",
+                        expected.name
+                    );
+                }
+            }
+        }
+        let nothing = [rows[8]];
+        let (gradients, loss, _) = batch_gradients(&model, &nothing, &SftConfig::default());
+        assert_eq!((gradients.norm(), loss), (0.0, 0.0));
+    }
+}

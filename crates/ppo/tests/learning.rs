@@ -1,0 +1,254 @@
+//! The whole loop on tasks whose solution is known: a bandit, and a text to remember.
+
+use burn::tensor::Device;
+use rlhf_core::stage::{Quiet, StageContext};
+use rlhf_core::{LrSchedule, ScheduleKind, permutation, rng, stats};
+use rlhf_data::TokenSequence;
+use rlhf_model::{CausalLm, Gpt2Config, ModelConfig, sequence_logprobs};
+use rlhf_ppo::{
+    AdvantageWhitening, Answer, EmaConfig, EmaPer, Error, KlConfig, MissingEos, PpoConfig, PpoData, PpoModels,
+    PpoOutcome, PpoPrompt, PtxConfig, RewardWhitening, Scorer, ScorerError, Terminal, ValueInit, train,
+};
+
+const VOCAB: usize = 8;
+/// Token that ends a response.
+const EOS: u32 = 0;
+/// Token that the bandit pays for.
+const LIKED: u32 = 5;
+
+fn config() -> ModelConfig {
+    let config = Gpt2Config {
+        vocab_size: VOCAB,
+        n_positions: 16,
+        n_embd: 16,
+        n_layer: 1,
+        n_head: 2,
+        ..Default::default()
+    };
+    config.into()
+}
+
+fn policy() -> CausalLm {
+    CausalLm::init(&config(), 1, &Device::flex())
+}
+
+/// Pays for the share of liked tokens.
+#[derive(Debug)]
+struct Bandit;
+
+impl Scorer for Bandit {
+    fn score(&self, answers: &[Answer<'_>]) -> Result<Vec<Option<f64>>, ScorerError> {
+        let share = |answer: &Answer<'_>| {
+            let tokens = answer.response.tokens();
+            tokens.iter().filter(|&&token| token == LIKED).count() as f64 / tokens.len() as f64
+        };
+        Ok(answers.iter().map(|answer| Some(share(answer))).collect())
+    }
+}
+
+/// Has the same opinion of everything, or none.
+#[derive(Debug)]
+struct Indifferent(Option<f64>);
+
+impl Scorer for Indifferent {
+    fn score(&self, answers: &[Answer<'_>]) -> Result<Vec<Option<f64>>, ScorerError> {
+        Ok(vec![self.0; answers.len()])
+    }
+}
+
+fn constant(peak_lr: f64) -> LrSchedule {
+    LrSchedule {
+        peak_lr,
+        kind: ScheduleKind::Constant,
+        ..Default::default()
+    }
+}
+
+/// A dozen updates of four tokens a response; without a pretraining term.
+fn settings() -> PpoConfig {
+    PpoConfig {
+        episodes: 24 * 32,
+        batch_size: 32,
+        n_minibatches: 2,
+        ppo_epochs: 2,
+        max_new_tokens: 4,
+        lr: constant(3e-3),
+        value_lr: constant(3e-3),
+        missing_eos: MissingEos::None,
+        value_init: ValueInit::ZeroHead,
+        kl: KlConfig {
+            coef: 0.0,
+            ..Default::default()
+        },
+        ptx: PtxConfig {
+            coef: 0.0,
+            ..Default::default()
+        },
+        ..Default::default()
+    }
+}
+
+fn run(scorer: impl Scorer + 'static, text: &[TokenSequence], settings: &PpoConfig) -> Result<PpoOutcome, Error> {
+    let prompts: Vec<PpoPrompt> = (1..VOCAB as u32).map(|token| vec![token].into()).collect();
+    let models = PpoModels {
+        sft: policy(),
+        scorer: Box::new(scorer),
+    };
+    let data = PpoData {
+        prompts: &prompts,
+        pretraining: text,
+        eos_token_id: EOS,
+    };
+    let context = StageContext::scratch(Device::flex(), 1);
+    train(models, data, settings, &context, &mut Quiet)
+}
+
+fn bandit(settings: &PpoConfig) -> PpoOutcome {
+    run(Bandit, &[], settings).expect("it learns")
+}
+
+#[test]
+fn the_score_of_a_bandit_rises() {
+    let report = bandit(&settings()).report;
+    assert!(report.first_score < 0.25, "one token in eight at first: {report:?}");
+    assert!(report.last_score > 0.8, "{report:?}");
+}
+
+#[test]
+fn it_rises_in_every_way_of_crediting_tokens() {
+    let check = |name: &str, change: fn(&mut PpoConfig)| {
+        let mut settings = settings();
+        change(&mut settings);
+        let report = bandit(&settings).report;
+        assert!(report.last_score > 0.6, "{name}: {report:?}");
+    };
+    check("whitened by minibatch", |c| {
+        c.whiten_advantages = AdvantageWhitening::Minibatch;
+    });
+    check("scores at the first pad", |c| c.terminal = Terminal::FirstPad);
+    check("whitened rewards", |c| c.whiten_rewards = RewardWhitening::Rollout);
+    check("a micro-batch per response", |c| c.microbatch_tokens = 4);
+}
+
+#[test]
+fn the_divergence_falls_as_its_price_rises() {
+    let kls = [0.0, 0.1, 1.0].map(|coef| {
+        let mut settings = settings();
+        settings.kl.coef = coef;
+        bandit(&settings).report.last_kl
+    });
+    assert!(kls[0] > kls[1] && kls[1] > kls[2], "{kls:?}");
+    // Worth less than a nat, a response may not cost one.
+    assert!(kls[0] > 2.0 && kls[2] < 0.2, "{kls:?}");
+}
+
+#[test]
+fn the_average_follows_the_policy_at_its_pace() {
+    let distance_to_start = |per: EmaPer, decay: f64| {
+        let outcome = bandit(&PpoConfig {
+            ema: EmaConfig { decay, per },
+            ..settings()
+        });
+        let average = outcome.ema.expect("it is on");
+        let weights = |model: &CausalLm| -> Vec<f32> {
+            let tensors = rlhf_core::named_parameters(model).into_iter();
+            tensors.flat_map(|tensor| tensor.values).collect()
+        };
+        let (start, end, average) = (weights(&policy()), weights(&outcome.policy), weights(&average));
+        let distance = |a: &[f32], b: &[f32]| -> f64 {
+            let squares = a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2));
+            squares.sum::<f64>().sqrt()
+        };
+        distance(&average, &start) / distance(&end, &start)
+    };
+    // 24 updates of 4 steps each: the slow average is still near the start.
+    let (slow, by_step, none) = (
+        distance_to_start(EmaPer::Iteration, 0.99),
+        distance_to_start(EmaPer::Step, 0.99),
+        distance_to_start(EmaPer::Iteration, 0.0),
+    );
+    assert!(slow > 0.02 && slow < by_step && by_step < 0.9, "{slow} {by_step}");
+    assert!((none - 1.0).abs() < 1e-6, "without memory it is the policy: {none}");
+}
+
+/// Mean negative log-probability of a token of the text.
+fn loss(model: &CausalLm, text: &[TokenSequence]) -> f64 {
+    let ids: Vec<&[u32]> = text.iter().map(|s| s.input_ids.as_slice()).collect();
+    let found = sequence_logprobs(model, &ids, &vec![1; ids.len()], 1.0, 1024);
+    let losses: Vec<f64> = found.logprobs.iter().flatten().map(|&p| -f64::from(p)).collect();
+    stats::mean(&losses)
+}
+
+fn text() -> Vec<TokenSequence> {
+    (0..4)
+        .map(|i| {
+            let ids = permutation(VOCAB, &mut rng(7, "text", &[i]));
+            TokenSequence {
+                input_ids: ids.into_iter().map(|id| id as u32).collect(),
+                loss_mask: (0..VOCAB).map(|t| t > 0).collect(),
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn with_nothing_to_gain_the_pretraining_term_alone_learns_its_text() {
+    let check = |ptx: PtxConfig, most: f64| {
+        let settings = PpoConfig { ptx, ..settings() };
+        let outcome = run(Indifferent(Some(0.0)), &text(), &settings).expect("it learns");
+        let (before, after) = (loss(&policy(), &text()), loss(&outcome.policy, &text()));
+        assert!(after < most * before, "{before} -> {after}");
+    };
+    let ptx = PtxConfig {
+        coef: 1.0,
+        examples_per_episode: 0.25,
+        ..Default::default()
+    };
+    check(ptx.clone(), 0.5);
+    // Without advantages there is no PPO gradient whose norm could be matched.
+    let matched = PtxConfig {
+        target_grad_ratio: Some(1.0),
+        ..ptx
+    };
+    let settings = PpoConfig {
+        ptx: matched,
+        ..settings()
+    };
+    let outcome = run(Indifferent(Some(0.0)), &text(), &settings).expect("it learns");
+    assert!((loss(&outcome.policy, &text()) - loss(&policy(), &text())).abs() < 1e-6);
+}
+
+#[test]
+fn a_wandering_policy_ends_the_passes_of_its_update() {
+    let steps = |target_kl| {
+        let settings = PpoConfig {
+            ppo_epochs: 4,
+            target_kl,
+            ..settings()
+        };
+        bandit(&settings).report.steps
+    };
+    assert_eq!(steps(None), 24 * 4 * 2);
+    assert_eq!(steps(Some(1e-12)), 24 * 2, "one epoch each");
+}
+
+#[test]
+fn without_scores_data_or_a_reward_model_a_run_says_so() {
+    let said = |result: Result<PpoOutcome, Error>| result.expect_err("nothing to learn").to_string();
+    let settings = settings();
+    assert_eq!(
+        said(run(Indifferent(None), &[], &settings)),
+        "scoring responses: the score of an answer to prompt 0 is missing, expected a finite number"
+    );
+    assert!(said(run(Indifferent(Some(f64::NAN)), &[], &settings)).contains("is NaN"));
+    let from_reward_model = PpoConfig {
+        value_init: ValueInit::RewardModel,
+        ..settings.clone()
+    };
+    assert!(said(run(Bandit, &[], &from_reward_model)).contains("expected `zero_head`"));
+    let with_text = PpoConfig {
+        ptx: PtxConfig::default(),
+        ..settings
+    };
+    assert!(said(run(Bandit, &[], &with_text)).starts_with("no pretraining sequences"));
+}
