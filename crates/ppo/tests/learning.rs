@@ -236,10 +236,8 @@ fn a_wandering_policy_ends_the_passes_of_its_update() {
 fn without_scores_data_or_a_reward_model_a_run_says_so() {
     let said = |result: Result<PpoOutcome, Error>| result.expect_err("nothing to learn").to_string();
     let settings = settings();
-    assert_eq!(
-        said(run(Indifferent(None), &[], &settings)),
-        "scoring responses: the score of an answer to prompt 0 is missing, expected a finite number"
-    );
+    let message = said(run(Indifferent(None), &[], &settings));
+    assert!(message.ends_with("is missing, expected a finite number"), "{message}");
     assert!(said(run(Indifferent(Some(f64::NAN)), &[], &settings)).contains("is NaN"));
     let from_reward_model = PpoConfig {
         value_init: ValueInit::RewardModel,
