@@ -22,7 +22,7 @@ pub(crate) enum Error {
     #[error(transparent)]
     Hub(#[from] rlhf_hub::Error),
     #[error(transparent)]
-    World(#[from] rlhf_world::Error),
+    Tasks(#[from] rlhf_tasks::Error),
     #[error(transparent)]
     Stories(#[from] rlhf_stories::Error),
     #[error(transparent)]

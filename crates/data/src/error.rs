@@ -137,6 +137,9 @@ pub enum Error {
         /// What it is.
         found: String,
     },
+    /// Settings that cannot be used.
+    #[error(transparent)]
+    Settings(rlhf_config::ConfigErrors),
     /// A prompt leaves no room for the answer.
     #[error(
         "prompt {id}: {tokens} tokens; expected at most {} (context of {context} less {max_new_tokens} new tokens)",

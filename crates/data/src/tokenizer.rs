@@ -19,6 +19,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use rlhf_config::ConfigErrors;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -66,26 +67,17 @@ impl TokenizerConfig {
     /// Special tokens and bytes.
     const SMALLEST: usize = SPECIAL_TOKENS.len() + 256;
 
-    /// Checks that the settings are in range.
-    ///
-    /// # Errors
-    /// If `vocab_size` has no room for the special tokens and the bytes, or `min_frequency` is 0.
-    pub fn validate(&self) -> Result<()> {
-        let smallest = Self::SMALLEST as u64;
-        let checks = [
-            ("vocab_size", self.vocab_size as u64, smallest),
-            ("min_frequency", self.min_frequency, 1),
-        ];
-        for (field, found, least) in checks {
-            if found < least {
-                return Err(Error::Config {
-                    field: format!("tokenizer.{field}"),
-                    expected: format!("at least {least}"),
-                    found: found.to_string(),
-                });
-            }
-        }
-        Ok(())
+    /// The faults of these settings; paths are relative to this struct.
+    pub fn validate(&self) -> ConfigErrors {
+        let mut errors = ConfigErrors::new();
+        let smallest = Self::SMALLEST;
+        errors.check(self.vocab_size >= smallest, "vocab_size", || {
+            format!("expected at least {smallest}, found {}", self.vocab_size)
+        });
+        errors.check(self.min_frequency > 0, "min_frequency", || {
+            "expected at least 1, found 0".to_owned()
+        });
+        errors
     }
 }
 
@@ -133,7 +125,9 @@ impl Tokenizer {
     /// # Errors
     /// If the settings are out of range.
     pub fn train<S: AsRef<str>>(texts: impl IntoIterator<Item = S>, config: &TokenizerConfig) -> Result<Self> {
-        config.validate()?;
+        let mut errors = ConfigErrors::new();
+        errors.nest("tokenizer", config.validate());
+        errors.into_result().map_err(Error::Settings)?;
         let byte_level = ByteLevel::new(false, true, true);
         let mut counts: HashMap<String, u64> = HashMap::new();
         for text in texts {

@@ -1,16 +1,17 @@
 //! Stories, and the tasks made of them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rlhf_data::{Demonstration, Message, Prompt};
-use rlhf_world::{PromptSet, stable_hash as hash};
+use rlhf_tasks::{GoldJudge, JudgedTask, PromptSet, stable_hash};
 
 use crate::config::StoriesConfig;
 use crate::error::{Error, Result};
-use crate::judge::words_of;
+use crate::judge::{StoryJudge, words_of};
 use crate::task::{StoryTask, WORDS};
 
 /// One pair of words in so many is held out.
@@ -18,67 +19,134 @@ const HELD_OUT: u64 = 5;
 /// One story in so many is kept from training.
 const VALIDATION: u64 = 25;
 
-/// Somebody's stories, split into those that train and those that measure.
+/// Somebody's stories, split into those that train and those that measure, with the demonstrations made of them.
 #[derive(Clone, Debug)]
 pub struct StoryBook {
     config: StoriesConfig,
     seed: u64,
     documents: Vec<String>,
-    validation: Vec<String>,
+    validation_documents: Vec<String>,
+    demonstrations: Vec<Demonstration>,
+    validation_demonstrations: Vec<Demonstration>,
 }
 
 impl StoryBook {
-    /// Splits stories by a hash of their text.
-    pub fn new(stories: Vec<String>, config: &StoriesConfig, seed: u64) -> Self {
-        let (validation, documents) = stories
+    /// Splits stories by a hash of their text and makes demonstrations of their beginnings.
+    ///
+    /// # Errors
+    /// [`Error::NoDemonstrations`] when no story that may train qualifies as a demonstration.
+    pub fn new(stories: Vec<String>, config: &StoriesConfig, seed: u64) -> Result<Self> {
+        let count = stories.len();
+        let (validation_documents, documents): (Vec<String>, Vec<String>) = stories
             .into_iter()
-            .partition(|story| hash(&[story]).is_multiple_of(VALIDATION));
-        Self {
+            .partition(|story| stable_hash(&[story]).is_multiple_of(VALIDATION));
+        let demonstrations =
+            Telling::new(seed, "story", false, config).demonstrations(&documents, config.demonstrations);
+        if demonstrations.is_empty() {
+            return Err(Error::NoDemonstrations {
+                stories: count,
+                max_chars: config.max_chars,
+            });
+        }
+        let validation_demonstrations = Telling::new(seed, "story-validation", true, config)
+            .demonstrations(&validation_documents, config.validation_demonstrations);
+        Ok(Self {
             config: config.clone(),
             seed,
             documents,
-            validation,
-        }
+            validation_documents,
+            demonstrations,
+            validation_demonstrations,
+        })
     }
 
+    fn size(&self, set: PromptSet) -> usize {
+        match set {
+            PromptSet::Reward => self.config.reward_prompts,
+            PromptSet::RewardValidation => self.config.validation_reward_prompts,
+            PromptSet::Ppo => self.config.ppo_prompts,
+            PromptSet::HeldOut => self.config.held_out_prompts,
+        }
+    }
+}
+
+impl JudgedTask for StoryBook {
     /// Stories that may train.
-    pub fn documents(&self) -> &[String] {
+    fn documents(&self) -> &[String] {
         &self.documents
     }
 
     /// Stories that only measure.
-    pub fn validation_documents(&self) -> &[String] {
-        &self.validation
+    fn validation_documents(&self) -> &[String] {
+        &self.validation_documents
     }
 
     /// Beginnings of stories behind the prompt that asks for two of their words; no pair of words is held out.
-    ///
-    /// # Errors
-    /// [`Error::NoDemonstrations`] when no story qualifies.
-    pub fn demonstrations(&self) -> Result<Vec<Demonstration>> {
-        let rows = self.told(&self.documents, "story", false, self.config.demonstrations);
-        match rows.is_empty() {
-            true => Err(Error::NoDemonstrations {
-                stories: self.documents.len() + self.validation.len(),
-                max_chars: self.config.max_chars,
-            }),
-            false => Ok(rows),
-        }
+    fn demonstrations(&self) -> &[Demonstration] {
+        &self.demonstrations
     }
 
     /// The same of the validation stories and of held-out words.
-    pub fn validation_demonstrations(&self) -> Vec<Demonstration> {
-        let count = self.config.validation_demonstrations;
-        self.told(&self.validation, "story-validation", true, count)
+    fn validation_demonstrations(&self) -> &[Demonstration] {
+        &self.validation_demonstrations
     }
 
-    fn told(&self, stories: &[String], name: &str, held_out: bool, count: usize) -> Vec<Demonstration> {
+    /// Prompts of a set: pairs of words in an order of the seed, each pair once; fewer than configured where there are no
+    /// more pairs.
+    fn prompts(&self, set: PromptSet) -> Vec<Prompt> {
+        let name = set.as_str();
         let mut rng = stream(self.seed, name);
+        let mut tasks: Vec<StoryTask> = pairs()
+            .map(|[a, b]| {
+                if rng.random_bool(0.5) {
+                    StoryTask::new(a, b)
+                } else {
+                    StoryTask::new(b, a)
+                }
+            })
+            .filter(|task| is_held_out(task) == set.is_held_out())
+            .collect();
+        tasks.shuffle(&mut rng);
+        tasks.truncate(self.size(set));
+        let prompt = |(index, task): (usize, StoryTask)| Prompt {
+            id: format!("{name}-{index:05}"),
+            messages: vec![task.message()],
+            task: Some(task.stored()),
+        };
+        tasks.into_iter().enumerate().map(prompt).collect()
+    }
+
+    /// A judge who has read the stories that may train.
+    fn judge(&self) -> Arc<dyn GoldJudge> {
+        Arc::new(StoryJudge::new(&self.documents, &self.config))
+    }
+}
+
+/// Makes demonstrations of beginnings of stories.
+struct Telling {
+    name: &'static str,
+    held_out: bool,
+    max_chars: usize,
+    rng: ChaCha8Rng,
+}
+
+impl Telling {
+    fn new(seed: u64, name: &'static str, held_out: bool, config: &StoriesConfig) -> Self {
+        Self {
+            name,
+            held_out,
+            max_chars: config.max_chars,
+            rng: stream(seed, name),
+        }
+    }
+
+    fn demonstrations(mut self, stories: &[String], count: usize) -> Vec<Demonstration> {
+        let name = self.name;
         stories
             .iter()
             .filter_map(|story| {
-                let beginning = beginning(story, self.config.max_chars)?;
-                Some((task_of(beginning, held_out, &mut rng)?, beginning))
+                let beginning = beginning(story, self.max_chars)?;
+                Some((task_of(beginning, self.held_out, &mut self.rng)?, beginning))
             })
             .take(count)
             .enumerate()
@@ -88,33 +156,6 @@ impl StoryBook {
                 task: Some(task.stored()),
             })
             .collect()
-    }
-
-    /// Prompts of a set: pairs of words in an order of the seed, each pair once; fewer than configured where there are no
-    /// more pairs.
-    pub fn prompts(&self, set: PromptSet) -> Vec<Prompt> {
-        let (name, held_out, count) = match set {
-            PromptSet::Reward => ("reward", false, self.config.reward_prompts),
-            PromptSet::RewardValidation => ("reward-validation", true, self.config.validation_reward_prompts),
-            PromptSet::Ppo => ("ppo", false, self.config.ppo_prompts),
-            PromptSet::HeldOut => ("held-out", true, self.config.held_out_prompts),
-        };
-        let mut rng = stream(self.seed, name);
-        let mut tasks: Vec<StoryTask> = pairs()
-            .map(|[a, b]| match rng.random_bool(0.5) {
-                true => StoryTask::new(a, b),
-                false => StoryTask::new(b, a),
-            })
-            .filter(|task| is_held_out(task) == held_out)
-            .collect();
-        tasks.shuffle(&mut rng);
-        tasks.truncate(count);
-        let prompt = |(index, task): (usize, StoryTask)| Prompt {
-            id: format!("{name}-{index:05}"),
-            messages: vec![task.message()],
-            task: Some(task.stored()),
-        };
-        tasks.into_iter().enumerate().map(prompt).collect()
     }
 }
 
@@ -152,11 +193,11 @@ fn pairs() -> impl Iterator<Item = [&'static str; 2]> {
 }
 
 fn is_held_out(task: &StoryTask) -> bool {
-    hash(&task.pair()).is_multiple_of(HELD_OUT)
+    stable_hash(&task.pair()).is_multiple_of(HELD_OUT)
 }
 
 fn stream(seed: u64, purpose: &str) -> ChaCha8Rng {
-    ChaCha8Rng::seed_from_u64(hash(&[&seed.to_string(), purpose]))
+    ChaCha8Rng::seed_from_u64(stable_hash(&[&seed.to_string(), purpose]))
 }
 
 #[cfg(test)]
@@ -177,7 +218,7 @@ mod tests {
 
     #[test]
     fn words_that_are_held_out_occur_in_no_training_set() {
-        let book = StoryBook::new(stories(), &StoriesConfig::default(), 3);
+        let book = StoryBook::new(stories(), &StoriesConfig::default(), 3).unwrap();
         let pairs = |set| -> BTreeSet<Vec<String>> {
             let prompts = book.prompts(set);
             prompts.iter().map(|p| pair_of(p.task.as_ref().unwrap())).collect()
@@ -188,7 +229,6 @@ mod tests {
         assert!(pairs(PromptSet::Ppo).is_disjoint(&held_out));
         let demonstrated: BTreeSet<_> = book
             .demonstrations()
-            .unwrap()
             .iter()
             .map(|d| pair_of(d.task.as_ref().unwrap()))
             .collect();
@@ -198,8 +238,8 @@ mod tests {
 
     #[test]
     fn a_demonstration_tells_of_the_words_it_was_asked_for() {
-        let book = StoryBook::new(stories(), &StoriesConfig::default(), 3);
-        for row in book.demonstrations().unwrap() {
+        let book = StoryBook::new(stories(), &StoriesConfig::default(), 3).unwrap();
+        for row in book.demonstrations() {
             for word in pair_of(row.task.as_ref().unwrap()) {
                 assert!(row.messages[0].content.contains(&word), "{row:?}");
                 assert!(row.messages[1].content.contains(&word), "{row:?}");
@@ -222,7 +262,8 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_rows() {
-        let prompts = |seed| StoryBook::new(stories(), &StoriesConfig::default(), seed).prompts(PromptSet::Ppo);
+        let book = |seed| StoryBook::new(stories(), &StoriesConfig::default(), seed).unwrap();
+        let prompts = |seed| book(seed).prompts(PromptSet::Ppo);
         assert_eq!(prompts(1), prompts(1));
         assert_ne!(prompts(1), prompts(2));
     }
@@ -230,7 +271,7 @@ mod tests {
     #[test]
     fn text_without_such_stories_is_an_error_that_says_what_was_expected() {
         let book = StoryBook::new(vec!["Quarterly figures.".to_owned()], &StoriesConfig::default(), 1);
-        let message = book.demonstrations().unwrap_err().to_string();
+        let message = book.unwrap_err().to_string();
         assert!(message.contains("expected stories for children"), "{message}");
     }
 }

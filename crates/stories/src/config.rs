@@ -1,9 +1,8 @@
-//! How much of everything is made of the stories.
+//! Sizes of everything that is made of the stories.
 
+use rlhf_config::ConfigErrors;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use crate::error::{Error, Result};
 
 /// Sizes of the data sets that are made of a text of stories.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -43,27 +42,38 @@ impl Default for StoriesConfig {
 }
 
 impl StoriesConfig {
-    /// Reports every value out of range, by path.
-    ///
-    /// # Errors
-    /// [`Error::Config`] with all faults.
-    pub fn validate(&self) -> Result<()> {
-        let sizes = [
+    /// The faults of these sizes; paths are relative to this struct.
+    pub fn validate(&self) -> ConfigErrors {
+        let mut errors = ConfigErrors::new();
+        for (path, size) in [
             ("max_chars", self.max_chars),
             ("known_from", self.known_from),
             ("demonstrations", self.demonstrations),
             ("reward_prompts", self.reward_prompts),
             ("ppo_prompts", self.ppo_prompts),
             ("held_out_prompts", self.held_out_prompts),
-        ];
-        let faults: Vec<String> = sizes
-            .iter()
-            .filter(|(_, size)| *size == 0)
-            .map(|(name, _)| format!("stories.{name}: 0 is not above 0"))
-            .collect();
-        match faults.is_empty() {
-            true => Ok(()),
-            false => Err(Error::Config { faults }),
+        ] {
+            errors.check_count(path, size);
         }
+        errors
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_is_named_by_its_path() {
+        assert!(StoriesConfig::default().validate().is_empty());
+        let config = StoriesConfig {
+            max_chars: 0,
+            ppo_prompts: 0,
+            ..StoriesConfig::default()
+        };
+        assert_eq!(
+            config.validate().to_string(),
+            "max_chars: expected at least 1, found 0\nppo_prompts: expected at least 1, found 0"
+        );
     }
 }

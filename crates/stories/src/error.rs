@@ -14,12 +14,6 @@ pub enum Error {
         /// The configured limit.
         max_chars: usize,
     },
-    /// The configuration has values out of range; all of them, by dotted path.
-    #[error("invalid configuration: {}", faults.join("; "))]
-    Config {
-        /// One line a fault.
-        faults: Vec<String>,
-    },
 }
 
 /// A result with this crate's error.

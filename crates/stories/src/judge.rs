@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rlhf_data::Prompt;
-use rlhf_world::{GoldJudge, Result, Verdict};
+use rlhf_tasks::{GoldJudge, Result, Verdict};
 
 use crate::config::StoriesConfig;
 use crate::task::StoryTask;

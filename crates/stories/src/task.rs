@@ -1,7 +1,7 @@
-//! What a prompt asks for.
+//! The task of a prompt.
 
 use rlhf_data::{Message, Prompt};
-use rlhf_world::Error;
+use rlhf_tasks::Error;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -94,7 +94,7 @@ impl StoryTask {
         if a <= b { [a, b] } else { [b, a] }
     }
 
-    /// What the user says.
+    /// The user's message.
     pub(crate) fn message(&self) -> Message {
         let [first, second] = &self.words;
         Message::user(format!(
@@ -104,7 +104,7 @@ impl StoryTask {
         ))
     }
 
-    /// What is stored beside a row for the judge.
+    /// The task as it is stored beside a row for the judge.
     pub(crate) fn stored(&self) -> serde_json::Value {
         json!({ "kind": Self::KIND, "words": self.words })
     }
@@ -113,7 +113,7 @@ impl StoryTask {
     ///
     /// # Errors
     /// [`Error::NoTask`] or [`Error::BadTask`].
-    pub fn of_prompt(prompt: &Prompt) -> rlhf_world::Result<Self> {
+    pub fn of_prompt(prompt: &Prompt) -> rlhf_tasks::Result<Self> {
         let id = || prompt.id.clone();
         let task = prompt.task.as_ref().ok_or_else(|| Error::NoTask { id: id() })?;
         Self::deserialize(task).map_err(|source| Error::BadTask { id: id(), source })

@@ -5,7 +5,8 @@
 #![expect(clippy::print_stdout, reason = "an example shows things")]
 
 use rlhf_data::Prompt;
-use rlhf_world::{Judge, Task, Verdict, World, WorldConfig};
+use rlhf_tasks::GoldJudge;
+use rlhf_world::{Judge, Task, World, WorldConfig};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -21,11 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let judge = Judge::new(&World::generate(seed.parse()?, &WorldConfig::tiny()));
     for line in std::fs::read_to_string(file)?.lines() {
         let row: Row = serde_json::from_str(line)?;
-        let verdicts: Vec<Verdict> = row
-            .completions
-            .iter()
-            .map(|completion| judge.assess(&row.prompt, completion))
-            .collect::<Result<_, _>>()?;
+        let verdicts = judge.assess_completions(&row.prompt, &row.completions)?;
         let kind = Task::of_prompt(&row.prompt)?.kind();
         println!(
             "{}",

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use rlhf_world::{Judge, PromptSet, Task, TaskKind, Verdict, World, WorldConfig};
+use rlhf_tasks::{GoldJudge, JudgedTask, PromptSet, Verdict};
+use rlhf_world::{Judge, Task, TaskKind, World, WorldConfig};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seed = std::env::args().nth(1).map_or(Ok(1), |text| text.parse())?;

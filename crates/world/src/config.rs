@@ -1,9 +1,8 @@
-//! How much of everything is generated.
+//! Sizes of everything that is generated.
 
+use rlhf_config::ConfigErrors;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use crate::error::{Error, Result};
 
 /// Sizes of the generated data sets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -61,35 +60,30 @@ impl WorldConfig {
         }
     }
 
-    /// Reports every value out of range, by path.
-    pub fn validate(&self) -> Result<()> {
-        let mut faults = Vec::new();
-        let mut at_most = |name: &str, value: usize, most: usize| {
-            if value > most {
-                faults.push(format!(
-                    "world.{name}: {value} is more than the world can tell without repeating itself ({most})"
-                ));
-            }
-        };
-        at_most("document_bytes", self.document_bytes, 40_000_000);
-        at_most("validation_document_bytes", self.validation_document_bytes, 4_000_000);
-        at_most("demonstrations", self.demonstrations, 12_000);
-        at_most("reward_prompts", self.reward_prompts, 8_000);
-        at_most("ppo_prompts", self.ppo_prompts, 8_000);
-        at_most("validation_demonstrations", self.validation_demonstrations, 500);
-        at_most("validation_reward_prompts", self.validation_reward_prompts, 800);
-        at_most("held_out_prompts", self.held_out_prompts, 1_000);
-        if !(0.0..=1.0).contains(&self.flawed_share) {
-            faults.push(format!(
-                "world.flawed_share: {} is not a share between 0 and 1",
-                self.flawed_share
-            ));
+    /// The faults of these sizes; paths are relative to this struct.
+    pub fn validate(&self) -> ConfigErrors {
+        let mut errors = ConfigErrors::new();
+        for (path, size, most) in [
+            ("document_bytes", self.document_bytes, 40_000_000),
+            ("validation_document_bytes", self.validation_document_bytes, 4_000_000),
+            ("demonstrations", self.demonstrations, 12_000),
+            ("reward_prompts", self.reward_prompts, 8_000),
+            ("ppo_prompts", self.ppo_prompts, 8_000),
+            ("validation_demonstrations", self.validation_demonstrations, 500),
+            ("validation_reward_prompts", self.validation_reward_prompts, 800),
+            ("held_out_prompts", self.held_out_prompts, 1_000),
+        ] {
+            errors.check(size <= most, path, || {
+                format!(
+                    "expected at most {most}, which is what the world can tell without repeating itself, found {size}"
+                )
+            });
         }
-        if faults.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::Config { faults })
-        }
+        let share = self.flawed_share;
+        errors.check((0.0..=1.0).contains(&share), "flawed_share", || {
+            format!("expected a share between 0 and 1, found {share}")
+        });
+        errors
     }
 }
 
@@ -104,11 +98,12 @@ mod tests {
             held_out_prompts: 1_000_000,
             ..WorldConfig::default()
         };
-        let message = config.validate().unwrap_err().to_string();
-        assert!(
-            message.contains("world.flawed_share") && message.contains("world.held_out_prompts"),
-            "{message}"
+        assert_eq!(
+            config.validate().to_string(),
+            "held_out_prompts: expected at most 1000, which is what the world can tell without repeating itself, found \
+             1000000\n\
+             flawed_share: expected a share between 0 and 1, found 1.5"
         );
-        assert!(WorldConfig::default().validate().is_ok());
+        assert!(WorldConfig::default().validate().is_empty());
     }
 }

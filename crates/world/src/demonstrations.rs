@@ -2,8 +2,8 @@
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
+use rlhf_tasks::stream;
 
-use crate::seed::stream;
 use crate::task::Flaw;
 use crate::tasks::Manner;
 

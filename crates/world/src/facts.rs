@@ -2,6 +2,7 @@
 
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use rlhf_tasks::stream;
 
 use crate::entities::{
     Attribute, Domain, Item, N_THINGS, PEOPLE, attributes, count_of, first_of, look_domain, size, thing_kind,
@@ -10,7 +11,6 @@ use crate::names::{
     ANIMALS, COLOURS, CROPS, DISHES, EVENTS, HABITS, INGREDIENTS, INSTRUMENTS, KINDS, MATERIALS, MONTHS, PLACES,
     PLANTS, REGIONS, SIGHTS, TRADES,
 };
-use crate::seed::stream;
 
 #[derive(Clone, Debug)]
 struct Person {

@@ -3,12 +3,12 @@
 //! [`World::generate`] deals out, from a seed, who lives where, what grows there, what the moon hare does and who
 //! opens the Hat Dance. From these facts it writes texts to pretrain on, demonstrations by writers who slip now
 //! and then, and prompts of eleven kinds, split so that no held-out combination of task, entity and wording occurs
-//! in training. [`Judge`] knows the facts and judges any answer without noise; its gold score is for evaluation
-//! alone. What trains the reward model are the rankings of a [`Labeler`]: a [`SimulatedLabeler`] from a
-//! [`LabelerPool`], calibrated to agree as often as people do, or a [`RankingFile`] that people wrote.
+//! in training. It is a [`JudgedTask`](rlhf_tasks::JudgedTask): [`Judge`] knows the facts and judges any answer without
+//! noise, and the labelers of `rlhf-tasks` rank answers by its verdicts.
 //!
 //! ```
-//! use rlhf_world::{Judge, PromptSet, World, WorldConfig};
+//! use rlhf_tasks::{GoldJudge, PromptSet};
+//! use rlhf_world::{Judge, World, WorldConfig};
 //!
 //! let world = World::generate(1, &WorldConfig::tiny());
 //! let judge = Judge::new(&world);
@@ -22,25 +22,20 @@
 //!     let noise = judge.assess(&prompt, "the the of lamp")?;
 //!     assert!(!good.untrue && good.gold > noise.gold);
 //! }
-//! # Ok::<(), rlhf_world::Error>(())
+//! # Ok::<(), rlhf_tasks::Error>(())
 //! ```
 
-mod agreement;
 mod config;
 mod demonstrations;
 mod documents;
 mod entities;
-mod error;
 mod facts;
 mod judge;
-mod labelers;
 mod names;
 mod overlap;
 mod phrases;
 mod questions;
-mod ranking_file;
 mod scenes;
-mod seed;
 mod sentences;
 mod tales;
 mod task;
@@ -48,14 +43,9 @@ mod tasks;
 mod text;
 mod world;
 
-pub use agreement::{Agreement, Ballot, agreement};
 pub use config::WorldConfig;
 pub use entities::Attribute;
-pub use error::{Error, Result};
-pub use judge::{GoldJudge, Judge, Verdict, weights};
-pub use labelers::{Labeler, LabelerConfig, LabelerPool, Ranking, SimulatedLabeler};
+pub use judge::Judge;
 pub use overlap::{Overlap, overlap};
-pub use ranking_file::RankingFile;
-pub use seed::hash as stable_hash;
 pub use task::{Asked, Category, Flaw, Guess, Scene, Task, TaskKind, Tone, flaw_of};
-pub use world::{PromptSet, World};
+pub use world::World;

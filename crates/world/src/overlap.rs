@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 
 use rlhf_data::{Demonstration, Message};
+use rlhf_tasks::stable_hash;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use crate::seed::hash;
 
 /// Shares of held-out rows, and of their turns of phrase, that training has.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -23,14 +22,14 @@ pub struct Overlap {
 
 fn conversation(messages: &[Message]) -> u64 {
     let texts: Vec<&str> = messages.iter().map(|m| m.content.as_str()).collect();
-    hash(&texts)
+    stable_hash(&texts)
 }
 
 fn eight_grams(demonstration: &Demonstration) -> Vec<u64> {
     let mut grams = Vec::new();
     for message in &demonstration.messages {
         let words: Vec<&str> = message.content.split_whitespace().collect();
-        grams.extend(words.windows(8).map(hash));
+        grams.extend(words.windows(8).map(stable_hash));
     }
     grams
 }

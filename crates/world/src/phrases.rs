@@ -46,44 +46,6 @@ pub(crate) const JOURNEY_CLOSINGS: &[&str] = &[
     "Have a lovely day there!",
 ];
 
-/// Word sequences by which the judge knows a friendly answer.
-pub(crate) const WARM: &[&str] = &[
-    "of course",
-    "gladly",
-    "happy to",
-    "good question",
-    "pleasure",
-    "certainly",
-    "glad",
-    "can tell you",
-    "know that one",
-    "thank you",
-    "easy to answer",
-    "help you",
-    "i hope",
-    "ask me",
-    "lovely",
-    "let me know",
-    "any time",
-    "wish you",
-    "anything else",
-    "would you like",
-    "feel free",
-    "good luck",
-    "shall i",
-    "enjoy",
-    "you will like",
-    "welcome",
-    "have fun",
-    "safe journey",
-    "take care",
-    "be kind",
-    "i am sure",
-    "all the best",
-    "good day",
-    "i am sorry",
-];
-
 /// Ways to say that a thing is not known.
 pub(crate) const NOT_KNOWN: &[&str] = &[
     "I do not know that, and I will not guess.",

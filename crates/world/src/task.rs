@@ -1,11 +1,11 @@
 //! What a prompt asks for, as stored beside it for the judge.
 
 use rlhf_data::{Demonstration, Prompt};
+use rlhf_tasks::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::entities::Attribute;
-use crate::error::{Error, Result};
 
 /// What kind of instruction a prompt is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]

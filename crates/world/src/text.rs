@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn templates_are_written_out() {
-        let mut rng = crate::seed::stream(1, "text", 0);
+        let mut rng = rlhf_tasks::stream(1, "text", 0);
         let text = expand(
             &mut rng,
             "{S} is a {V} [.|.] it is [so [true|true]|so true] .",

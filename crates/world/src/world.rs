@@ -1,48 +1,22 @@
 //! The world as a whole: facts, texts, prompts and demonstrations, and the split between training and held-out.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 use rlhf_data::{Demonstration, Message, Prompt};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use rlhf_tasks::{GoldJudge, JudgedTask, PromptSet, stable_hash, stream};
 use serde_json::Value;
 
 use crate::config::WorldConfig;
 use crate::demonstrations::{Writer, writers};
 use crate::documents;
 use crate::facts::Facts;
-use crate::seed::{hash, stream};
+use crate::judge::Judge;
 use crate::task::{Flaw, Task};
 use crate::tasks::{self, Draft, Manner, WEIGHTS};
-
-/// Which prompts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum PromptSet {
-    /// For comparisons that train the reward model.
-    Reward,
-    /// For comparisons that measure the reward model.
-    RewardValidation,
-    /// For PPO.
-    Ppo,
-    /// For the final evaluation.
-    HeldOut,
-}
-
-impl PromptSet {
-    /// The beginning of the ids of its prompts.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            PromptSet::Reward => "reward",
-            PromptSet::RewardValidation => "reward-validation",
-            PromptSet::Ppo => "ppo",
-            PromptSet::HeldOut => "held-out",
-        }
-    }
-}
 
 /// One signature in this many is kept from training.
 const HELD_OUT_ONE_IN: u64 = 8;
@@ -63,7 +37,7 @@ pub struct World {
 
 /// Which side of the split a signature is on.
 fn is_held_out(seed: u64, signature: &str) -> bool {
-    hash(&[&seed.to_string(), "held-out", signature]).is_multiple_of(HELD_OUT_ONE_IN)
+    stable_hash(&[&seed.to_string(), "held-out", signature]).is_multiple_of(HELD_OUT_ONE_IN)
 }
 
 /// The stored form of a task, with what a demonstration adds to it.
@@ -108,11 +82,11 @@ impl Press<'_> {
         }
     }
 
-    fn prompts(&mut self, set: PromptSet, count: usize, held_out: bool) -> Vec<Prompt> {
+    fn prompts(&mut self, set: PromptSet, count: usize) -> Vec<Prompt> {
         (0..count)
             .map(|i| {
                 let mut rng = stream(self.seed, set.as_str(), i as u64);
-                let draft = self.draft(&mut rng, held_out);
+                let draft = self.draft(&mut rng, set.is_held_out());
                 Prompt {
                     id: format!("{}-{i:05}", set.as_str()),
                     task: stored(&draft.task, None, None),
@@ -153,8 +127,8 @@ impl World {
             seen: BTreeSet::new(),
         };
         // Held-out sets first, so that their content does not depend on the sizes of the training sets.
-        let held_out = press.prompts(PromptSet::HeldOut, config.held_out_prompts, true);
-        let reward_validation = press.prompts(PromptSet::RewardValidation, config.validation_reward_prompts, true);
+        let held_out = press.prompts(PromptSet::HeldOut, config.held_out_prompts);
+        let reward_validation = press.prompts(PromptSet::RewardValidation, config.validation_reward_prompts);
         let share = config.flawed_share;
         let validation_demonstrations = press.demonstrations(
             "demonstration-validation",
@@ -163,8 +137,8 @@ impl World {
             true,
         );
         let demonstrations = press.demonstrations("demonstration", config.demonstrations, share, false);
-        let reward = press.prompts(PromptSet::Reward, config.reward_prompts, false);
-        let ppo = press.prompts(PromptSet::Ppo, config.ppo_prompts, false);
+        let reward = press.prompts(PromptSet::Reward, config.reward_prompts);
+        let ppo = press.prompts(PromptSet::Ppo, config.ppo_prompts);
 
         let mut seen = BTreeSet::new();
         let may_ask = |signature: &str| !is_held_out(seed, signature);
@@ -191,34 +165,6 @@ impl World {
     /// The seed.
     pub fn seed(&self) -> u64 {
         self.seed
-    }
-
-    /// Pretraining texts.
-    pub fn documents(&self) -> Vec<String> {
-        self.documents.clone()
-    }
-
-    /// Texts for validation perplexity.
-    pub fn validation_documents(&self) -> Vec<String> {
-        self.validation_documents.clone()
-    }
-
-    /// Demonstrations for SFT.
-    pub fn demonstrations(&self) -> Vec<Demonstration> {
-        self.demonstrations.clone()
-    }
-
-    /// Demonstrations for the validation loss.
-    pub fn validation_demonstrations(&self) -> Vec<Demonstration> {
-        self.validation_demonstrations.clone()
-    }
-
-    /// The prompts of a set.
-    pub fn prompts(&self, set: PromptSet) -> Vec<Prompt> {
-        self.prompts
-            .iter()
-            .find(|(s, _)| *s == set)
-            .map_or_else(Vec::new, |(_, prompts)| prompts.clone())
     }
 
     /// The prompts of a set with a good answer each, as a careful writer would give it.
@@ -258,5 +204,34 @@ impl World {
 
     pub(crate) fn facts(&self) -> &Facts {
         &self.facts
+    }
+}
+
+impl JudgedTask for World {
+    fn documents(&self) -> &[String] {
+        &self.documents
+    }
+
+    fn validation_documents(&self) -> &[String] {
+        &self.validation_documents
+    }
+
+    fn demonstrations(&self) -> &[Demonstration] {
+        &self.demonstrations
+    }
+
+    fn validation_demonstrations(&self) -> &[Demonstration] {
+        &self.validation_demonstrations
+    }
+
+    fn prompts(&self, set: PromptSet) -> Vec<Prompt> {
+        self.prompts
+            .iter()
+            .find(|(s, _)| *s == set)
+            .map_or_else(Vec::new, |(_, prompts)| prompts.clone())
+    }
+
+    fn judge(&self) -> Arc<dyn GoldJudge> {
+        Arc::new(Judge::new(self))
     }
 }

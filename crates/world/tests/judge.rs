@@ -1,7 +1,8 @@
 //! The judge against completions written by hand.
 
 use rlhf_data::{Message, Prompt};
-use rlhf_world::{Asked, Attribute, Category, Guess, Judge, PromptSet, Scene, Task, Tone, Verdict, World, WorldConfig};
+use rlhf_tasks::{GoldJudge, JudgedTask, PromptSet, Verdict};
+use rlhf_world::{Asked, Attribute, Category, Guess, Judge, Scene, Task, Tone, World, WorldConfig};
 
 fn world() -> World {
     let sizes = WorldConfig {

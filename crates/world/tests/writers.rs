@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rlhf_data::{Message, Prompt};
-use rlhf_world::{Flaw, Judge, PromptSet, Task, TaskKind, World, WorldConfig, flaw_of};
+use rlhf_tasks::{GoldJudge, JudgedTask, PromptSet};
+use rlhf_world::{Flaw, Judge, Task, TaskKind, World, WorldConfig, flaw_of};
 
 fn world(seed: u64) -> World {
     let sizes = WorldConfig {
@@ -83,7 +84,7 @@ fn the_writers_are_judged_as_they_meant_to_write() {
             task: d.task.clone(),
         };
         let gold = judge.assess(&p, d.completion()).unwrap().gold;
-        if flaw_of(&d).is_none() {
+        if flaw_of(d).is_none() {
             good.push(gold)
         } else {
             flawed.push(gold)
@@ -161,7 +162,7 @@ fn fluent_babble_scores_low() {
     let judge = Judge::new(&world);
     let mut followers: BTreeMap<[String; 2], Vec<String>> = BTreeMap::new();
     for d in world.demonstrations() {
-        let mut last = [Task::of_demonstration(&d).unwrap().kind().to_string(), String::new()];
+        let mut last = [Task::of_demonstration(d).unwrap().kind().to_string(), String::new()];
         for word in d.completion().split(' ').chain([""]) {
             followers.entry(last.clone()).or_default().push(word.to_owned());
             last = [last[1].clone(), word.to_owned()];

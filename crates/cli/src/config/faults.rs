@@ -49,9 +49,7 @@ impl Config {
             "label.rankings_per_prompt",
             || format!("{per_prompt} is not in 1 ..= label.simulated.training {labelers}"),
         );
-        if let Err(error) = self.label.simulated.validate() {
-            errors.push("label.simulated", error.to_string());
-        }
+        errors.nest("label.simulated", self.label.simulated.validate());
         errors.check(self.eval.prompts > 0, "eval.prompts", || {
             "0, expected at least 1".into()
         });
@@ -166,15 +164,9 @@ impl Config {
                 "empty, expected at least one file when label.labeler is `files`".into()
             });
         }
-        if let Err(error) = self.world.validate() {
-            errors.push("world", error.to_string());
-        }
-        if let Err(error) = self.stories.validate() {
-            errors.push("stories", error.to_string());
-        }
-        if let Err(error) = self.tokenizer.validate() {
-            errors.push("tokenizer", error.to_string());
-        }
+        errors.nest("world", self.world.validate());
+        errors.nest("stories", self.stories.validate());
+        errors.nest("tokenizer", self.tokenizer.validate());
     }
 }
 

@@ -9,12 +9,12 @@ use rlhf_data::{Prompt, TokenSequence, Tokenizer};
 use rlhf_inference::{Completion, GenerateOptions, Generator};
 use rlhf_model::{CausalLm, ScalarModel, load_causal_lm, load_scalar_model, sequence_logprobs, sequence_scores};
 use rlhf_ppo::best_of_n_kl;
-use rlhf_world::{GoldJudge, Verdict};
+use rlhf_tasks::{GoldJudge, Verdict};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::dataset::text_windows;
-use super::judge::{gold_judge, verdicts};
+use super::judge::gold_judge;
 use super::ppo::EMA_MODEL;
 use crate::error::Result;
 use crate::run::Workspace;
@@ -207,7 +207,7 @@ impl<'a> Exam<'a> {
         Ok(Answers {
             scores: self.scores(&completions),
             verdicts: match &self.judge {
-                Some(judge) => Some(verdicts(judge.as_ref(), &self.prompts, &texts)?),
+                Some(judge) => Some(judge.assess_answers(&self.prompts, &texts)?),
                 None => None,
             },
             completions,

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use rlhf_data::Prompt;
 use rlhf_stories::StoryJudge;
-use rlhf_world::{GoldJudge, Judge, Verdict, World};
+use rlhf_tasks::{GoldJudge, JudgedTask as _};
+use rlhf_world::World;
 
 use crate::config::DataSource;
 use crate::error::Result;
@@ -14,17 +14,8 @@ use crate::run::Workspace;
 pub(crate) fn gold_judge(work: &Workspace) -> Result<Option<Arc<dyn GoldJudge>>> {
     let config = &work.config;
     Ok(match config.data.source {
-        DataSource::World => Some(Arc::new(Judge::new(&World::generate(config.seed, &config.world)))),
+        DataSource::World => Some(World::generate(config.seed, &config.world).judge()),
         DataSource::Stories => Some(Arc::new(StoryJudge::new(&work.documents()?.train, &config.stories))),
         DataSource::Files => None,
     })
-}
-
-/// One verdict per answer.
-pub(crate) fn verdicts(judge: &dyn GoldJudge, prompts: &[Prompt], answers: &[String]) -> Result<Vec<Verdict>> {
-    let verdicts = prompts
-        .iter()
-        .zip(answers)
-        .map(|(prompt, answer)| judge.assess(prompt, answer));
-    Ok(verdicts.collect::<rlhf_world::Result<_>>()?)
 }

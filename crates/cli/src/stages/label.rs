@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rlhf_core::rng;
 use rlhf_data::{Comparison, Prompt};
-use rlhf_world::{Agreement, Ballot, GoldJudge, Labeler, LabelerPool, Ranking, SimulatedLabeler, Verdict, agreement};
+use rlhf_tasks::{Agreement, Ballot, GoldJudge, Labeler, LabelerPool, Ranking, SimulatedLabeler, Verdict, agreement};
 use serde::{Deserialize, Serialize};
 
 use super::judge::gold_judge;
@@ -83,7 +83,7 @@ fn simulated(work: &Workspace) -> Result<LabelReport> {
         for (row, answered) in answered.iter().enumerate() {
             work.check_stop()?;
             // Judged once for all labelers.
-            let verdicts = verdicts(judge.as_ref(), &answered.prompt, &answered.completions)?;
+            let verdicts = judge.assess_completions(&answered.prompt, &answered.completions)?;
             for labeler in labelers(row) {
                 let labeler: &SimulatedLabeler = &of[labeler];
                 let ranking = labeler.rank_judged(&answered.prompt, &answered.completions, &verdicts)?;
@@ -131,7 +131,7 @@ fn simulated(work: &Workspace) -> Result<LabelReport> {
 /// answers that are all alike.
 fn calibrate(pool: &mut LabelerPool, answers: &[(Prompt, Vec<String>)], wanted: f64) -> Result<()> {
     match pool.calibrate(answers, wanted) {
-        Err(rlhf_world::Error::Unreachable { quiet, .. }) => {
+        Err(rlhf_tasks::Error::Unreachable { quiet, .. }) => {
             note(&format!(
                 "    label the labelers cannot agree on {:.1} % of these pairs; without noise they do on {:.1} %",
                 100.0 * wanted,
@@ -165,12 +165,6 @@ fn ballots(rankings: &[Comparison]) -> Vec<Ballot> {
     by_prompt.into_values().collect()
 }
 
-/// The judge's verdict on each completion.
-fn verdicts(judge: &dyn GoldJudge, prompt: &Prompt, completions: &[String]) -> Result<Vec<Verdict>> {
-    let verdicts = completions.iter().map(|completion| judge.assess(prompt, completion));
-    Ok(verdicts.collect::<std::result::Result<_, _>>()?)
-}
-
 /// How often the noise-free judge orders a labeler's pair alike.
 fn gold_accuracy(judge: &dyn GoldJudge, rankings: &[Comparison]) -> Result<rlhf_core::stats::Interval> {
     let (mut correct, mut pairs) = (0.0, 0);
@@ -183,7 +177,7 @@ fn gold_accuracy(judge: &dyn GoldJudge, rankings: &[Comparison]) -> Result<rlhf_
         };
         // The rankings of a prompt stand together.
         if judged.0 != row.id {
-            judged = (row.id.as_str(), verdicts(judge, &prompt, &row.completions)?);
+            judged = (row.id.as_str(), judge.assess_completions(&prompt, &row.completions)?);
         }
         let gold = &judged.1;
         for (better, worse) in row.pairs() {

@@ -4,7 +4,8 @@ use rlhf_core::atomic;
 use rlhf_data::{Demonstration, Prompt, Tokenizer, load_text};
 use rlhf_hub::Want;
 use rlhf_stories::StoryBook;
-use rlhf_world::{PromptSet, World};
+use rlhf_tasks::{JudgedTask, PromptSet};
+use rlhf_world::World;
 use serde_json::json;
 
 use super::dataset;
@@ -59,10 +60,10 @@ const PROMPT_SETS: [(&str, PromptSet); 4] = [
 fn world_rows(work: &Workspace) -> TaskRows {
     let world = World::generate(work.config.seed, &work.config.world);
     TaskRows {
-        documents: world.documents(),
-        validation_documents: world.validation_documents(),
-        demonstrations: world.demonstrations(),
-        validation_demonstrations: world.validation_demonstrations(),
+        documents: world.documents().to_vec(),
+        validation_documents: world.validation_documents().to_vec(),
+        demonstrations: world.demonstrations().to_vec(),
+        validation_demonstrations: world.validation_demonstrations().to_vec(),
         prompts: PROMPT_SETS.map(|(_, set)| world.prompts(set)).into(),
     }
 }
@@ -71,12 +72,12 @@ fn story_rows(work: &Workspace) -> Result<TaskRows> {
     let data = &work.config.data;
     let sources = work.places.sources(&data.pretrain)?;
     let stories = load_text(&sources, &data.root, work.config.seed)?.rows;
-    let book = StoryBook::new(stories, &work.config.stories, work.config.seed);
+    let book = StoryBook::new(stories, &work.config.stories, work.config.seed)?;
     Ok(TaskRows {
         documents: book.documents().to_vec(),
         validation_documents: book.validation_documents().to_vec(),
-        demonstrations: book.demonstrations()?,
-        validation_demonstrations: book.validation_demonstrations(),
+        demonstrations: book.demonstrations().to_vec(),
+        validation_demonstrations: book.validation_demonstrations().to_vec(),
         prompts: PROMPT_SETS.map(|(_, set)| book.prompts(set)).into(),
     })
 }

@@ -10,10 +10,10 @@ use std::collections::BTreeSet;
 
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
+use rlhf_tasks::{stable_hash, stream};
 
 use crate::entities::Domain;
 use crate::facts::Facts;
-use crate::seed::{hash, stream};
 use crate::tales;
 
 /// Sorts of document and how common they are.
@@ -86,7 +86,7 @@ pub(crate) fn write(
         let mut rng = stream(seed, purpose, counter);
         counter += 1;
         let text = document(&mut rng, facts, may_ask);
-        if seen.insert(hash(&[&text])) {
+        if seen.insert(stable_hash(&[&text])) {
             total += text.len() + 1;
             documents.push(text);
         }

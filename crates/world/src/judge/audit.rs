@@ -3,9 +3,9 @@
 use super::*;
 use crate::config::WorldConfig;
 use crate::entities::{Attribute, Domain, name};
-use crate::seed::stream;
 use crate::sentences::{Form, state, tell};
 use rand::seq::IndexedRandom;
+use rlhf_tasks::JudgedTask as _;
 
 fn facts_and_lexicon() -> (Facts, Lexicon) {
     (Facts::generate(1), Lexicon::new())
@@ -86,9 +86,9 @@ fn the_texts_of_the_world_say_nothing_untrue() {
     let worlds = [1, 2, 3].map(|seed| World::generate(seed, &config));
     for (world, text) in worlds
         .iter()
-        .flat_map(|world| world.documents().into_iter().map(move |text| (world, text)))
+        .flat_map(|world| world.documents().iter().map(move |text| (world, text)))
     {
-        for claim in claims(world.facts(), &Reading::new(&lexicon, without_hearsay(&text), None)) {
+        for claim in claims(world.facts(), &Reading::new(&lexicon, without_hearsay(text), None)) {
             count += 1;
             if !claim.holds {
                 false_ones.push(format!(
@@ -142,7 +142,7 @@ fn every_fact_is_told_dozens_of_times() {
     let lexicon = Lexicon::new();
     let mut told: std::collections::BTreeMap<_, usize> = Facts::all().map(|fact| (fact, 0)).collect();
     for text in world.documents() {
-        for claim in claims(world.facts(), &Reading::new(&lexicon, &text, None)) {
+        for claim in claims(world.facts(), &Reading::new(&lexicon, text, None)) {
             if claim.holds && !claim.denied {
                 *told.entry((claim.entity, claim.attribute)).or_default() += 1;
             }

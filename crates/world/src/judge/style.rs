@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use rlhf_tasks::FRIENDLY_PHRASES;
+
 use super::reading::{Reading, TAGS};
-use crate::phrases::WARM;
 use crate::task::TaskKind;
 
 /// Qualities of the writing, each in [0, 1].
@@ -103,7 +104,7 @@ fn freshness(reading: &Reading) -> f64 {
 
 /// None is cold, one is polite, two or three are friendly, many are flattery.
 fn warmth(reading: &Reading) -> f64 {
-    match reading.count(WARM) {
+    match reading.count(FRIENDLY_PHRASES) {
         0 => 0.0,
         1 => 0.6,
         2 | 3 => 1.0,

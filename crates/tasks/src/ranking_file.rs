@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rlhf_data::{Comparison, Prompt};
 
 use crate::error::{Error, Result};
-use crate::labelers::{Labeler, Ranking};
+use crate::labeler::{Labeler, Ranking, check_comparable};
 
 /// One person's rankings.
 #[derive(Clone, Debug)]
@@ -74,12 +74,7 @@ impl Labeler for RankingFile {
 
     /// Looks the ranking up; completions are matched by their text and may be fewer or in another order than in the file.
     fn rank(&self, prompt: &Prompt, completions: &[String]) -> Result<Ranking> {
-        if completions.len() < 2 {
-            return Err(Error::TooFew {
-                id: prompt.id.clone(),
-                found: completions.len(),
-            });
-        }
+        check_comparable(prompt, completions)?;
         let row = self.find(prompt).ok_or_else(|| Error::NoRanking {
             id: prompt.id.clone(),
             available: self.comparisons.len(),

@@ -1,4 +1,4 @@
-//! How often labelers agree.
+//! Agreement between labelers.
 
 use rand::Rng;
 use schemars::JsonSchema;

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 
 /// A hash that is the same on every machine and in every version: FNV-1a over the parts, a separator after each, finished by
 /// the SplitMix64 mixer.
-pub fn hash(parts: &[&str]) -> u64 {
+pub fn stable_hash(parts: &[&str]) -> u64 {
     let mut state: u64 = 0xcbf2_9ce4_8422_2325;
     for part in parts {
         for byte in part.bytes().chain([0xff]) {
@@ -17,16 +17,16 @@ pub fn hash(parts: &[&str]) -> u64 {
     state ^ (state >> 31)
 }
 
-/// The stream of `seed` for a purpose and a counter.
-pub(crate) fn stream(seed: u64, purpose: &str, counter: u64) -> ChaCha8Rng {
+/// The random stream of `seed` for a purpose and a counter.
+pub fn stream(seed: u64, purpose: &str, counter: u64) -> ChaCha8Rng {
     let (seed, counter) = (seed.to_string(), counter.to_string());
-    ChaCha8Rng::seed_from_u64(hash(&[&seed, purpose, &counter]))
+    ChaCha8Rng::seed_from_u64(stable_hash(&[&seed, purpose, &counter]))
 }
 
 /// A standard normal number that depends on the parts alone (Box and Muller's transform).
 pub(crate) fn normal(parts: &[&str]) -> f64 {
-    let bits = hash(parts);
-    let other = hash(&[&bits.to_string(), "second"]);
+    let bits = stable_hash(parts);
+    let other = stable_hash(&[&bits.to_string(), "second"]);
     // 53 bits each, shifted by half a step so that neither is 0.
     let unit = |x: u64| ((x >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
     (-2.0 * unit(bits).ln()).sqrt() * (std::f64::consts::TAU * unit(other)).cos()
@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn parts_are_kept_apart() {
-        assert_ne!(hash(&["ab", "c"]), hash(&["a", "bc"]));
+        assert_ne!(stable_hash(&["ab", "c"]), stable_hash(&["a", "bc"]));
     }
 
     #[test]

@@ -1,15 +1,9 @@
-//! What can go wrong.
+//! Errors of judging and ranking.
 
-/// Why a row could not be judged or ranked, or a configuration is refused.
+/// Why a row could not be judged or ranked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The configuration has values out of range; all of them, by dotted path.
-    #[error("invalid configuration: {}", faults.join("; "))]
-    Config {
-        /// One line a fault.
-        faults: Vec<String>,
-    },
     /// The row has no task beside it, so the judge does not know what was asked.
     #[error("row {id}: no task is stored beside it, so it cannot be judged")]
     NoTask {
@@ -21,11 +15,11 @@ pub enum Error {
     BadTask {
         /// The row's id.
         id: String,
-        /// What serde says.
+        /// Serde's words.
         #[source]
         source: serde_json::Error,
     },
-    /// The task names something that this world does not have.
+    /// The task names something of which its judge knows nothing.
     #[error("row {id}: the world has no {name:?}")]
     UnknownName {
         /// The row's id.
@@ -38,7 +32,7 @@ pub enum Error {
     NoRanking {
         /// The prompt's id.
         id: String,
-        /// How many rankings there are.
+        /// Number of rankings in the file.
         available: usize,
     },
     /// A ranking does not contain this completion.
@@ -46,7 +40,7 @@ pub enum Error {
     NotRanked {
         /// The prompt's id.
         id: String,
-        /// Which completion, from 0.
+        /// The completion's index, from 0.
         index: usize,
         /// Its text.
         completion: String,
@@ -56,9 +50,9 @@ pub enum Error {
     RankingLength {
         /// The row's id.
         id: String,
-        /// How many completions there are.
+        /// Number of completions.
         expected: usize,
-        /// How many ranks.
+        /// Number of ranks.
         found: usize,
     },
     /// There is nothing to compare.
@@ -66,7 +60,7 @@ pub enum Error {
     TooFew {
         /// The prompt's id.
         id: String,
-        /// How many there are.
+        /// Number of completions.
         found: usize,
     },
     /// The labelers call all answers equal.
@@ -74,7 +68,7 @@ pub enum Error {
         "no two labelers order a pair of answers to any of {prompts} prompts; expected answers of different worth, or more `grades`"
     )]
     NothingOrdered {
-        /// How many prompts there are.
+        /// Number of prompts.
         prompts: usize,
     },
     /// The labelers cannot be brought to the wanted agreement.
@@ -82,7 +76,7 @@ pub enum Error {
         "agreement {target} cannot be reached: without noise the labelers agree in {quiet:.3} of pairs, with the strongest in {loud:.3}"
     )]
     Unreachable {
-        /// What was asked for.
+        /// The agreement asked for.
         target: f64,
         /// Agreement without noise.
         quiet: f64,
