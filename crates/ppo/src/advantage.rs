@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn the_worked_example_comes_out_to_every_printed_digit() {
-        // ALGORITHM.md, section 9.
+        // `docs/algorithm.md`, worked example.
         let gae = Gae {
             gamma: 1.0,
             gae_lambda: 0.95,

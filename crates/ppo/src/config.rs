@@ -46,7 +46,7 @@ pub struct PpoConfig {
     pub cliprange: f64,
     /// Range of a value around that of the rollout, in units of the score. Ziegler, N+: 0.2.
     pub cliprange_value: ValueClip,
-    /// How tokens are weighed in the policy loss and in the value loss. OpenAI's code, N+: `token_mean`.
+    /// Weighting of tokens in the policy loss and in the value loss. OpenAI's code, N+: `token_mean`.
     pub reduction: Reduction,
     /// Learning rate of the policy; its steps are updates. N+: peak 3e-6; InstructGPT: constant after a warm-up of 10
     /// updates that starts at a tenth.
@@ -64,7 +64,7 @@ pub struct PpoConfig {
     /// Group over which advantages are brought to mean 0 and variance 1. N+: `minibatch`; here: `rollout`, which
     /// does not depend on how the update is cut.
     pub whiten_advantages: AdvantageWhitening,
-    /// What happens to the score of a response without an end-of-sequence token. OpenAI's code, N+: replaced by -1.
+    /// Treatment of the score of a response without an end-of-sequence token. OpenAI's code, N+: replaced by -1.
     pub missing_eos: MissingEos,
     /// Scores are clipped to plus or minus this before anything else. The papers: off; DeepSpeed-Chat: 5.
     pub score_clip: Option<f64>,
@@ -76,7 +76,7 @@ pub struct PpoConfig {
     pub ema: EmaConfig,
     /// An update takes no further passes once the mean approximate KL (k3, nats per token) of one exceeds this.
     pub target_kl: Option<f64>,
-    /// Where the value function starts. InstructGPT, Stiennon, N+: `reward_model`; Ziegler: `zero_head`.
+    /// Start of the value function. InstructGPT, Stiennon, N+: `reward_model`; Ziegler: `zero_head`.
     pub value_init: ValueInit,
     /// Updates between checkpoints; 0 keeps the last one only. Changes no result.
     pub checkpoint_every: usize,
@@ -102,13 +102,13 @@ pub struct KlConfig {
     /// Weight of the per-token penalty, in reward per nat; the first value of an adaptive controller. Stiennon, N+: 0.05;
     /// InstructGPT: 0.02; Ziegler: 0.15.
     pub coef: f64,
-    /// What is penalised. The papers: `k1`.
+    /// Estimator of what is penalised. The papers: `k1`.
     pub estimator: KlEstimator,
-    /// Whether the weight moves. Stiennon, InstructGPT, N+: `fixed`.
+    /// Controller of the weight. Stiennon, InstructGPT, N+: `fixed`.
     pub controller: ControllerConfig,
 }
 
-/// Whether the weight of the KL penalty moves.
+/// Controller of the weight of the KL penalty.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ControllerConfig {
@@ -165,7 +165,7 @@ pub struct PtxConfig {
     /// Weight of the pretraining loss beside the PPO loss; 0 is plain PPO. InstructGPT: 27.8, see `unit`. At the sizes
     /// trained here 1 is a start; `ptx/grad_ratio` shows how loud it is.
     pub coef: f64,
-    /// What `coef` multiplies.
+    /// The loss that `coef` multiplies.
     pub unit: PtxUnit,
     /// Pretraining sequences per episode; may be a fraction. InstructGPT: 8.
     pub examples_per_episode: f64,
@@ -180,11 +180,11 @@ pub struct PtxConfig {
 pub struct EmaConfig {
     /// Share of the old average that each update of it keeps. InstructGPT: 0.992.
     pub decay: f64,
-    /// How often the average is updated. InstructGPT does not say; here: `iteration`.
+    /// Unit of work after which the average is updated. InstructGPT does not say; here: `iteration`.
     pub per: EmaPer,
 }
 
-/// How often the average is updated.
+/// Unit of work after which the average is updated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EmaPer {
@@ -197,7 +197,7 @@ pub enum EmaPer {
     Off,
 }
 
-/// Where the value function starts.
+/// Start of the value function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ValueInit {
@@ -310,7 +310,7 @@ impl KlConfig {
 }
 
 impl PtxConfig {
-    /// Whether there is a pretraining term at all.
+    /// True with a pretraining term.
     pub fn is_on(&self) -> bool {
         self.coef > 0.0 || self.target_grad_ratio.is_some()
     }
@@ -325,8 +325,8 @@ impl PpoConfig {
         "log_every",
     ];
 
-    /// What the first updates depend on: these settings without those that change none. The number of episodes is one of
-    /// them where no learning rate falls towards the end, so that a finished run may go on for more.
+    /// Settings that the first updates depend on: all but those that change none. The number of episodes changes none where no
+    /// learning rate falls towards the end, so that a finished run may go on for more.
     pub fn identity(&self) -> serde_json::Value {
         let mut keys = Self::NEUTRAL.to_vec();
         if self.may_grow() {
@@ -335,14 +335,14 @@ impl PpoConfig {
         rlhf_config::without(self, &keys)
     }
 
-    /// Whether a run of more episodes begins with the very updates of this one: no learning rate depends on the last.
+    /// True if a run of more episodes begins with the very updates of this one: no learning rate depends on the last.
     pub fn may_grow(&self) -> bool {
         [&self.lr, &self.value_lr]
             .iter()
             .all(|lr| lr.kind == ScheduleKind::Constant)
     }
 
-    /// How much of a step goes through a network at once.
+    /// Limits of a pass: tokens at once, activations kept.
     pub(crate) fn pass_limits(&self) -> PassLimits {
         PassLimits::new(self.microbatch_tokens, self.gradient_checkpointing)
     }
@@ -371,7 +371,7 @@ impl PpoConfig {
         }
     }
 
-    /// What is wrong with these settings; paths are relative to this struct.
+    /// Faults of these settings; paths are relative to this struct.
     pub fn validate(&self) -> ConfigErrors {
         let mut errors = ConfigErrors::new();
         self.check_sizes(&mut errors);

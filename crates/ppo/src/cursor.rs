@@ -1,4 +1,4 @@
-//! Where a run stands: which update, and what comes next in it.
+//! The place of a run in the order of its work: the update, and the phase that comes next in it.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,14 +16,14 @@ pub(crate) enum Phase {
     EndOfUpdate,
 }
 
-/// What checkpoints hold of the order of things.
+/// The place of a run in the order of its work, as checkpoints hold it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cursor {
     /// Updates that have ended.
     pub(crate) update: u64,
     /// Optimiser steps taken.
     pub(crate) step: u64,
-    /// What comes next.
+    /// The phase that comes next.
     pub(crate) next: Phase,
 }
 

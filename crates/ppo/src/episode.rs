@@ -1,10 +1,10 @@
-//! The records of a rollout: a response, what the networks say of it, and its steps as PPO learns from them.
+//! The records of a rollout: a response, its scores and log-probabilities, and its steps as PPO learns from them.
 
 use serde::{Deserialize, Serialize};
 
 use crate::kl::{KlEstimator, token_kl};
 
-/// What the policy wrote. Lists have one entry per token of the response.
+/// A response of the policy. Lists have one entry per token of the response.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Response {
     /// Index of the prompt.
@@ -13,7 +13,7 @@ pub struct Response {
     pub prompt_len: usize,
     /// Prompt and response, the EOS included; nothing follows it.
     pub sequence: Vec<u32>,
-    /// Whether the response ended with EOS.
+    /// True if the response ended with EOS.
     pub finished: bool,
     /// Log-probabilities as the sampler saw them: a diagnostic.
     pub sampled_logprobs: Vec<f64>,
@@ -35,7 +35,7 @@ impl Response {
         self.sequence.len() - self.prompt_len
     }
 
-    /// Whether the policy wrote nothing.
+    /// True for a response without a token.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -51,7 +51,7 @@ impl Response {
 /// A response with its score and its log-probabilities. Lists have one entry per token of the response.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scored {
-    /// What the [`Scorer`](crate::Scorer) says of the response.
+    /// Score by the [`Scorer`](crate::Scorer).
     pub score: f64,
     /// The score after clipping and the missing-EOS rule: what enters the rewards.
     pub effective_score: f64,
@@ -73,7 +73,7 @@ impl Scored {
     }
 }
 
-/// What PPO learns from. Lists have one entry per step, which is one per token of the response, and one more when the score
+/// The steps of an episode that PPO learns from. Lists have one entry per step, which is one per token of the response, and one more when the score
 /// arrives at the first pad.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Steps {
@@ -93,20 +93,20 @@ impl Steps {
         self.values.len()
     }
 
-    /// Whether there is none.
+    /// True without a step.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 }
 
-/// One response with all that is known of it.
+/// One response with everything that an update needs of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Episode {
-    /// What the policy wrote.
+    /// Its tokens.
     pub response: Response,
-    /// What the networks say of it.
+    /// Its score and log-probabilities.
     pub scored: Scored,
-    /// What is learnt from it.
+    /// Its rewards, advantages and returns.
     pub steps: Steps,
 }
 

@@ -1,4 +1,4 @@
-//! What can end a PPO run.
+//! Errors that end a PPO run.
 
 use rlhf_config::ConfigErrors;
 
@@ -25,13 +25,13 @@ pub enum Error {
     Invariant {
         /// Update, from 0.
         update: u64,
-        /// What was checked.
+        /// The checked quantity.
         name: &'static str,
-        /// What was found.
+        /// Its value.
         found: f64,
-        /// What should have been found.
+        /// The value that it should have.
         expected: &'static str,
-        /// What usually causes it.
+        /// The usual cause.
         explanation: &'static str,
     },
     /// A loss or gradient is not a finite number.

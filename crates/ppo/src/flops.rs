@@ -1,4 +1,4 @@
-//! How much arithmetic an update is: products of matrices and attention, as `time/gflops` counts them.
+//! Floating-point operations of an update: products of matrices and attention, as `time/gflops` counts them.
 
 use rlhf_data::TokenSequence;
 use rlhf_model::{CausalLm, PassSize, ScalarModel};

@@ -33,7 +33,7 @@ fn list(value: &Value) -> &Vec<Value> {
     value.as_array().unwrap_or_else(|| panic!("not a list: {value}"))
 }
 
-/// How many leading ones each row of a prefix mask has.
+/// Number of leading ones of each row of a prefix mask.
 pub(crate) fn lengths(mask: &Value) -> Vec<usize> {
     matrix(mask)
         .iter()

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How the divergence is estimated from the log-prob of one sampled token.
+/// Estimator of the divergence from the log-prob of one sampled token.
 ///
 /// With `d = logprob - ref_logprob` of a token that the policy sampled
 /// (Schulman, "Approximating KL Divergence", 2020, <http://joschu.net/blog/kl-approx.html>):
@@ -50,38 +50,6 @@ pub fn token_kl(estimator: KlEstimator, logprobs: &[f64], ref_logprobs: &[f64]) 
         .zip(ref_logprobs)
         .map(|(logprob, ref_logprob)| estimator.of(logprob - ref_logprob))
         .collect()
-}
-
-/// Exact divergence of two next-token distributions: `sum_v p_v (ln p_v - ln q_v)`, in nats.
-///
-/// Both rows are logits; log-probs are logits too. A token of probability 0 under the policy contributes nothing.
-///
-/// # Shapes
-/// `logits`, `ref_logits`: `[vocab]`.
-///
-/// # Panics
-/// When the lengths differ.
-pub fn full_kl(logits: &[f64], ref_logits: &[f64]) -> f64 {
-    assert_eq!(logits.len(), ref_logits.len(), "both rows cover the vocabulary");
-    let (norm, ref_norm) = (log_sum_exp(logits), log_sum_exp(ref_logits));
-    logits
-        .iter()
-        .zip(ref_logits)
-        .map(|(logit, ref_logit)| {
-            let (logprob, ref_logprob) = (logit - norm, ref_logit - ref_norm);
-            let probability = logprob.exp();
-            if probability == 0.0 {
-                0.0
-            } else {
-                probability * (logprob - ref_logprob)
-            }
-        })
-        .sum()
-}
-
-fn log_sum_exp(logits: &[f64]) -> f64 {
-    let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    max + logits.iter().map(|logit| (logit - max).exp()).sum::<f64>().ln()
 }
 
 /// Divergence of best-of-`n` sampling from its base policy: `ln n - (n - 1) / n` nats (Gao et al., arXiv 2210.10760).
@@ -146,6 +114,38 @@ mod tests {
     use super::*;
     use crate::golden::{assert_close, cases, matrix, number, tensor3};
 
+    /// Exact divergence of two next-token distributions: `sum_v p_v (ln p_v - ln q_v)`, in nats.
+    ///
+    /// Both rows are logits; log-probs are logits too. A token of probability 0 under the policy contributes nothing.
+    ///
+    /// # Shapes
+    /// `logits`, `ref_logits`: `[vocab]`.
+    ///
+    /// # Panics
+    /// When the lengths differ.
+    fn full_kl(logits: &[f64], ref_logits: &[f64]) -> f64 {
+        assert_eq!(logits.len(), ref_logits.len(), "both rows cover the vocabulary");
+        let (norm, ref_norm) = (log_sum_exp(logits), log_sum_exp(ref_logits));
+        logits
+            .iter()
+            .zip(ref_logits)
+            .map(|(logit, ref_logit)| {
+                let (logprob, ref_logprob) = (logit - norm, ref_logit - ref_norm);
+                let probability = logprob.exp();
+                if probability == 0.0 {
+                    0.0
+                } else {
+                    probability * (logprob - ref_logprob)
+                }
+            })
+            .sum()
+    }
+
+    fn log_sum_exp(logits: &[f64]) -> f64 {
+        let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        max + logits.iter().map(|logit| (logit - max).exp()).sum::<f64>().ln()
+    }
+
     #[test]
     fn estimators_and_full_kl_match_pytorch() {
         for case in cases("kl.json") {
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn best_of_n_matches_the_published_numbers() {
-        // ALGORITHM.md, section 7.
+        // Gao et al., arXiv 2210.10760.
         for (n, expected) in [(1, 0.0), (4, 0.636), (16, 1.835), (64, 3.175)] {
             assert_close(&[best_of_n_kl(n)], &[expected], 5e-4);
         }

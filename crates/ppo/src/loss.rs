@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Bound on the log-ratio before it is exponentiated, in nats (OpenRLHF, verl).
 const MAX_LOG_RATIO: f64 = 20.0;
 
-/// How the tokens of a minibatch share the weight of 1.
+/// Shares of the tokens of a minibatch in the weight of 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reduction {
@@ -36,7 +36,7 @@ pub fn token_weights(lengths: &[usize], reduction: Reduction) -> Vec<f64> {
         .collect()
 }
 
-/// What [`policy_loss`] is made of, one entry per response token. Shapes: `[tokens]`.
+/// Inputs of [`policy_loss`], one entry per response token. Shapes: `[tokens]`.
 #[derive(Debug, Clone)]
 pub struct PolicyTerms {
     /// Of the policy being trained; gradients flow into it.
@@ -145,7 +145,7 @@ impl PolicyStats {
     }
 }
 
-/// What [`value_loss`] is made of, one entry per step. Shapes: `[steps]`.
+/// Inputs of [`value_loss`], one entry per step. Shapes: `[steps]`.
 #[derive(Debug, Clone)]
 pub struct ValueTerms {
     /// Of the value function being trained; gradients flow into it.

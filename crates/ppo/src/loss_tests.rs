@@ -137,7 +137,7 @@ fn policy_statistics_match_pytorch() {
 
 #[test]
 fn policy_loss_matches_the_worked_example() {
-    // ALGORITHM.md, section 9. The whitened advantages are recomputed to full precision from its printed inputs.
+    // `docs/algorithm.md`, worked example. The whitened advantages are recomputed to full precision from its printed inputs.
     let policy = Policy {
         logprobs: vec![-0.9, -2.3, -0.45, -1.2],
         old_logprobs: vec![-1.0, -2.0, -0.5, -1.5],
@@ -262,7 +262,7 @@ fn value_loss_and_gradient_match_pytorch() {
 
 #[test]
 fn value_loss_matches_the_worked_example() {
-    // ALGORITHM.md, section 9.
+    // `docs/algorithm.md`, worked example.
     let critic = Critic {
         values: vec![0.4, 0.25, 0.35, 0.9],
         old_values: vec![0.1, 0.2, 0.3, 0.5],

@@ -1,4 +1,4 @@
-//! How much memory PPO is going to need.
+//! Memory that PPO is going to need.
 
 use rlhf_core::memory::{MemoryForecast, ParameterBytes};
 use rlhf_inference::{GenerateOptions, generation_forecast};

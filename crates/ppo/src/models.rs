@@ -12,7 +12,7 @@ pub struct PpoModels {
     /// The SFT model: both the policy's start and the frozen reference. With `lora` the two share its weights, and the
     /// policy has adapters besides.
     pub sft: CausalLm,
-    /// Says how good responses are.
+    /// Source of the scores.
     pub scorer: Box<dyn Scorer>,
 }
 
@@ -25,7 +25,7 @@ impl PpoModels {
         Self { sft, scorer }
     }
 
-    /// Where the policy starts: the SFT model, with adapters if that is what is trained.
+    /// The policy before the first step: the SFT model, with adapters if that is what is trained.
     pub(crate) fn first_policy(&self, config: &PpoConfig, seed: u64) -> Result<CausalLm> {
         let policy = self.sft.clone();
         match &config.lora {
@@ -34,7 +34,7 @@ impl PpoModels {
         }
     }
 
-    /// Where the value function starts.
+    /// The value function before the first step.
     pub(crate) fn first_value(&self, config: &PpoConfig, seed: u64) -> Result<ScalarModel> {
         let value = match config.value_init {
             ValueInit::RewardModel => self.scorer.model().ok_or(Error::NoRewardModel)?.clone(),

@@ -1,11 +1,11 @@
-//! The pretraining mix of PPO-ptx: what one unit of its loss is, and how its gradient compares with that of PPO.
+//! The pretraining mix of PPO-ptx: the unit of its loss, and its gradient beside that of PPO.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::loss::{Reduction, token_weights};
 
-/// What the pretraining coefficient multiplies.
+/// The loss that the pretraining coefficient multiplies.
 ///
 /// InstructGPT (arXiv 2203.02155, section 3.5) writes an expectation over sequences, `E[ln pi(x)]`, and 27.8 for its
 /// coefficient; code bases multiply a mean over tokens. The two differ by the length of a sequence.
@@ -36,7 +36,7 @@ pub fn ptx_weights(lengths: &[usize], unit: PtxUnit) -> Vec<f64> {
     }
 }
 
-/// How the two gradients of one policy step relate, before any coefficient.
+/// Norms and inner product of the two gradients of one policy step, before any coefficient.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GradientPair {
     /// Euclidean norm of the PPO gradient.

@@ -4,7 +4,7 @@ use rlhf_core::{WhitenedMean, whiten};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What happens to the score of a response that ran out of tokens before its end-of-sequence token.
+/// Treatment of the score of a response that ran out of tokens before its end-of-sequence token.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum MissingEos {
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn rewards_match_the_worked_example() {
-        // ALGORITHM.md, section 9.
+        // `docs/algorithm.md`, worked example.
         let (logprobs, ref_logprobs) = ([-1.0, -2.0, -0.5, -1.5], [-1.2, -1.7, -0.6, -1.5]);
         let kl = token_kl(KlEstimator::K1, &logprobs, &ref_logprobs);
         assert_close(&kl, &[0.2, -0.3, 0.1, 0.0], 1e-15);

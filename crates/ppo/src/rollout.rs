@@ -17,7 +17,7 @@ use crate::scorer::{Answer, Scorer};
 pub struct PpoPrompt {
     /// Its tokens, the assistant's turn opened.
     pub input_ids: Vec<u32>,
-    /// What is stored beside it for a [`Scorer`] that judges by the task.
+    /// The task stored beside it, for a [`Scorer`] that judges by it.
     pub task: Option<Value>,
 }
 

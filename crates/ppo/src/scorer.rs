@@ -1,4 +1,4 @@
-//! The reward side of a rollout: somebody who says how good a response is.
+//! The reward side of a rollout: scores of responses.
 
 use rlhf_model::{ScalarModel, sequence_scores};
 use serde_json::Value;
@@ -10,14 +10,14 @@ use crate::episode::Response;
 pub struct Answer<'a> {
     /// The tokens of prompt and completion, and whether it ended.
     pub response: &'a Response,
-    /// What is stored beside the prompt for whoever judges answers to it.
+    /// The task stored beside the prompt, for whoever judges answers to it.
     pub task: Option<&'a Value>,
 }
 
-/// Why a scorer could not do its work; whatever its implementor has to say.
+/// Reason why a scorer could not do its work, in the words of its implementor.
 pub type ScorerError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Somebody who says how good responses are: a reward model, or a program.
+/// A source of scores: a reward model, or a program.
 pub trait Scorer: std::fmt::Debug {
     /// A score per answer, in the order of the answers; nothing where it has no opinion, which ends the run unless another
     /// scorer has one.

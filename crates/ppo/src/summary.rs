@@ -1,4 +1,4 @@
-//! An update in figures: what is kept of each step, and what is written of the whole; `docs/metrics.md` defines each name.
+//! The figures of a step and of an update; `docs/metrics.md` defines each name.
 
 use rlhf_core::stats::mean;
 use serde::{Deserialize, Serialize};
@@ -36,9 +36,9 @@ pub(crate) struct StepReport {
 pub(crate) struct PtxReport {
     pub(crate) loss: f64,
     pub(crate) coef: f64,
-    /// How loud the term is; nothing when PPO is silent.
+    /// Norm of its gradient over that of PPO; nothing when PPO has none.
     pub(crate) grad_ratio: Option<f64>,
-    /// How the two gradients lie to each other; nothing when one is 0.
+    /// Cosine of the angle between the two gradients; nothing when one is 0.
     pub(crate) grad_cosine: Option<f64>,
 }
 
@@ -163,7 +163,7 @@ impl StepsSummary<'_> {
     }
 }
 
-/// What an update cost.
+/// Time and arithmetic of an update.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct UpdateCost {
     /// Time of the rollout, in seconds.

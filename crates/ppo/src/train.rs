@@ -36,7 +36,7 @@ pub struct PpoData<'a> {
 
 /// Somebody who reads along.
 pub trait Observer {
-    /// What can go wrong for the observer, beside what can for the loop.
+    /// Errors of the observer; the loop's own become one of them.
     type Error: From<Error>;
 
     /// Called with the episodes of every `sample_every`-th rollout.
@@ -63,11 +63,11 @@ pub struct PpoOutcome {
     pub ema: Option<CausalLm>,
     /// The value network.
     pub value: ScalarModel,
-    /// How it went.
+    /// Figures of the run.
     pub report: PpoReport,
 }
 
-/// How training went.
+/// Figures of a run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PpoReport {
     /// Rollouts.
@@ -109,7 +109,7 @@ pub fn train<O: Observer>(
     Ok(run.finish())
 }
 
-/// What a checkpoint holds beside weights and moments.
+/// State of the loop in a checkpoint, beside weights and moments.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct State {
     cursor: Cursor,
@@ -411,7 +411,7 @@ impl<'a> Run<'a> {
 }
 
 impl InHand {
-    /// Whether the policy went further in the last epoch than `target_kl` allows, by the mean of the approximate KL (k3).
+    /// True if the policy went further in the last epoch than `target_kl` allows, by the mean of the approximate KL (k3).
     fn strayed(&self, config: &PpoConfig) -> bool {
         let of_epoch = self.steps.len().saturating_sub(config.n_minibatches);
         let kls = self.steps[of_epoch..].iter().map(|step| step.policy.approx_kl_k3);

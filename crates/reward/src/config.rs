@@ -36,7 +36,7 @@ pub struct RewardConfig {
     /// Models trained, with their own head and data order; the one with the lowest validation loss is kept.
     /// Stiennon: 3 to 10.
     pub n_seeds: usize,
-    /// What is done to the scores after training, so that demonstrations have mean 0.
+    /// Change of the scores after training, so that demonstrations have mean 0.
     pub normalise: Normalisation,
     /// Optimiser steps between checkpoints; 0 keeps the last one only. Changes no result.
     pub checkpoint_every: usize,
@@ -94,12 +94,12 @@ impl RewardConfig {
         "log_every",
     ];
 
-    /// How much of a step goes through the network at once.
+    /// Limits of a pass: tokens at once, activations kept.
     pub(crate) fn pass_limits(&self) -> PassLimits {
         PassLimits::new(self.microbatch_tokens, self.gradient_checkpointing)
     }
 
-    /// What the result depends on: these settings without those that change none.
+    /// Settings that the result depends on: all but those that change none.
     pub fn identity(&self) -> serde_json::Value {
         rlhf_config::without(self, &Self::NEUTRAL)
     }
@@ -114,7 +114,7 @@ impl RewardConfig {
         self.epochs * self.steps_per_epoch(prompts)
     }
 
-    /// What is wrong with these settings; paths are relative to this struct.
+    /// Faults of these settings; paths are relative to this struct.
     pub fn validate(&self) -> ConfigErrors {
         let mut errors = ConfigErrors::new();
         for (path, count) in [

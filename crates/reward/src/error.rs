@@ -1,4 +1,4 @@
-//! What can go wrong while training a reward model.
+//! Errors of reward-model training.
 
 use rlhf_config::ConfigErrors;
 

@@ -6,27 +6,27 @@ use rlhf_core::{shared_len, shared_tokens};
 use rlhf_data::TokenizedComparison;
 use rlhf_model::PassSize;
 
-/// All that is known of the completions of one prompt.
+/// The completions of one prompt with what labelers said of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RankedPrompt {
     /// Prompt and completion, one sequence per completion.
     pub sequences: Vec<Vec<u32>>,
     /// Tokens of the prompt.
     pub prompt_len: usize,
-    /// What each labeler said of them.
+    /// Opinions of them, one per labeler.
     pub annotations: Vec<Annotation>,
 }
 
 /// The pairs that one labeler ordered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Annotation {
-    /// Who, if known.
+    /// The labeler, if known.
     pub labeler: Option<String>,
     /// Indices into the completions, `(better, worse)`; ties are left out.
     pub pairs: Vec<(usize, usize)>,
-    /// How far apart the labeler saw them, in units of score; 0 if unknown.
+    /// Distance between the two that the labeler saw, in units of score; 0 if unknown.
     pub margin: f64,
-    /// How sure the labeler was, if known.
+    /// Confidence of the labeler, if known.
     pub confidence: Option<f64>,
 }
 
@@ -36,7 +36,7 @@ impl RankedPrompt {
         shared_tokens(&self.sequences)
     }
 
-    /// What a pass over all sequences amounts to, the tokens that they all begin with going through once.
+    /// Size of a pass over all sequences, in which the tokens that they all begin with go through once.
     pub(crate) fn pass_size(&self) -> PassSize {
         let shared = shared_len(&self.sequences);
         let own = self

@@ -27,9 +27,7 @@ mod train;
 pub use config::RewardConfig;
 pub use error::{Error, Result};
 pub use groups::{Annotation, RankedPrompt, group_comparisons};
-pub use loss::{
-    KwiseConfig, KwiseLoss, Margin, PairDivisor, best_of_n_loss, kwise_loss, mean_loss, pairs_from_ranking, sigmoid,
-};
+pub use loss::{KwiseConfig, KwiseLoss, Margin, PairDivisor, kwise_loss, mean_loss, pairs_from_ranking, sigmoid};
 pub use memory::memory_forecast;
 pub use metrics::{
     Bucket, CalibrationBin, ScoredPair, accuracy_by_confidence, accuracy_by_labeler, accuracy_by_length,

@@ -23,7 +23,7 @@ pub enum PairDivisor {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct KwiseConfig {
-    /// By how much the score of the better completion should exceed the other's. Llama 2: from the data; here: `off`.
+    /// Distance by which the score of the better completion should exceed the other's. Llama 2: from the data; here: `off`.
     pub margin: Margin,
     /// Share of the weight of a pair that goes to the opposite outcome, 0 to less than 0.5. Here: 0.
     pub label_smoothing: f64,
@@ -31,12 +31,11 @@ pub struct KwiseConfig {
     pub centering_coef: f64,
     /// Weight of the mean over completions of `r² / 2`. Open-Assistant: 0.001; here: 0.
     pub l2_coef: f64,
-    /// What the sum over pairs is divided by once ties are dropped; InstructGPT does not say. Without ties both are the
-    /// same.
+    /// Divisor of the sum over pairs once ties are dropped; InstructGPT does not say. Without ties both are the same.
     pub pair_divisor: PairDivisor,
 }
 
-/// Where the margin of a pair comes from.
+/// Source of the margin of a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Margin {
@@ -61,7 +60,7 @@ impl Margin {
 }
 
 impl KwiseConfig {
-    /// What is wrong with these settings; paths are relative to this struct.
+    /// Faults of these settings; paths are relative to this struct.
     pub(crate) fn validate(&self) -> ConfigErrors {
         let mut errors = ConfigErrors::new();
         let smoothing = self.label_smoothing;
@@ -153,21 +152,6 @@ pub fn mean_loss(losses: &[KwiseLoss], n: usize) -> KwiseLoss {
         }
     }
     out
-}
-
-/// Softmax cross-entropy of "this one is the best of the N" (Ziegler, arXiv 1909.08593, equation 1, N = 4).
-///
-/// # Panics
-/// When `chosen` lies outside of `scores`.
-pub fn best_of_n_loss(scores: &[f64], chosen: usize) -> KwiseLoss {
-    let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let total: f64 = scores.iter().map(|score| (score - max).exp()).sum();
-    let mut grad: Vec<f64> = scores.iter().map(|score| (score - max).exp() / total).collect();
-    grad[chosen] -= 1.0;
-    KwiseLoss {
-        loss: max + total.ln() - scores[chosen],
-        grad,
-    }
 }
 
 /// `1 / (1 + exp(-x))`: the probability that the better of two completions wins when its score is `x` higher.

@@ -70,7 +70,7 @@ fn pairwise_loss_with_margins_matches_pytorch() {
 
 #[test]
 fn the_worked_example_comes_out_to_every_printed_digit() {
-    // ALGORITHM.md, section 9.
+    // `docs/algorithm.md`, worked example.
     let scores = [1.2, 0.7, -0.1, 0.4];
     let pairs = pairs_from_ranking(&[1, 2, 4, 3]);
     assert_eq!(pairs.len(), 6);
@@ -119,7 +119,7 @@ fn a_ranking_of_ties_alone_costs_nothing() {
 #[test]
 fn each_option_adds_what_its_formula_says() {
     let (scores, pairs) = ([2.0, -1.0], [(0, 1)]);
-    let loss = |options: KwiseConfig, margin| kwise_loss(&scores, &pairs, margin, &options).loss;
+    let loss = |config: KwiseConfig, margin| kwise_loss(&scores, &pairs, margin, &config).loss;
     let base = (-3f64).exp().ln_1p();
     let centred = KwiseConfig {
         centering_coef: 0.5,
@@ -154,19 +154,9 @@ fn labelers_who_disagree_are_averaged() {
 }
 
 #[test]
-fn best_of_two_is_the_pairwise_loss() {
-    let scores = [0.3, 1.7];
-    let (best, pair) = (best_of_n_loss(&scores, 1), kwise_loss(&scores, &[(1, 0)], 0.0, &PLAIN));
-    assert_close(&[best.loss], &[pair.loss], 1e-15);
-    assert_close(&best.grad, &pair.grad, 1e-15);
-    assert_close(&[best_of_n_loss(&[5.0; 4], 2).loss], &[4f64.ln()], 1e-15);
-}
-
-#[test]
 fn huge_gaps_stay_finite() {
     let found = kwise_loss(&[-1e4, 1e4], &[(0, 1)], 0.0, &PLAIN);
     assert_eq!((found.loss, found.grad), (2e4, vec![-1.0, 1.0]));
-    assert!(best_of_n_loss(&[-1e4, 1e4], 0).loss.is_finite());
     assert_eq!((sigmoid(1e4), sigmoid(-1e4), sigmoid(0.0)), (1.0, 0.0, 0.5));
 }
 
@@ -175,20 +165,20 @@ struct Case {
     scores: Vec<f64>,
     pairs: Vec<(usize, usize)>,
     margin: f64,
-    options: KwiseConfig,
+    config: KwiseConfig,
 }
 
 /// Random scores, rankings with ties, and options.
 fn case() -> impl Strategy<Value = Case> {
     let rows = prop::collection::vec((-4.0f64..4.0, 0u32..5), 2..10);
-    let options = (0.0f64..0.5, 0.0f64..0.1, 0.0f64..0.1, any::<bool>());
-    (rows, -1.0f64..1.0, options).prop_map(|(rows, margin, (label_smoothing, centering_coef, l2_coef, all))| {
+    let terms = (0.0f64..0.5, 0.0f64..0.1, 0.0f64..0.1, any::<bool>());
+    (rows, -1.0f64..1.0, terms).prop_map(|(rows, margin, (label_smoothing, centering_coef, l2_coef, all))| {
         let (scores, ranking): (Vec<f64>, Vec<u32>) = rows.into_iter().unzip();
         Case {
             scores,
             pairs: pairs_from_ranking(&ranking),
             margin,
-            options: KwiseConfig {
+            config: KwiseConfig {
                 margin: Margin::Data,
                 label_smoothing,
                 centering_coef,
@@ -206,8 +196,8 @@ fn case() -> impl Strategy<Value = Case> {
 proptest! {
     #[test]
     fn the_gradient_is_that_of_finite_differences(case in case()) {
-        let loss = |scores: &[f64]| kwise_loss(scores, &case.pairs, case.margin, &case.options).loss;
-        let found = kwise_loss(&case.scores, &case.pairs, case.margin, &case.options).grad;
+        let loss = |scores: &[f64]| kwise_loss(scores, &case.pairs, case.margin, &case.config).loss;
+        let found = kwise_loss(&case.scores, &case.pairs, case.margin, &case.config).grad;
         let step = 1e-5;
         for i in 0..case.scores.len() {
             let (mut up, mut down) = (case.scores.clone(), case.scores.clone());
@@ -220,10 +210,10 @@ proptest! {
 
     #[test]
     fn a_constant_added_to_all_scores_changes_nothing(mut case in case(), shift in -10.0f64..10.0) {
-        (case.options.centering_coef, case.options.l2_coef) = (0.0, 0.0);
+        (case.config.centering_coef, case.config.l2_coef) = (0.0, 0.0);
         let shifted: Vec<f64> = case.scores.iter().map(|score| score + shift).collect();
-        let before = kwise_loss(&case.scores, &case.pairs, case.margin, &case.options);
-        let after = kwise_loss(&shifted, &case.pairs, case.margin, &case.options);
+        let before = kwise_loss(&case.scores, &case.pairs, case.margin, &case.config);
+        let after = kwise_loss(&shifted, &case.pairs, case.margin, &case.config);
         prop_assert!((before.loss - after.loss).abs() < 1e-12);
         prop_assert!(before.grad.iter().zip(&after.grad).all(|(a, b)| (a - b).abs() < 1e-12));
         prop_assert!(before.grad.iter().sum::<f64>().abs() < 1e-12);
@@ -234,8 +224,8 @@ proptest! {
         let n = case.scores.len();
         let reversed: Vec<f64> = case.scores.iter().rev().copied().collect();
         let pairs: Vec<(usize, usize)> = case.pairs.iter().map(|&(w, l)| (n - 1 - w, n - 1 - l)).collect();
-        let found = kwise_loss(&reversed, &pairs, case.margin, &case.options);
-        let expected = kwise_loss(&case.scores, &case.pairs, case.margin, &case.options);
+        let found = kwise_loss(&reversed, &pairs, case.margin, &case.config);
+        let expected = kwise_loss(&case.scores, &case.pairs, case.margin, &case.config);
         prop_assert!((found.loss - expected.loss).abs() < 1e-12);
         prop_assert!(found.grad.iter().rev().zip(&expected.grad).all(|(a, b)| (a - b).abs() < 1e-12));
     }

@@ -1,4 +1,4 @@
-//! How much memory training is going to need.
+//! Memory that training is going to need.
 
 use rlhf_core::memory::{MemoryForecast, ParameterBytes};
 use rlhf_data::shuffled_order;

@@ -1,4 +1,4 @@
-//! How well scores agree with labelers, on the host.
+//! Agreement of scores with labelers, on the host.
 //!
 //! A pair whose scores are equal counts as half right everywhere here. Intervals treat pairs as independent; the pairs
 //! of one prompt are not, so with large K they are somewhat too narrow.
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::loss::sigmoid;
 
-/// A pair that a labeler ordered, and what the reward model says of it.
+/// A pair that a labeler ordered, with the scores of the reward model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScoredPair {
     /// Score of the completion the labeler preferred minus that of the other.
@@ -21,7 +21,7 @@ pub struct ScoredPair {
     pub rejected_len: usize,
     /// Who said so, if known.
     pub labeler: Option<String>,
-    /// How sure they were, in 0..=1, if known.
+    /// Confidence of the labeler, in 0..=1, if known.
     pub confidence: Option<f64>,
 }
 

@@ -4,7 +4,7 @@ use rlhf_core::stats::{mean, mean_std};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What is done to the scores after training.
+/// Change of the scores after training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Normalisation {
@@ -65,11 +65,6 @@ impl ScoreMap {
     pub fn apply(&self, raw: f64) -> f64 {
         self.gain * raw + self.reward_bias
     }
-
-    /// The bias of a linear head that contains this map; its weights are multiplied by [`gain`](Self::gain).
-    pub fn head_bias(&self, bias: f64) -> f64 {
-        self.apply(bias)
-    }
 }
 
 #[cfg(test)]
@@ -109,17 +104,5 @@ mod tests {
         let map = ScoreMap::fit(Normalisation::ShiftAndScale, &[2.0, 2.0]);
         assert_eq!((map.gain, map.apply(2.0)), (1.0, 0.0));
         assert_eq!(ScoreMap::fit(Normalisation::Shift, &[]), ScoreMap::IDENTITY);
-    }
-
-    #[test]
-    fn a_head_that_contains_the_map_gives_mapped_scores() {
-        let map = ScoreMap {
-            gain: 0.5,
-            reward_bias: -1.0,
-        };
-        let (hidden, weight, bias) = (3.0, 0.7, 0.2);
-        let raw = weight * hidden + bias;
-        let folded = weight * map.gain * hidden + map.head_bias(bias);
-        assert!((folded - map.apply(raw)).abs() < 1e-15);
     }
 }

@@ -1,4 +1,4 @@
-//! How good a reward model is, on prompts and labelers it has not seen.
+//! Accuracy and calibration of a reward model, on prompts and labelers it has not seen.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::metrics::{
 };
 use crate::train::{RewardData, score_prompts};
 
-/// What is known of a trained reward model.
+/// Accuracy and calibration of a trained reward model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RewardReport {
     /// Optimiser steps, all seeds together.

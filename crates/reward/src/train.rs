@@ -35,7 +35,7 @@ pub struct RewardData<'a> {
 pub struct RewardOutcome {
     /// The best of the seeds, calibrated, off the autodiff graph.
     pub model: ScalarModel,
-    /// How good it is.
+    /// Its accuracy and calibration.
     pub report: RewardReport,
 }
 
@@ -67,7 +67,7 @@ pub fn train(
     Ok(run.finish())
 }
 
-/// What a checkpoint holds beside weights and moments.
+/// State of the loop in a checkpoint, beside weights and moments.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Position {
     /// Validation loss of the best of the finished seeds.
@@ -77,7 +77,7 @@ struct Position {
 }
 
 struct Run<'a> {
-    /// What the seeds that are left start from.
+    /// The trunk that further seeds start from.
     trunk: Option<Decoder>,
     data: RewardData<'a>,
     config: &'a RewardConfig,

@@ -6,7 +6,7 @@ use rlhf_model::{LoraConfig, PassLimits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Which weights a stage ends with.
+/// The weights that a stage ends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Selection {
@@ -40,7 +40,7 @@ pub struct SftConfig {
     /// Optimiser steps between evaluations on the validation split, besides the one at the end; 0 evaluates at the end of
     /// each epoch.
     pub eval_every: usize,
-    /// Which weights the stage ends with.
+    /// The weights that the stage ends with.
     pub select: Selection,
     /// Optimiser steps between checkpoints; 0 keeps the last one only. Changes no result.
     pub checkpoint_every: usize,
@@ -84,12 +84,12 @@ impl SftConfig {
         "log_every",
     ];
 
-    /// How much of a step goes through the network at once.
+    /// Limits of a pass: tokens at once, activations kept.
     pub(crate) fn pass_limits(&self) -> PassLimits {
         PassLimits::new(self.microbatch_tokens, self.gradient_checkpointing)
     }
 
-    /// What the result depends on: these settings without those that change none.
+    /// Settings that the result depends on: all but those that change none.
     pub fn identity(&self) -> serde_json::Value {
         rlhf_config::without(self, &Self::NEUTRAL)
     }
@@ -114,7 +114,7 @@ impl SftConfig {
         }
     }
 
-    /// What is wrong with these settings; paths are relative to this struct.
+    /// Faults of these settings; paths are relative to this struct.
     pub fn validate(&self) -> ConfigErrors {
         let mut errors = ConfigErrors::new();
         for (path, count) in [

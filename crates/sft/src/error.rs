@@ -1,4 +1,4 @@
-//! What can go wrong while training a language model.
+//! Errors of next-token training.
 
 use rlhf_config::ConfigErrors;
 

@@ -6,7 +6,7 @@ use rlhf_data::TokenSequence;
 use rlhf_model::CausalLm;
 use serde::{Deserialize, Serialize};
 
-/// How well a model predicts supervised tokens.
+/// The loss of a model on supervised tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Mean negative log-probability, in nats per token.

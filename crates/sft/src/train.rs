@@ -24,7 +24,7 @@ pub struct SftData<'a> {
 
 /// Somebody who looks at the model at each evaluation: draws samples, scores them.
 pub trait Observer {
-    /// What can go wrong for the observer, beside what can for the loop.
+    /// Errors of the observer; the loop's own become one of them.
     type Error: From<Error>;
 
     /// Called with the model after `step` steps, off the autodiff graph. The value, if any, is the mean reward-model
@@ -48,11 +48,11 @@ impl Observer for Quiet {
 pub struct SftOutcome {
     /// The selected weights, off the autodiff graph.
     pub model: CausalLm,
-    /// How it went.
+    /// Figures of the run.
     pub report: SftReport,
 }
 
-/// How training went.
+/// Figures of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SftReport {
     /// Optimiser steps.
@@ -67,7 +67,7 @@ pub struct SftReport {
     pub tokens: u64,
 }
 
-/// What a checkpoint holds beside weights and moments.
+/// State of the loop in a checkpoint, beside weights and moments.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Position {
     initial: Evaluation,
