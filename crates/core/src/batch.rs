@@ -25,7 +25,7 @@ pub struct TokenBatch {
     places: Vec<Place>,
 }
 
-/// Where a sequence lies in the flat batch.
+/// Place of a sequence in the flat batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {
     len: usize,
@@ -44,8 +44,8 @@ pub struct BatchTensors {
     pub input_ids: Tensor<1, Int>,
     /// Position of each token in its own sequence, `[rows * row_len]`.
     pub position_ids: Tensor<1, Int>,
-    /// What a token attends to in its row, `[rows, row_len, 3]`: everything from the first number to itself, without what
-    /// lies between the second and the third.
+    /// Places that a token attends to in its row, `[rows, row_len, 3]`: all from the first number to itself, without
+    /// those between the second and the third.
     pub visible: Tensor<3, Int>,
 }
 
@@ -67,7 +67,7 @@ impl Place {
     }
 }
 
-/// How many tokens all sequences begin with; the last token of a sequence counts as its own.
+/// Number of tokens that all sequences begin with; the last token of a sequence counts as its own.
 pub fn shared_len<S: AsRef<[u32]>>(group: &[S]) -> usize {
     let [first, others @ ..] = group else { return 0 };
     if others.is_empty() {

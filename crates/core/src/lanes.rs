@@ -63,7 +63,7 @@ pub fn in_lanes<M: Module, P: Send, R: Send>(
     parts.into_iter().map(task).collect()
 }
 
-/// How many of `parts` parts [`in_lanes`] has in work at the same time.
+/// Number of parts, of `parts`, that [`in_lanes`] has in work at the same time.
 pub fn at_once<M: Module>(model: &M, device: &Device, parts: usize) -> usize {
     match side_by_side(model, device) {
         #[cfg(feature = "flex")]
@@ -72,7 +72,7 @@ pub fn at_once<M: Module>(model: &M, device: &Device, parts: usize) -> usize {
     }
 }
 
-/// Whether passes of the model on the device are worth running at the same time.
+/// True if passes of the model on the device are worth running at the same time.
 pub fn side_by_side<M: Module>(model: &M, device: &Device) -> bool {
     crate::device::is_flex(device) && model.num_params() <= MOST_PARAMETERS
 }

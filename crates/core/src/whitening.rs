@@ -5,7 +5,7 @@ use crate::stats::{mean, variance};
 /// Added to the variance before its root is taken (OpenAI's code, N+).
 const EPS: f64 = 1e-8;
 
-/// What becomes of the mean of whitened values.
+/// Treatment of the mean of whitened values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhitenedMean {
     /// It is taken away: advantages.

@@ -13,7 +13,7 @@ use rlhf_model::{CausalLm, KvCache, PackedLm};
 use crate::error::{Error, Result};
 use crate::sampling::Sampling;
 
-/// What to generate.
+/// Options of generation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GenerateOptions {
     /// Tokens at most, the final EOS included.
@@ -22,7 +22,7 @@ pub struct GenerateOptions {
     pub eos_token_id: u32,
     /// Others that do: many chat models have one for a turn and one for the text.
     pub stop_token_ids: Vec<u32>,
-    /// How tokens are chosen.
+    /// Choice of tokens.
     pub sampling: Sampling,
     /// Seed of the random streams.
     pub seed: u64,
@@ -53,7 +53,7 @@ pub struct Completion {
     pub tokens: Vec<u32>,
     /// Log-probability of each under the distribution it was drawn from, in nats; 0 when greedy.
     pub logprobs: Vec<f32>,
-    /// Whether it ended with EOS, or another token that ends completions, rather than at the limit.
+    /// True if it ended with EOS, or another token that ends completions, rather than at the limit.
     pub finished: bool,
 }
 

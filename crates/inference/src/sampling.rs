@@ -6,7 +6,7 @@ use rlhf_config::ConfigErrors;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How the next token is chosen. The filters apply in the order of the fields.
+/// Choice of the next token. The filters apply in the order of the fields.
 ///
 /// PPO rollouts use the temperature alone: any filter would make the recorded log-probability that of another
 /// distribution.
@@ -54,7 +54,7 @@ impl Sampling {
         }
     }
 
-    /// What is wrong with the options; paths are relative to this struct.
+    /// Faults of the options; paths are relative to this struct.
     pub fn validate(&self) -> ConfigErrors {
         let mut errors = ConfigErrors::new();
         errors.check_positive("repetition_penalty", self.repetition_penalty);

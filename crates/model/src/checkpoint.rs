@@ -100,7 +100,7 @@ fn load<M: Module>(dir: &Path, head: Head, empty: impl FnOnce(&ModelConfig) -> M
 /// The bias of a reward head, which other programs' files lack.
 const SCORE_BIAS: &str = "score.bias";
 
-/// Which stored tensors each parameter is made of, all known to be there in the right shape.
+/// Stored tensors that each parameter is made of, all known to be there in the right shape.
 struct Plan<'a> {
     weights: &'a Weights,
     parameters: HashMap<String, (StoredParameter, Vec<Option<&'a StoredTensor>>)>,

@@ -7,7 +7,7 @@ use crate::storage::StorageType;
 const ROWS: usize = 16;
 
 impl StoredParameter {
-    /// Whether the checkpoint has the numbers in our order, in one tensor.
+    /// True if the checkpoint has the numbers in our order, in one tensor.
     pub(crate) fn is_stored_as_held(&self) -> bool {
         self.layout == Layout::Same && self.parts.len() == 1
     }
@@ -63,7 +63,7 @@ impl StoredParameter {
         stored
     }
 
-    /// Where part `index` lies. A bias is a matrix of one input.
+    /// Place of part `index`. A bias is a matrix of one input.
     fn place(&self, index: usize) -> Place {
         let out = self.shape[self.shape.len() - 1];
         let (first, width) = self.columns(index);

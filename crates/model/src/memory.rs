@@ -46,7 +46,7 @@ impl PassesAtOnce {
     }
 }
 
-/// What a loss asks of the head.
+/// Use that a loss makes of the head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeadUse {
     /// A sum of log-probabilities with weights that are known beforehand.
@@ -76,17 +76,17 @@ pub struct LargestPass {
     pub slots: usize,
     /// Tokens whose hidden states the head reads.
     pub read: usize,
-    /// What the loss asks of it.
+    /// Use that the loss makes of it.
     pub head: HeadUse,
-    /// Whether a step of the optimiser sums up the gradients of several passes.
+    /// True if a step of the optimiser sums up the gradients of several passes.
     pub is_one_of_several: bool,
-    /// What is kept for the backward pass.
+    /// Activations kept for the backward pass.
     pub activations: Activations,
 }
 
 impl LargestPass {
-    /// What a step needs beside weights and moments of the optimiser: when the backward pass begins, when it has come to the
-    /// first block, when it ends, and when the optimiser goes through the parameters.
+    /// Memory of a step beside weights and moments of the optimiser: when the backward pass begins, when it has come to
+    /// the first block, when it ends, and when the optimiser goes through the parameters.
     pub fn moments(&self, architecture: &Architecture, size: &ParameterBytes) -> [MemoryForecast; 4] {
         let summed = if self.is_one_of_several { size.trained } else { 0 };
         // The embedding of tokens, whose gradient is there from the beginning where it is the head too.

@@ -133,7 +133,7 @@ impl Weights {
     }
 }
 
-/// Which tensor is in which file of the folder.
+/// File of the folder by name of a tensor in it.
 fn read_index(path: &Path) -> Result<BTreeMap<String, String>> {
     let fault = |message: String| Error::Index {
         path: path.to_owned(),
@@ -166,7 +166,7 @@ fn read_index(path: &Path) -> Result<BTreeMap<String, String>> {
     }
 }
 
-/// Whether a name leads to a file of the folder itself, and nowhere else.
+/// True if a name leads to a file of the folder itself, and nowhere else.
 fn is_plain_name(name: &str) -> bool {
     Path::new(name).file_name().is_some_and(|file| file == name)
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 pub struct FieldFault {
     /// The field, as a dotted path.
     pub field: String,
-    /// What was found and what was expected.
+    /// The value found and the one expected.
     pub message: String,
 }
 

@@ -61,7 +61,7 @@ impl ModelConfig {
         self.family
     }
 
-    /// What the model consists of.
+    /// Parts that the model consists of.
     pub fn architecture(&self) -> &Architecture {
         &self.architecture
     }

@@ -16,14 +16,14 @@ pub(crate) struct Adapter {
     place: Place,
 }
 
-/// Which columns of a weight an adapter belongs to.
+/// Columns of a weight that an adapter belongs to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Place {
     /// Index among the tensors that hold the weight in a checkpoint.
     pub(crate) part: usize,
     /// First column of that tensor in our weight.
     pub(crate) first: usize,
-    /// What `A B` is multiplied by.
+    /// Factor of `A B`.
     pub(crate) scale: f64,
 }
 
@@ -106,12 +106,12 @@ impl Update {
         }
     }
 
-    /// What is added to the layer's output for `x`: `[tokens, in]`; result `[tokens, out]`.
+    /// Term added to the layer's output for `x`: `[tokens, in]`; result `[tokens, out]`.
     pub(crate) fn apply(self, x: Tensor<2>) -> Tensor<2> {
         rlhf_kernels::linear(rlhf_kernels::linear(x, self.down, None), self.up, None)
     }
 
-    /// What is added to the weight, `[in, out]`.
+    /// Term added to the weight, `[in, out]`.
     pub(crate) fn weight(self) -> Tensor<2> {
         rlhf_kernels::linear(self.down, self.up, None)
     }

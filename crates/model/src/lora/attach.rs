@@ -128,7 +128,7 @@ impl ScalarModel {
     }
 }
 
-/// What a checkpoint calls the layer that part `part` of a weight belongs to.
+/// Name in a checkpoint of the layer that part `part` of a weight belongs to.
 pub(super) fn module_name(weight: &StoredParameter, part: usize) -> &str {
     let name = weight.parts[part].name.as_str();
     name.strip_suffix(".weight").unwrap_or(name)

@@ -98,7 +98,7 @@ fn part(parameter: StoredParameter, tensor: DeviceTensor) -> StoredPart {
     }
 }
 
-/// How `A` and `B` of the layer `module` are stored, whose own weight has the layout `of_weight`: PEFT keeps both as linear
+/// Storage of `A` and `B` of the layer `module`, whose own weight has the layout `of_weight`: PEFT keeps both as linear
 /// layers, `[out, in]`, whatever the layer is.
 fn factors(module: &str, of_weight: Layout, sizes: Sizes) -> [StoredParameter; 2] {
     let Sizes { input, rank, width } = sizes;

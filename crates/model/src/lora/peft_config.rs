@@ -29,7 +29,7 @@ const OTHER_ARITHMETIC: [&str; 8] = [
 /// Ways to start from which leave the base as it is.
 const STARTS: [&str; 3] = ["gaussian", "eva", "orthogonal"];
 
-/// What a model with adapters is for.
+/// Purpose of a model with adapters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AdapterTask {
     /// A language model: `CAUSAL_LM`.
@@ -47,10 +47,10 @@ impl AdapterTask {
     }
 }
 
-/// What an `adapter_config.json` says.
+/// Content of an `adapter_config.json`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AdapterConfig {
-    /// What the model is for; a file that does not say means a language model.
+    /// Purpose of the model; a file that does not say means a language model.
     pub task: AdapterTask,
     /// Size of the adapters.
     pub lora: LoraConfig,
@@ -165,8 +165,8 @@ pub(super) fn fields(config: &AdapterConfig, targets: &BTreeSet<String>, is_conv
     fields.as_object().cloned().unwrap_or_default()
 }
 
-/// How `target_modules` names the layers in `adapted`, some of `all`: by the last part of their names where every layer
-/// so called is among them, by the last two elsewhere.
+/// Names for `target_modules` of the layers in `adapted`, some of `all`: the last part of a layer's name where every
+/// layer so called is among them, the last two elsewhere.
 pub(super) fn target_names(adapted: &[&str], all: &[&str]) -> BTreeSet<String> {
     let without: BTreeSet<&str> = (all.iter())
         .filter(|module| !adapted.contains(*module))
