@@ -177,9 +177,10 @@ impl TokenBatch {
             let flat = place.flat_index(t);
             self.input_ids[flat] = id as i32;
             self.position_ids[flat] = t as i32;
-            self.visible[flat] = match t < shared {
-                true => [gap.start as i32, 0, 0],
-                false => hidden.map(|position| position as i32),
+            self.visible[flat] = if t < shared {
+                [gap.start as i32, 0, 0]
+            } else {
+                hidden.map(|position| position as i32)
             };
         }
         self.places.push(place);

@@ -65,11 +65,19 @@ pub fn in_lanes<M: Module, P: Send, R: Send>(
 
 /// Number of parts, of `parts`, that [`in_lanes`] has in work at the same time.
 pub fn at_once<M: Module>(model: &M, device: &Device, parts: usize) -> usize {
-    match side_by_side(model, device) {
-        #[cfg(feature = "flex")]
-        true => parts.min(rayon::current_num_threads()).max(1),
-        _ => 1,
+    if side_by_side(model, device) {
+        parts.min(threads()).max(1)
+    } else {
+        1
     }
+}
+
+/// Number of lanes of this process.
+fn threads() -> usize {
+    #[cfg(feature = "flex")]
+    return rayon::current_num_threads();
+    #[cfg(not(feature = "flex"))]
+    1
 }
 
 /// True if passes of the model on the device are worth running at the same time.

@@ -51,9 +51,10 @@ mod tests {
                 let values = flat(&case[key]).into_iter().zip(&mask);
                 values.filter(|(_, keep)| **keep != 0.0).map(|(x, _)| x).collect()
             };
-            let whitened_mean = match case["shift_mean"].as_bool().unwrap() {
-                true => WhitenedMean::Zero,
-                false => WhitenedMean::Kept,
+            let whitened_mean = if case["shift_mean"].as_bool().unwrap() {
+                WhitenedMean::Zero
+            } else {
+                WhitenedMean::Kept
             };
             let found = whiten(&real("values"), whitened_mean);
             for (found, expected) in found.iter().zip(real("out")) {

@@ -78,9 +78,10 @@ impl Sampling {
     /// Draws a token; returns it with its log-probability under the distribution it was drawn from.
     pub(crate) fn draw(&self, logits: &[f32], previous: &[u32], rng: &mut ChaCha8Rng) -> (u32, f32) {
         if self.is_plain() {
-            return match self.temperature == 0.0 {
-                true => (argmax(logits) as u32, 0.0),
-                false => draw_plain(logits, self.temperature, rng),
+            return if self.temperature == 0.0 {
+                (argmax(logits) as u32, 0.0)
+            } else {
+                draw_plain(logits, self.temperature, rng)
             };
         }
         let logits: Vec<f64> = logits.iter().map(|&l| f64::from(l)).collect();

@@ -33,9 +33,10 @@ pub fn load_config(dir: &Path) -> Result<ModelConfig> {
         message: error.to_string(),
     })?;
     let generation = dir.join(GENERATION_FILE);
-    let generation = match generation.exists() {
-        true => Some(read_object(&generation)?),
-        false => None,
+    let generation = if generation.exists() {
+        Some(read_object(&generation)?)
+    } else {
+        None
     };
     Ok(config.with_generation(generation))
 }

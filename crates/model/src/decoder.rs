@@ -108,9 +108,10 @@ impl Decoder {
 
     /// Part of the result of this block that is read by what follows it.
     fn wanted_of<'a>(&self, layer: usize, of_last: &'a Wanted) -> &'a Wanted {
-        match layer + 1 == self.h.len() {
-            true => of_last,
-            false => &Wanted::All,
+        if layer + 1 == self.h.len() {
+            of_last
+        } else {
+            &Wanted::All
         }
     }
 

@@ -162,9 +162,10 @@ impl Linear {
     pub(crate) fn packed_bytes(&self) -> u64 {
         let weight = self.weight.val().inner();
         let [inputs, out] = weight.dims();
-        match PackedWeight::is_of_use(&weight) {
-            true => F32 * (inputs * out) as u64,
-            false => 0,
+        if PackedWeight::is_of_use(&weight) {
+            F32 * (inputs * out) as u64
+        } else {
+            0
         }
     }
 
@@ -332,9 +333,10 @@ pub(crate) enum Wanted {
 impl Wanted {
     /// The tokens at `places` out of `tokens`.
     pub(crate) fn at(places: &[usize], tokens: usize, device: &Device) -> Self {
-        match places.iter().copied().eq(0..tokens) {
-            true => Self::All,
-            false => Self::At(Box::new(index_tensor(places, device))),
+        if places.iter().copied().eq(0..tokens) {
+            Self::All
+        } else {
+            Self::At(Box::new(index_tensor(places, device)))
         }
     }
 

@@ -90,9 +90,10 @@ impl LargestPass {
     pub fn moments(&self, architecture: &Architecture, size: &ParameterBytes) -> [MemoryForecast; 4] {
         let summed = if self.is_one_of_several { size.trained } else { 0 };
         // The embedding of tokens, whose gradient is there from the beginning where it is the head too.
-        let words = match size.trained == size.all {
-            true => architecture.head_bytes(),
-            false => 0,
+        let words = if size.trained == size.all {
+            architecture.head_bytes()
+        } else {
+            0
         };
         let head = if self.head == HeadUse::Score { 0 } else { words };
         let of_block = size.trained.saturating_sub(words) / architecture.n_layers.max(1) as u64;
@@ -175,9 +176,10 @@ impl Architecture {
             Residual::Sequential => d,
             Residual::Parallel => 0,
         };
-        let normalised_heads = match heads.qk_norm {
-            true => (heads.n_heads + heads.n_kv_heads) * heads.d_head,
-            false => 0,
+        let normalised_heads = if heads.qk_norm {
+            (heads.n_heads + heads.n_kv_heads) * heads.d_head
+        } else {
+            0
         };
         // Attention reads queries, keys and values side by side, repeated where heads share them.
         // What the activation gives comes back with the backward pass.

@@ -63,9 +63,10 @@ impl WeightPrecision {
                 }
                 param.map(|old| {
                     let halved = old.clone().inner().cast(DType::BF16);
-                    match old.is_autodiff() {
-                        true => Tensor::from_inner(halved),
-                        false => halved,
+                    if old.is_autodiff() {
+                        Tensor::from_inner(halved)
+                    } else {
+                        halved
                     }
                 })
             }

@@ -23,9 +23,10 @@ pub enum Activations {
 impl From<bool> for Activations {
     /// `Recomputed` if gradient checkpointing is on.
     fn from(gradient_checkpointing: bool) -> Self {
-        match gradient_checkpointing {
-            true => Self::Recomputed,
-            false => Self::Kept,
+        if gradient_checkpointing {
+            Self::Recomputed
+        } else {
+            Self::Kept
         }
     }
 }
@@ -71,9 +72,10 @@ impl Decoder {
         let embedded = plain.embed(batch.input_ids.clone(), batch.position_ids.clone());
         let (hidden, blocks) = match activations {
             Activations::Kept => {
-                let embedded = match self.trained_embeddings(batch).is_empty() {
-                    true => Tensor::from_inner(embedded),
-                    false => leaf(embedded),
+                let embedded = if self.trained_embeddings(batch).is_empty() {
+                    Tensor::from_inner(embedded)
+                } else {
+                    leaf(embedded)
                 };
                 let last = self.through_blocks(embedded.clone(), &self.surroundings(batch, wanted));
                 (

@@ -106,9 +106,10 @@ impl<'a> Fields<'a> {
 
     /// Refuses any value of an option but the one that this crate has; absence is fine.
     pub(crate) fn fixed(&self, name: &str, expected: bool) -> Result<(), FieldFault> {
-        match self.flag_or(name, expected)? == expected {
-            true => Ok(()),
-            false => Err(self.fault(name, format!("{}, expected {expected}", !expected))),
+        if self.flag_or(name, expected)? == expected {
+            Ok(())
+        } else {
+            Err(self.fault(name, format!("{}, expected {expected}", !expected)))
         }
     }
 

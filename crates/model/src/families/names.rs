@@ -187,9 +187,10 @@ pub(crate) fn standard_names(family: Family, head: Head, tied: bool, name: &str)
     if name.starts_with("score.") {
         return (head == Head::Scalar).then(|| name.to_owned());
     }
-    match name.starts_with(names.trunk) {
-        true => Some(name.to_owned()),
-        false => Some(format!("{}{name}", names.trunk)),
+    if name.starts_with(names.trunk) {
+        Some(name.to_owned())
+    } else {
+        Some(format!("{}{name}", names.trunk))
     }
 }
 

@@ -162,10 +162,7 @@ pub fn load_scalar_adapter(dir: &Path, trunk: Decoder) -> Result<ScalarModel> {
     let head = stored_as(&name("weight"), &[1, trunk.d_model()], Layout::Same);
     let bias = stored_as(&name("bias"), &[1], Layout::Same);
     let weight = rest.take(&head)?;
-    let bias = match rest.has(&bias) {
-        true => rest.take(&bias)?,
-        false => vec![0.0],
-    };
+    let bias = if rest.has(&bias) { rest.take(&bias)? } else { vec![0.0] };
     rest.is_empty()?;
     let device = trunk.device();
     Ok(ScalarModel::with_head(trunk, weight, bias, &device))
@@ -247,12 +244,13 @@ impl<'a> Rest<'a> {
 
     /// An error that names the tensors that are left, if some are.
     fn is_empty(&self) -> Result<()> {
-        match self.tensors.is_empty() {
-            true => Ok(()),
-            false => Err(Error::SurplusTensors {
+        if self.tensors.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::SurplusTensors {
                 path: self.weights.path().to_owned(),
                 names: self.tensors.keys().map(|&name| name.to_owned()).collect(),
-            }),
+            })
         }
     }
 }

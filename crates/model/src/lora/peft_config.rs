@@ -85,9 +85,10 @@ pub(super) fn check_task(dir: &Path, config: &AdapterConfig, task: AdapterTask) 
 fn read(fields: &Fields<'_>) -> Result<AdapterConfig, FieldFault> {
     let one_of = |name: &str, default: &'static str, expected: &[&str]| {
         let found = fields.text_or(name, default)?.to_owned();
-        match expected.contains(&found.as_str()) {
-            true => Ok(found),
-            false => Err(fields.fault(name, format!("`{found}`, expected {}", expected.join(" or ")))),
+        if expected.contains(&found.as_str()) {
+            Ok(found)
+        } else {
+            Err(fields.fault(name, format!("`{found}`, expected {}", expected.join(" or "))))
         }
     };
     one_of("peft_type", "", &["LORA"])?;
@@ -132,9 +133,10 @@ pub(super) fn fields(config: &AdapterConfig, targets: &BTreeSet<String>, is_conv
         rank, alpha, rslora, ..
     } = config.lora;
     // PEFT writes whole numbers as such.
-    let alpha = match alpha.fract() == 0.0 && alpha < 1e15 {
-        true => json!(alpha as i64),
-        false => json!(alpha),
+    let alpha = if alpha.fract() == 0.0 && alpha < 1e15 {
+        json!(alpha as i64)
+    } else {
+        json!(alpha)
     };
     let saved_whole = match config.task {
         AdapterTask::Language => Value::Null,
