@@ -305,20 +305,20 @@ impl Decoder {
 
     /// The linear layer with the weight `transformer.h.#.LAYER.weight`.
     pub(crate) fn linear(&self, weight: &str) -> &Linear {
-        let (block, layer) = place(weight).expect(NAMED);
+        let (block, layer) = block_and_layer(weight).expect(NAMED);
         self.h[block].linear(layer).expect(NAMED)
     }
 
     /// The linear layer with this weight, if it has adapters.
     pub(crate) fn adapted_linear(&self, weight: &str) -> Option<&Linear> {
-        let (block, layer) = place(weight)?;
+        let (block, layer) = block_and_layer(weight)?;
         let linear = self.h.get(block)?.linear(layer)?;
         (!linear.adapters.is_empty()).then_some(linear)
     }
 
     /// As [`Decoder::linear`], to be changed.
     pub(crate) fn linear_mut(&mut self, weight: &str) -> &mut Linear {
-        let (block, layer) = place(weight).expect(NAMED);
+        let (block, layer) = block_and_layer(weight).expect(NAMED);
         self.h[block].linear_mut(layer).expect(NAMED)
     }
 
@@ -352,7 +352,7 @@ impl Decoder {
 const NAMED: &str = "the tables of families name layers of the decoder";
 
 /// Block and layer in `transformer.h.#.LAYER.weight`.
-fn place(weight: &str) -> Option<(usize, &str)> {
+fn block_and_layer(weight: &str) -> Option<(usize, &str)> {
     let (block, layer) = weight.strip_prefix("transformer.h.")?.split_once('.')?;
     Some((block.parse().ok()?, layer.strip_suffix(".weight")?))
 }

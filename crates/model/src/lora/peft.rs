@@ -11,7 +11,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use rlhf_core::{DeviceTensor, atomic, device_parameters};
 
-use super::adapter::{Adapter, Place, Sizes};
+use super::adapter::{Adapter, AdapterSlot, Sizes};
 use super::attach::module_name;
 use super::config::LoraConfig;
 use super::peft_config::{self, AdapterConfig, AdapterTask, HEAD, check_task, load_adapter_config, target_names};
@@ -60,7 +60,7 @@ fn save(dir: &Path, trunk: &Decoder, task: AdapterTask, mut parts: Vec<StoredPar
     for weight in &weights {
         all.extend((0..weight.parts.len()).map(|part| module_name(weight, part)));
         for adapter in &trunk.linear(&weight.name).adapters {
-            let module = module_name(weight, adapter.place().part);
+            let module = module_name(weight, adapter.slot().part);
             adapted.push(module);
             let [a, b] = adapter.factors().map(on_device);
             let [stored_a, stored_b] = factors(module, weight.layout, adapter.sizes());
@@ -188,13 +188,13 @@ fn attach(trunk: Decoder, mut lora: LoraConfig, rest: &mut Rest<'_>) -> Result<D
             if !rest.has(&a) && !rest.has(&b) {
                 continue;
             }
-            let place = Place {
+            let slot = AdapterSlot {
                 part: index,
                 first,
                 scale: lora.scale(),
             };
             let values = [rest.take(&a)?, rest.take(&b)?];
-            let adapter = Adapter::new(place, sizes, values, &device);
+            let adapter = Adapter::new(slot, sizes, values, &device);
             adapted.linear_mut(&weight.name).adapters.push(adapter);
             found.push(module);
         }
