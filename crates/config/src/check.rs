@@ -37,7 +37,7 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    /// Where the value at `path`, or what it stands in, came from.
+    /// Source of the value at `path`, or of what it stands in.
     fn place(&self, path: &str) -> String {
         let ends = path
             .char_indices()

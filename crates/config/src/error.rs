@@ -1,4 +1,4 @@
-//! What can be wrong with a configuration.
+//! Errors of configuration files.
 
 use std::io;
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ pub enum Error {
         path: PathBuf,
         /// The line, counted from 1, where it is known.
         line: Option<usize>,
-        /// What the parser said.
+        /// The parser's message.
         message: String,
     },
     /// A configuration that cannot be written as TOML.

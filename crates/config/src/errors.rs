@@ -7,7 +7,7 @@ use std::fmt;
 pub struct FieldError {
     /// Dotted path of the field, such as `ppo.n_minibatches`; empty for a fault of the whole.
     pub path: String,
-    /// What is wrong with it, with the numbers that show it.
+    /// Fault of the value, with the numbers that show it.
     pub message: String,
 }
 
@@ -98,7 +98,7 @@ impl ConfigErrors {
         }
     }
 
-    /// Whether nothing is wrong.
+    /// True if nothing is wrong.
     pub fn is_empty(&self) -> bool {
         self.errors.is_empty()
     }

@@ -14,7 +14,7 @@ use toml::{
 use super::schema::{Kind, Node};
 use crate::error::{Error, Result};
 
-/// Where a value of the configuration came from.
+/// Source of a value of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The program's own setting.
@@ -152,7 +152,7 @@ fn is_merged(node: Option<&Node<'_>>, below: &Table, above: &Table) -> bool {
     }
 }
 
-/// Whether `path` lies below `outer`.
+/// True if `path` lies below `outer`.
 fn is_inside(path: &str, outer: &str) -> bool {
     path.strip_prefix(outer)
         .is_some_and(|rest| rest.starts_with(['.', '[']))

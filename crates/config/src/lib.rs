@@ -137,7 +137,7 @@ pub struct Loaded<T> {
 }
 
 impl<T> Loaded<T> {
-    /// Where the value at a dotted path came from.
+    /// Source of the value at a dotted path.
     pub fn source(&self, path: &str) -> &Source {
         self.sources.get(path).unwrap_or(&Source::Default)
     }

@@ -23,7 +23,7 @@ pub(super) struct Node<'a> {
     parts: Vec<&'a Value>,
 }
 
-/// What a place may hold.
+/// Kind of value that a place may hold.
 pub(super) enum Kind<'a> {
     /// A table of known keys.
     Table,
@@ -107,7 +107,7 @@ impl<'a> Node<'a> {
             .find(|variant| variant.tag_value(tag) == Some(chosen))
     }
 
-    /// What a form of a tagged table has in its tag.
+    /// Value of the tag in a form of a tagged table.
     pub(super) fn tag_value(&self, tag: &str) -> Option<&'a str> {
         self.properties().into_iter().find(|(key, _)| *key == tag)?.1.constant()
     }

@@ -21,7 +21,7 @@ struct Config {
     positions: Positions,
     /// Proximal policy optimisation.
     ppo: Ppo,
-    /// Where the text comes from.
+    /// Files that the text comes from.
     data: Vec<DataFile>,
     /// Weights by name.
     weights: BTreeMap<String, f64>,
@@ -46,7 +46,7 @@ struct Ppo {
     kl_coef: f64,
     /// Minibatches an update.
     n_minibatches: usize,
-    /// Who sets the weight.
+    /// Setter of the weight.
     controller: Controller,
 }
 
@@ -77,7 +77,7 @@ fn horizon() -> f64 {
 struct DataFile {
     /// The file.
     path: String,
-    /// How often it is drawn from.
+    /// Weight with which it is drawn from.
     #[serde(default)]
     weight: f64,
 }

@@ -84,7 +84,7 @@ impl PendingDir {
         })
     }
 
-    /// Where to write for now.
+    /// Path to write to for now.
     pub fn path(&self) -> &Path {
         &self.temporary
     }

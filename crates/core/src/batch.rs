@@ -22,12 +22,12 @@ pub struct TokenBatch {
     input_ids: Vec<i32>,
     position_ids: Vec<i32>,
     visible: Vec<[i32; 3]>,
-    places: Vec<Place>,
+    spans: Vec<SequenceSpan>,
 }
 
-/// Where a sequence lies in the flat batch.
+/// Place of a sequence in the flat batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
+struct SequenceSpan {
     len: usize,
     /// Tokens at the beginning that others share.
     shared: usize,
@@ -44,8 +44,8 @@ pub struct BatchTensors {
     pub input_ids: Tensor<1, Int>,
     /// Position of each token in its own sequence, `[rows * row_len]`.
     pub position_ids: Tensor<1, Int>,
-    /// What a token attends to in its row, `[rows, row_len, 3]`: everything from the first number to itself, without what
-    /// lies between the second and the third.
+    /// Places that a token attends to in its row, `[rows, row_len, 3]`: all from the first number to itself, without
+    /// those between the second and the third.
     pub visible: Tensor<3, Int>,
 }
 
@@ -58,7 +58,7 @@ pub enum PaddingSide {
     Right,
 }
 
-impl Place {
+impl SequenceSpan {
     fn flat_index(&self, position: usize) -> usize {
         match position.checked_sub(self.shared) {
             Some(own) => self.own_start + own,
@@ -67,7 +67,7 @@ impl Place {
     }
 }
 
-/// How many tokens all sequences begin with; the last token of a sequence counts as its own.
+/// Number of tokens that all sequences begin with; the last token of a sequence counts as its own.
 pub fn shared_len<S: AsRef<[u32]>>(group: &[S]) -> usize {
     let [first, others @ ..] = group else { return 0 };
     if others.is_empty() {
@@ -155,7 +155,7 @@ impl TokenBatch {
             input_ids: vec![0; tokens],
             position_ids: vec![0; tokens],
             visible: (0..tokens).map(|i| [(i % row_len) as i32, 0, 0]).collect(),
-            places: Vec::new(),
+            spans: Vec::new(),
         }
     }
 
@@ -163,7 +163,7 @@ impl TokenBatch {
     /// put them already, the others at `gap.end`.
     fn place(&mut self, ids: &[u32], shared: usize, row: usize, gap: Range<usize>) {
         let first = row * self.row_len;
-        let place = Place {
+        let span = SequenceSpan {
             len: ids.len(),
             shared,
             shared_start: first + gap.start,
@@ -174,15 +174,16 @@ impl TokenBatch {
             _ => [gap.start, gap.start + shared, gap.end],
         };
         for (t, &id) in ids.iter().enumerate() {
-            let flat = place.flat_index(t);
+            let flat = span.flat_index(t);
             self.input_ids[flat] = id as i32;
             self.position_ids[flat] = t as i32;
-            self.visible[flat] = match t < shared {
-                true => [gap.start as i32, 0, 0],
-                false => hidden.map(|position| position as i32),
+            self.visible[flat] = if t < shared {
+                [gap.start as i32, 0, 0]
+            } else {
+                hidden.map(|position| position as i32)
             };
         }
-        self.places.push(place);
+        self.spans.push(span);
     }
 
     /// Number of rows.
@@ -202,7 +203,7 @@ impl TokenBatch {
 
     /// Tokens that belong to sequences.
     pub fn real_tokens(&self) -> usize {
-        self.places.iter().map(|place| place.len).sum()
+        self.spans.iter().map(|span| span.len).sum()
     }
 
     /// Flat index, into `[rows * row_len]`, of token `position` of sequence `sequence`.
@@ -210,18 +211,18 @@ impl TokenBatch {
     /// # Panics
     /// If the sequence has no such token: the index would be that of a neighbour.
     pub fn flat_index(&self, sequence: usize, position: usize) -> usize {
-        let place = self.places[sequence];
+        let span = self.spans[sequence];
         assert!(
-            position < place.len,
+            position < span.len,
             "position {position} of sequence {sequence}, which has {} tokens",
-            place.len
+            span.len
         );
-        place.flat_index(position)
+        span.flat_index(position)
     }
 
     /// The largest position id plus one: what the model's context must hold.
     pub fn longest(&self) -> usize {
-        self.places.iter().map(|place| place.len).max().unwrap_or(0)
+        self.spans.iter().map(|span| span.len).max().unwrap_or(0)
     }
 
     /// Copies the batch to `device`.

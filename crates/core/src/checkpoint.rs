@@ -26,7 +26,7 @@ const FORMAT: u32 = 1;
 const MANIFEST: &str = "manifest.json";
 const PREFIX: &str = "step-";
 
-/// What stands in a checkpoint.
+/// Content of a checkpoint.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Manifest {
@@ -271,7 +271,7 @@ impl Checkpoint {
         Ok((path, bytes))
     }
 
-    /// Where a part of the checkpoint stands.
+    /// Path of a part of the checkpoint.
     fn path_of(&self, name: &str, extension: &str) -> Result<PathBuf> {
         let file = format!("{name}.{extension}");
         if !self.manifest.files.contains_key(&file) {

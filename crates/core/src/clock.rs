@@ -1,4 +1,4 @@
-//! Where the time of an optimiser step goes.
+//! Seconds that the parts of an optimiser step take.
 
 use std::time::Instant;
 

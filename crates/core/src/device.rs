@@ -64,7 +64,7 @@ fn build(family: &str, index: usize) -> Option<Device> {
     }
 }
 
-/// Whether a device, tracked or not, is Flex: the CPU with kernels of our own.
+/// True if a device, tracked or not, is Flex: the CPU with kernels of our own.
 pub(crate) fn is_flex(device: &Device) -> bool {
     #[cfg(feature = "flex")]
     return matches!(

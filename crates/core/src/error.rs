@@ -1,4 +1,4 @@
-//! What can go wrong in this crate, with the data a person needs to put it right.
+//! Errors of this crate, with the data a person needs to put them right.
 
 use std::{
     io,
@@ -15,7 +15,7 @@ pub enum Error {
     /// `--device` named a backend that this build does not contain.
     #[error("unknown device `{name}`: this build has {available}")]
     UnknownDevice {
-        /// What was asked for.
+        /// Name that was asked for.
         name: String,
         /// Names that would do.
         available: String,
@@ -41,7 +41,7 @@ pub enum Error {
     /// A file or folder that should be there is not.
     #[error("{}: no such file or folder (needed to {action})", path.display())]
     NotFound {
-        /// What was being done.
+        /// Action that failed.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
@@ -50,7 +50,7 @@ pub enum Error {
     /// The operating system does not let this user do it.
     #[error("{}: permission denied (to {action})", path.display())]
     PermissionDenied {
-        /// What was being done.
+        /// Action that failed.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
@@ -62,7 +62,7 @@ pub enum Error {
     /// The disk or the user's quota is full.
     #[error("{}: no space left on the disk (to {action}); free some, or choose another folder with --run", path.display())]
     NoSpace {
-        /// What was being done.
+        /// Action that failed.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
@@ -74,7 +74,7 @@ pub enum Error {
     /// Any other failure to read or write.
     #[error("{}: cannot {action}: {source}", path.display())]
     Io {
-        /// What was being done.
+        /// Action that failed.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
@@ -90,9 +90,9 @@ pub enum Error {
         path: PathBuf,
         /// The line, counted from 1, where it is known.
         line: Option<usize>,
-        /// What the file should hold.
+        /// Content that the file should have.
         expected: &'static str,
-        /// What the parser said.
+        /// The parser's message.
         message: String,
     },
 
@@ -101,7 +101,7 @@ pub enum Error {
     Damaged {
         /// The file or folder.
         path: PathBuf,
-        /// How that was noticed.
+        /// Evidence of the damage.
         reason: String,
     },
 
@@ -154,7 +154,7 @@ pub enum Error {
     BadName {
         /// The name.
         name: String,
-        /// What is wrong with it.
+        /// Fault of the name.
         reason: &'static str,
     },
 
@@ -170,9 +170,9 @@ pub enum Error {
     /// A value cannot be written as JSON, TOML or safetensors.
     #[error("cannot encode {what}: {message}")]
     Encode {
-        /// What was to be written.
+        /// Value that cannot be written.
         what: String,
-        /// What the encoder said.
+        /// The encoder's message.
         message: String,
     },
 }

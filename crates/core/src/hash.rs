@@ -31,7 +31,7 @@ fn hex(digest: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What a checkpoint or a finished stage depends on: every field of its configuration and inputs, and their digest.
+/// Dependencies of a checkpoint or a finished stage: every field of its configuration and inputs, and their digest.
 ///
 /// The fields are kept, not only the digest, so that a mismatch can say which of them differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,7 +112,7 @@ impl Fingerprint {
         &self.sha256
     }
 
-    /// How `found` differs from this one, if it does.
+    /// Difference of `found` from this one, if there is one.
     pub fn difference(&self, found: &Self) -> Option<Difference> {
         const ABSENT: &str = "absent";
         let show = |value: Option<&Value>| value.map_or(ABSENT.to_owned(), Value::to_string);

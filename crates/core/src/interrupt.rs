@@ -1,4 +1,4 @@
-//! How a loop is told to stop: a flag it looks at between steps.
+//! A flag that tells a loop to stop; the loop looks at it between steps.
 
 use std::sync::{
     Arc, OnceLock,
@@ -29,7 +29,7 @@ impl StopFlag {
         self.0.swap(true, Ordering::SeqCst)
     }
 
-    /// Whether somebody asked to stop.
+    /// True if somebody asked to stop.
     pub fn requested(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }

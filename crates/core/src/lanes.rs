@@ -63,16 +63,24 @@ pub fn in_lanes<M: Module, P: Send, R: Send>(
     parts.into_iter().map(task).collect()
 }
 
-/// How many of `parts` parts [`in_lanes`] has in work at the same time.
+/// Number of parts, of `parts`, that [`in_lanes`] has in work at the same time.
 pub fn at_once<M: Module>(model: &M, device: &Device, parts: usize) -> usize {
-    match side_by_side(model, device) {
-        #[cfg(feature = "flex")]
-        true => parts.min(rayon::current_num_threads()).max(1),
-        _ => 1,
+    if side_by_side(model, device) {
+        parts.min(threads()).max(1)
+    } else {
+        1
     }
 }
 
-/// Whether passes of the model on the device are worth running at the same time.
+/// Number of lanes of this process.
+fn threads() -> usize {
+    #[cfg(feature = "flex")]
+    return rayon::current_num_threads();
+    #[cfg(not(feature = "flex"))]
+    1
+}
+
+/// True if passes of the model on the device are worth running at the same time.
 pub fn side_by_side<M: Module>(model: &M, device: &Device) -> bool {
     crate::device::is_flex(device) && model.num_params() <= MOST_PARAMETERS
 }

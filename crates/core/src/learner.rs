@@ -15,7 +15,7 @@ pub struct Learner<M> {
     optimizer: AdamW,
 }
 
-/// Why a learner has a module.
+/// Reason that a learner has a module.
 const BETWEEN_STEPS: &str = "a step puts the module back before it returns";
 
 impl<M: Module> Learner<M> {

@@ -1,4 +1,4 @@
-//! Which hidden state predicts which token: the shift between positions and targets is made here alone.
+//! The hidden state that predicts a token: the shift between positions and targets is made here alone.
 
 use burn::tensor::{Device, Int, Tensor};
 
@@ -48,7 +48,7 @@ impl Targets {
         self.ids.len()
     }
 
-    /// Whether there is none.
+    /// True if there is none.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }

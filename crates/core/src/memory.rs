@@ -1,4 +1,4 @@
-//! How much memory a stage is going to need.
+//! Memory that a stage is going to need.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
@@ -18,7 +18,7 @@ pub struct MemoryForecast {
     pub gradients: u64,
     /// Moments of the optimiser.
     pub optimizer: u64,
-    /// What a pass through a network leaves between its layers, and what the layers need while they work.
+    /// Tensors that a pass through a network leaves between its layers, and those that the layers need while they work.
     pub activations: u64,
     /// Keys and values of answers that are being written.
     pub cache: u64,

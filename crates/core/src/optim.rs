@@ -27,7 +27,7 @@ pub struct AdamWConfig {
     pub beta2: f64,
     /// Added to the root of the second moment. N+ (arXiv 2403.17031): 1e-5.
     pub eps: f64,
-    /// Where eps stands: `torch` adds it after bias correction, `tensorflow` (the original RLHF code) before.
+    /// Place of eps: `torch` adds it after bias correction, `tensorflow` (the original RLHF code) before.
     pub eps_mode: EpsMode,
     /// Decoupled weight decay per step, times the learning rate.
     pub weight_decay: f64,
@@ -46,7 +46,7 @@ impl Default for AdamWConfig {
 }
 
 impl AdamWConfig {
-    /// What is wrong with these settings; paths are relative to this struct.
+    /// Faults of these settings; paths are relative to this struct.
     pub fn validate(&self) -> ConfigErrors {
         let mut errors = ConfigErrors::new();
         for (path, beta) in [("beta1", self.beta1), ("beta2", self.beta2)] {

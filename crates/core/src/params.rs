@@ -134,7 +134,7 @@ pub fn load_trained_parameters<M: Module>(module: M, tensors: &mut impl TensorSo
 
 /// Replaces every float parameter of `module` by the tensor of its name, and takes those out of `tensors`.
 ///
-/// What is left in `tensors` afterwards belongs to nothing in the module; the caller decides whether that is an error.
+/// Tensors left in `tensors` afterwards belong to nothing in the module; the caller decides whether that is an error.
 ///
 /// # Errors
 /// [`crate::Error::MissingTensor`] or [`crate::Error::TensorShape`], naming the first parameter at fault.
@@ -215,7 +215,7 @@ fn replace_parameters<M: Module, E>(
     }
 }
 
-/// Whether a parameter's tensor took part in autodiff, so that its successor can.
+/// Role of a parameter's tensor in autodiff, which its successor takes over.
 #[derive(Clone, Copy)]
 pub(crate) struct AutodiffState {
     enabled: bool,

@@ -1,4 +1,4 @@
-//! Where a run keeps what: `RUN/config.toml`, and a folder for each stage.
+//! The folder of a run: `RUN/config.toml`, and a folder for each stage.
 
 use std::{
     collections::BTreeMap,
@@ -74,12 +74,12 @@ impl StageDir {
         &self.path
     }
 
-    /// Where the stage's model goes: `config.json`, `model.safetensors`, `tokenizer.json`.
+    /// Folder of the stage's model: `config.json`, `model.safetensors`, `tokenizer.json`.
     pub fn model_dir(&self) -> &Path {
         &self.path
     }
 
-    /// Where a further model of the stage goes, such as the averaged policy or the value network.
+    /// Folder of a further model of the stage, such as the averaged policy or the value network.
     pub fn other_model_dir(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
@@ -164,7 +164,7 @@ impl StageDir {
         Ok(())
     }
 
-    /// What the stage left when it ended, if it has. A damaged mark counts as none, with a warning.
+    /// The mark that the stage left when it ended, if it has. A damaged mark counts as none, with a warning.
     pub fn completion(&self) -> Result<Option<Completion>> {
         let path = self.path.join(COMPLETE);
         let bytes = match fs::read(&path) {
@@ -181,7 +181,7 @@ impl StageDir {
         }
     }
 
-    /// Whether the stage has ended, with this very configuration and input.
+    /// True if the stage has ended, with this very configuration and input.
     pub fn is_complete(&self, fingerprint: &Fingerprint) -> Result<bool> {
         let Some(completion) = self.completion()? else {
             return Ok(false);
@@ -211,7 +211,7 @@ pub struct StageLock {
     _file: File,
 }
 
-/// What `complete.json` says of a finished stage.
+/// Content of `complete.json`, the mark of a finished stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Completion {
@@ -223,7 +223,7 @@ pub struct Completion {
     pub inputs: BTreeMap<String, String>,
     /// Versions of this program and of what its numbers depend on.
     pub versions: BTreeMap<String, String>,
-    /// How long the stage took, in seconds, all its interrupted parts together if the stage counts them.
+    /// Duration of the stage in seconds, all its interrupted parts together if the stage counts them.
     pub seconds: f64,
 }
 

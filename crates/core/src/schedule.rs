@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use rlhf_config::ConfigErrors;
 
-/// How the learning rate falls after warm-up.
+/// Fall of the learning rate after warm-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ScheduleKind {
@@ -74,7 +74,7 @@ impl LrSchedule {
         fallen * (1.0 - self.final_fraction) + self.final_fraction
     }
 
-    /// What is wrong with these settings; paths are relative to the schedule.
+    /// Faults of these settings; paths are relative to the schedule.
     pub fn validate(&self) -> ConfigErrors {
         let mut errors = ConfigErrors::new();
         errors.check(self.peak_lr.is_finite() && self.peak_lr >= 0.0, "peak_lr", || {

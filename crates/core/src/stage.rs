@@ -1,4 +1,4 @@
-//! What a training loop needs from the outside: where to keep checkpoints and metrics, when to stop, whom to tell.
+//! Surroundings of a training loop: where it keeps checkpoints and metrics, when it stops, whom it tells.
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -41,18 +41,18 @@ pub struct StageContext<'a> {
     keeping: Option<Keeping>,
 }
 
-/// Where a stage keeps what it needs to go on.
+/// Files from which a stage can go on.
 struct Keeping {
     /// Folder of the stage, for curves.
     dir: PathBuf,
     checkpoints: CheckpointStore,
-    /// What a checkpoint must have been made with to be continued.
+    /// Settings and inputs that a checkpoint must have been made with to be continued.
     fingerprint: Fingerprint,
     /// Opened by [`StageContext::resume`].
     metrics: RefCell<Option<MetricWriter>>,
 }
 
-/// What a loop does after a unit of work.
+/// Decision of a loop after a unit of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pause {
     /// It goes on.
@@ -117,8 +117,8 @@ impl<'a> StageContext<'a> {
         Ok(checkpoint)
     }
 
-    /// What a loop does when `done` of `total` units of work are finished and it keeps a checkpoint after every `every` of
-    /// them, after the last one in any case; 0 keeps that one alone.
+    /// Decision of a loop when `done` of `total` units of work are finished and it keeps a checkpoint after every
+    /// `every` of them, after the last one in any case; 0 keeps that one alone.
     pub fn pause(&self, done: u64, total: u64, every: usize) -> Pause {
         let is_due = every > 0 && done.is_multiple_of(every as u64);
         if self.stop.requested() && done < total {

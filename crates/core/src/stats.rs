@@ -96,7 +96,7 @@ pub fn win_rate(outcomes: &[Ordering]) -> Interval {
     wilson(wins.sum(), outcomes.len())
 }
 
-/// How far a difference of two scores agrees with somebody who prefers the first: 1 above 0, one half at 0, else 0.
+/// Agreement of a difference of two scores with somebody who prefers the first: 1 above 0, one half at 0, else 0.
 pub fn order_agreement(difference: f64) -> f64 {
     if difference > 0.0 {
         1.0

@@ -14,7 +14,7 @@ use crate::batch::to_host;
 use crate::error::{Error, Result};
 use crate::params::{DeviceTensor, TensorMap};
 
-/// Where the values of parameters come from.
+/// Source of the values of parameters.
 pub trait TensorSource {
     /// The values of a tensor that must be there in the expected shape. Nobody asks twice.
     ///

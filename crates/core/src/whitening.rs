@@ -5,7 +5,7 @@ use crate::stats::{mean, variance};
 /// Added to the variance before its root is taken (OpenAI's code, N+).
 const EPS: f64 = 1e-8;
 
-/// What becomes of the mean of whitened values.
+/// Treatment of the mean of whitened values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhitenedMean {
     /// It is taken away: advantages.
@@ -51,9 +51,10 @@ mod tests {
                 let values = flat(&case[key]).into_iter().zip(&mask);
                 values.filter(|(_, keep)| **keep != 0.0).map(|(x, _)| x).collect()
             };
-            let whitened_mean = match case["shift_mean"].as_bool().unwrap() {
-                true => WhitenedMean::Zero,
-                false => WhitenedMean::Kept,
+            let whitened_mean = if case["shift_mean"].as_bool().unwrap() {
+                WhitenedMean::Zero
+            } else {
+                WhitenedMean::Kept
             };
             let found = whiten(&real("values"), whitened_mean);
             for (found, expected) in found.iter().zip(real("out")) {

@@ -1,4 +1,4 @@
-//! What can go wrong in generation.
+//! Errors of generation.
 
 use rlhf_config::ConfigErrors;
 
@@ -26,7 +26,7 @@ pub enum Error {
         prompt_len: usize,
         /// Tokens asked for.
         max_new_tokens: usize,
-        /// What the model's position embeddings allow.
+        /// Tokens that the model's position embeddings allow.
         context: usize,
     },
     /// A token id is outside the model's vocabulary.

@@ -13,7 +13,7 @@ use rlhf_model::{CausalLm, KvCache, PackedLm};
 use crate::error::{Error, Result};
 use crate::sampling::Sampling;
 
-/// What to generate.
+/// Options of generation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GenerateOptions {
     /// Tokens at most, the final EOS included.
@@ -22,7 +22,7 @@ pub struct GenerateOptions {
     pub eos_token_id: u32,
     /// Others that do: many chat models have one for a turn and one for the text.
     pub stop_token_ids: Vec<u32>,
-    /// How tokens are chosen.
+    /// Choice of tokens.
     pub sampling: Sampling,
     /// Seed of the random streams.
     pub seed: u64,
@@ -53,7 +53,7 @@ pub struct Completion {
     pub tokens: Vec<u32>,
     /// Log-probability of each under the distribution it was drawn from, in nats; 0 when greedy.
     pub logprobs: Vec<f32>,
-    /// Whether it ended with EOS, or another token that ends completions, rather than at the limit.
+    /// True if it ended with EOS, or another token that ends completions, rather than at the limit.
     pub finished: bool,
 }
 
@@ -77,9 +77,10 @@ const LANE_ROWS: usize = 16;
 
 /// Rows that are decoded together, of a model on its device.
 pub(crate) fn rows_at_once<M: Module>(model: &M, device: &Device, batch_size: usize) -> usize {
-    match side_by_side(model, device) {
-        true => batch_size.clamp(1, LANE_ROWS),
-        false => batch_size.max(1),
+    if side_by_side(model, device) {
+        batch_size.clamp(1, LANE_ROWS)
+    } else {
+        batch_size.max(1)
     }
 }
 
@@ -119,10 +120,11 @@ impl Generator {
     ) -> Result<Vec<Completion>> {
         self.check(prompts, options)?;
         let (order, device) = (by_length(prompts), self.model.device());
-        let at_once = match side_by_side(&self.model, &device) {
-            true => rows_at_once(&self.model, &device, options.batch_size),
+        let at_once = if side_by_side(&self.model, &device) {
+            rows_at_once(&self.model, &device, options.batch_size)
+        } else {
             // One batch that others join.
-            false => order.len().max(1),
+            order.len().max(1)
         };
         let groups = order.chunks(at_once).collect();
         let rows = in_lanes(&self.model, &device, groups, |group| {
@@ -214,9 +216,10 @@ impl Generator {
             let hidden = self.step(&active, in_work);
             self.choose(hidden, prompts, &mut active, options);
             let keep = retire(&mut active, &mut done, options, on_token);
-            match active.is_empty() {
-                true => cache = None,
-                false => keep_rows(in_work, &keep),
+            if active.is_empty() {
+                cache = None;
+            } else {
+                keep_rows(in_work, &keep);
             }
         }
     }
@@ -263,13 +266,14 @@ impl Generator {
         let [_, vocab] = logits.dims();
         let logits = to_host(logits);
         let sampling = &options.sampling;
-        let previous: Vec<Vec<u32>> = active
-            .iter()
-            .map(|row| match sampling.repetition_penalty == 1.0 {
-                true => Vec::new(),
-                false => [prompts[row.index].as_ref(), &row.completion.tokens].concat(),
-            })
-            .collect();
+        let previous = |row: &Row| {
+            if sampling.repetition_penalty == 1.0 {
+                Vec::new()
+            } else {
+                [prompts[row.index].as_ref(), &row.completion.tokens].concat()
+            }
+        };
+        let previous: Vec<Vec<u32>> = active.iter().map(previous).collect();
         active
             .par_iter_mut()
             .zip(&previous)

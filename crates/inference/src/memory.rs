@@ -1,4 +1,4 @@
-//! How much memory generating is going to need.
+//! Memory that generating is going to need.
 
 use rlhf_core::lanes::at_once;
 use rlhf_core::memory::MemoryForecast;
@@ -6,9 +6,9 @@ use rlhf_model::CausalLm;
 
 use crate::generate::rows_at_once;
 
-/// What [`crate::Generator`] needs beside the model to complete `prompts` prompts, `batch_size` of them together, of up to
-/// `capacity` tokens with their answers: the weights laid out for decoding, on a CPU, or the head alone; the cache; and a pass over
-/// the prompts. The values of `model` do not matter, only its sizes.
+/// Memory of [`crate::Generator`] beside the model to complete `prompts` prompts, `batch_size` of them together, of up
+/// to `capacity` tokens with their answers: the weights laid out for decoding, on a CPU, or the head alone; the cache;
+/// and a pass over the prompts. The values of `model` do not matter, only its sizes.
 pub fn generation_forecast(model: &CausalLm, prompts: usize, batch_size: usize, capacity: usize) -> MemoryForecast {
     let trunk = &model.transformer;
     let (architecture, device) = (trunk.architecture(), trunk.device());

@@ -6,7 +6,7 @@ use rlhf_config::ConfigErrors;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How the next token is chosen. The filters apply in the order of the fields.
+/// Choice of the next token. The filters apply in the order of the fields.
 ///
 /// PPO rollouts use the temperature alone: any filter would make the recorded log-probability that of another
 /// distribution.
@@ -54,7 +54,7 @@ impl Sampling {
         }
     }
 
-    /// What is wrong with the options; paths are relative to this struct.
+    /// Faults of the options; paths are relative to this struct.
     pub fn validate(&self) -> ConfigErrors {
         let mut errors = ConfigErrors::new();
         errors.check_positive("repetition_penalty", self.repetition_penalty);
@@ -78,9 +78,10 @@ impl Sampling {
     /// Draws a token; returns it with its log-probability under the distribution it was drawn from.
     pub(crate) fn draw(&self, logits: &[f32], previous: &[u32], rng: &mut ChaCha8Rng) -> (u32, f32) {
         if self.is_plain() {
-            return match self.temperature == 0.0 {
-                true => (argmax(logits) as u32, 0.0),
-                false => draw_plain(logits, self.temperature, rng),
+            return if self.temperature == 0.0 {
+                (argmax(logits) as u32, 0.0)
+            } else {
+                draw_plain(logits, self.temperature, rng)
             };
         }
         let logits: Vec<f64> = logits.iter().map(|&l| f64::from(l)).collect();

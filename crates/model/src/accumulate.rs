@@ -37,12 +37,12 @@ impl Headed for ScalarModel {
     }
 }
 
-/// How much of a step goes through the network at once, and what is kept for the way back. Neither changes the gradient.
+/// Tokens of a step that go through the network at once, and what is kept for the way back; neither changes gradients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PassLimits {
     /// Most tokens of a micro-batch.
     pub microbatch_tokens: usize,
-    /// What the forward pass keeps.
+    /// Activations that the forward pass keeps.
     pub activations: Activations,
 }
 
@@ -84,7 +84,7 @@ impl PassLimits {
 pub struct LargestPart {
     /// Indices of its rows.
     pub rows: Vec<usize>,
-    /// Whether some step consists of several parts.
+    /// True if some step consists of several parts.
     pub is_one_of_several: bool,
 }
 
@@ -155,12 +155,12 @@ impl MicroBatch {
     }
 }
 
-/// What the network says of a micro-batch, for the loss.
+/// The network's outputs for a micro-batch, which the loss reads.
 #[derive(Debug)]
 pub struct Reading<'a> {
     /// Hidden states where the micro-batch reads them, `[reads, d_model]`, on the autodiff device.
     pub hidden: Tensor<2>,
-    /// Where tensors of the loss live.
+    /// Device of the tensors of the loss.
     pub device: &'a Device,
     micro_batch: &'a MicroBatch,
 }
@@ -171,7 +171,7 @@ impl Reading<'_> {
         self.micro_batch.reads()
     }
 
-    /// Whether there is none.
+    /// True if there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

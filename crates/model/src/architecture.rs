@@ -15,19 +15,19 @@ pub struct Architecture {
     pub n_layers: usize,
     /// Width of the hidden layer of the MLP.
     pub d_inner: usize,
-    /// How hidden states are normalised.
+    /// Normalisation of hidden states.
     pub norm: Norm,
-    /// How a token knows its place.
+    /// Encoding of positions.
     pub positions: Positions,
     /// Heads, and what surrounds them.
     pub attention: AttentionShape,
-    /// What stands between the layers of the MLP.
+    /// Function between the layers of the MLP.
     pub activation: Activation,
-    /// Whether the layers of the MLP have a bias.
+    /// True if the layers of the MLP have a bias.
     pub mlp_bias: bool,
-    /// What a block adds to what.
+    /// Arrangement of attention and MLP in a block.
     pub residual: Residual,
-    /// Whether the language-model head is the token embedding.
+    /// True if the language-model head is the token embedding.
     pub tied_head: bool,
     /// Standard deviation of random weights.
     pub initializer_range: f64,
@@ -36,7 +36,7 @@ pub struct Architecture {
 /// Normalisation over the features of a token.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Norm {
-    /// Which one.
+    /// Kind of the normalisation.
     pub kind: NormKind,
     /// Added to the variance, or to the mean square.
     pub eps: f64,
@@ -51,7 +51,7 @@ pub enum NormKind {
     Rms,
 }
 
-/// How a token knows its place.
+/// Encoding of the position of a token.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Positions {
     /// A learned vector per position, added to the token's; attention then has one key head per query head and no more
@@ -68,7 +68,7 @@ pub struct Rotary {
     pub dims: usize,
     /// Base of the wavelengths, which run from 2π to about `2π * theta` tokens.
     pub theta: f64,
-    /// How the angles were changed to reach further than the model was first trained.
+    /// Change of the angles to reach further than the model was first trained.
     pub scaling: RopeScaling,
 }
 
@@ -84,7 +84,7 @@ pub enum RopeScaling {
     },
     /// Another base for sequences longer than `original_len`; none for shorter ones.
     Dynamic {
-        /// How much further.
+        /// Factor by which they reach further.
         factor: f64,
         /// Tokens that the unchanged angles reach.
         original_len: usize,
@@ -104,13 +104,13 @@ pub enum RopeScaling {
     Yarn {
         /// By this.
         factor: f64,
-        /// What queries and keys are both multiplied by.
+        /// Factor of queries and of keys.
         attention_factor: f64,
         /// Waves that turn more often than this within `original_len` are kept.
         beta_fast: f64,
         /// Waves that turn fewer times than this are divided.
         beta_slow: f64,
-        /// Whether the ends of the ramp are whole numbers.
+        /// True if the ends of the ramp are whole numbers.
         truncate: bool,
         /// Tokens that the model was first trained on.
         original_len: usize,
@@ -126,11 +126,11 @@ pub struct AttentionShape {
     pub n_kv_heads: usize,
     /// Width of a head.
     pub d_head: usize,
-    /// Whether queries, keys and values have a bias.
+    /// True if queries, keys and values have a bias.
     pub qkv_bias: bool,
-    /// Whether the layer after the heads has a bias.
+    /// True if the layer after the heads has a bias.
     pub out_bias: bool,
-    /// Whether each query and key head is normalised before it turns.
+    /// True if each query and key head is normalised before it turns.
     pub qk_norm: bool,
     /// Layers that look back a limited number of tokens.
     pub sliding_window: Option<SlidingWindow>,
@@ -152,7 +152,7 @@ pub struct SlidingWindow {
     pub layers: Vec<bool>,
 }
 
-/// What a block adds to its input.
+/// Arrangement of attention and MLP in a block, which adds both to its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Residual {
     /// Attention, then an MLP that sees the sum.
@@ -192,7 +192,7 @@ impl Architecture {
     }
 }
 
-/// How much goes through a model in one pass.
+/// Size of one pass through a model.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PassSize {
     /// Tokens that go through the blocks.

@@ -33,9 +33,10 @@ pub fn load_config(dir: &Path) -> Result<ModelConfig> {
         message: error.to_string(),
     })?;
     let generation = dir.join(GENERATION_FILE);
-    let generation = match generation.exists() {
-        true => Some(read_object(&generation)?),
-        false => None,
+    let generation = if generation.exists() {
+        Some(read_object(&generation)?)
+    } else {
+        None
     };
     Ok(config.with_generation(generation))
 }
@@ -100,7 +101,7 @@ fn load<M: Module>(dir: &Path, head: Head, empty: impl FnOnce(&ModelConfig) -> M
 /// The bias of a reward head, which other programs' files lack.
 const SCORE_BIAS: &str = "score.bias";
 
-/// Which stored tensors each parameter is made of, all known to be there in the right shape.
+/// Stored tensors that each parameter is made of, all known to be there in the right shape.
 struct Plan<'a> {
     weights: &'a Weights,
     parameters: HashMap<String, (StoredParameter, Vec<Option<&'a StoredTensor>>)>,

@@ -21,18 +21,18 @@ pub struct Decoder {
     ln_f: Norm,
     #[module(skip)]
     architecture: Architecture,
-    /// Whose words name the layers that get adapters; nothing else asks.
+    /// Family whose words name the layers that get adapters; nothing else asks.
     #[module(skip)]
     family: Family,
-    /// What the adapters are that the layers have, if they have some.
+    /// Settings of the adapters that the layers have, if they have some.
     #[module(skip)]
     lora: Option<LoraConfig>,
 }
 
-/// What all blocks share in a pass over a batch.
+/// Data that all blocks share in a pass over a batch.
 #[derive(Debug)]
 pub(crate) struct Surroundings {
-    /// What is read of the result of the last block.
+    /// Part of the result of the last block that is read.
     wanted: Wanted,
     /// `[rows, row_len, 3]`; see [`BatchTensors`].
     visible: Tensor<3, Int>,
@@ -96,7 +96,7 @@ impl Decoder {
         Wanted::at(places, tokens, &self.device())
     }
 
-    /// What the blocks need to know of a batch.
+    /// Data of a batch that the blocks need.
     pub(crate) fn surroundings(&self, batch: &BatchTensors, wanted: Wanted) -> Surroundings {
         Surroundings {
             wanted,
@@ -106,11 +106,12 @@ impl Decoder {
         }
     }
 
-    /// What of the result of this block is read by what follows it.
+    /// Part of the result of this block that is read by what follows it.
     fn wanted_of<'a>(&self, layer: usize, of_last: &'a Wanted) -> &'a Wanted {
-        match layer + 1 == self.h.len() {
-            true => of_last,
-            false => &Wanted::All,
+        if layer + 1 == self.h.len() {
+            of_last
+        } else {
+            &Wanted::All
         }
     }
 
@@ -141,7 +142,7 @@ impl Decoder {
         })
     }
 
-    /// What follows the last block.
+    /// Normalisation after the last block.
     pub(crate) fn normalise(&self, x: Tensor<2>) -> Tensor<2> {
         self.ln_f.forward(x, self.architecture.norm.eps)
     }
@@ -233,7 +234,7 @@ impl Decoder {
         }
     }
 
-    /// What is visible in the layers with a sliding window: no token sees further back than `window - 1` tokens of its own
+    /// Visible tokens in the layers with a sliding window: none sees further back than `window - 1` tokens of its own
     /// sequence, those of a gap not counted.
     fn windowed(&self, visible: &Tensor<3, Int>) -> Option<Tensor<3, Int>> {
         let window = self.architecture.attention.sliding_window.as_ref()?.tokens as i64;
@@ -289,7 +290,7 @@ impl Decoder {
         2.0 * (forward - attention) + 3.0 * (attention + 2.0 * (adapters * pass.tokens) as f64)
     }
 
-    /// What the adapters are that this decoder has, if it has some.
+    /// Settings of the adapters that this decoder has, if it has some.
     pub fn lora(&self) -> Option<&LoraConfig> {
         self.lora.as_ref()
     }
@@ -304,24 +305,24 @@ impl Decoder {
 
     /// The linear layer with the weight `transformer.h.#.LAYER.weight`.
     pub(crate) fn linear(&self, weight: &str) -> &Linear {
-        let (block, layer) = place(weight).expect(NAMED);
+        let (block, layer) = block_and_layer(weight).expect(NAMED);
         self.h[block].linear(layer).expect(NAMED)
     }
 
     /// The linear layer with this weight, if it has adapters.
     pub(crate) fn adapted_linear(&self, weight: &str) -> Option<&Linear> {
-        let (block, layer) = place(weight)?;
+        let (block, layer) = block_and_layer(weight)?;
         let linear = self.h.get(block)?.linear(layer)?;
         (!linear.adapters.is_empty()).then_some(linear)
     }
 
     /// As [`Decoder::linear`], to be changed.
     pub(crate) fn linear_mut(&mut self, weight: &str) -> &mut Linear {
-        let (block, layer) = place(weight).expect(NAMED);
+        let (block, layer) = block_and_layer(weight).expect(NAMED);
         self.h[block].linear_mut(layer).expect(NAMED)
     }
 
-    /// What the decoder consists of.
+    /// Parts that the decoder consists of.
     pub fn architecture(&self) -> &Architecture {
         &self.architecture
     }
@@ -347,11 +348,11 @@ impl Decoder {
     }
 }
 
-/// Why a layer is there.
+/// Reason that a layer is there.
 const NAMED: &str = "the tables of families name layers of the decoder";
 
 /// Block and layer in `transformer.h.#.LAYER.weight`.
-fn place(weight: &str) -> Option<(usize, &str)> {
+fn block_and_layer(weight: &str) -> Option<(usize, &str)> {
     let (block, layer) = weight.strip_prefix("transformer.h.")?.split_once('.')?;
     Some((block.parse().ok()?, layer.strip_suffix(".weight")?))
 }

@@ -1,4 +1,4 @@
-//! What can go wrong with a model's files.
+//! Errors in a model's files.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The operating system's error.
         #[source]
         source: std::io::Error,
     },
@@ -47,7 +47,7 @@ pub enum Error {
     Safetensors {
         /// The file.
         path: PathBuf,
-        /// What the parser found.
+        /// The parser's message.
         message: String,
     },
     /// A tensor is stored in a type that this crate does not read.
@@ -65,7 +65,7 @@ pub enum Error {
     Tensor {
         /// The file.
         path: PathBuf,
-        /// Which tensor and what was expected.
+        /// The tensor and what was expected.
         #[source]
         source: rlhf_core::Error,
     },

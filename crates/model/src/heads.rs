@@ -1,4 +1,4 @@
-//! What is read from hidden states: next-token probabilities, or one number.
+//! Readers of hidden states: next-token probabilities, or one number.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};

@@ -30,10 +30,10 @@ const EMBEDDING_STD: f32 = 3.0;
 const LOOK_BACK_NATS: f32 = 10.0;
 /// Score of a token that the present one follows or followed, over that of others, in nats.
 const MATCH_NATS: f32 = 22.0;
-/// How strongly the copied token is written, in units of its own embedding.
+/// Strength with which the copied token is written, in units of its own embedding.
 const COPY: f32 = 4.0;
 
-/// What a model that is trained from nothing starts from.
+/// Initial weights of a model that is trained from nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WeightInit {
@@ -45,12 +45,12 @@ pub enum WeightInit {
 }
 
 impl WeightInit {
-    /// Whether the head is the token embedding.
+    /// True if the head is the token embedding.
     pub fn ties_head(self) -> bool {
         self == Self::Gpt2
     }
 
-    /// Why a model of this shape cannot start so; paths are those of its configuration.
+    /// Reasons that a model of this shape cannot start so; paths are those of its configuration.
     pub fn validate(self, config: &Gpt2Config) -> ConfigErrors {
         let mut errors = ConfigErrors::new();
         if self == Self::Gpt2 {
@@ -73,7 +73,7 @@ impl WeightInit {
     /// A model with random weights; the same seed gives the same weights on every device.
     ///
     /// # Panics
-    /// Where [`WeightInit::validate`] names a fault.
+    /// If [`WeightInit::validate`] names a fault.
     pub fn model(self, config: &Gpt2Config, seed: u64, device: &Device) -> CausalLm {
         let errors = self.validate(config);
         assert!(errors.is_empty(), "{errors}");
@@ -104,9 +104,9 @@ struct Circuit {
     d_head: usize,
     n_positions: usize,
     head_std: f32,
-    /// Which token: read as value by the first head and as query by the second.
+    /// The token itself: read as value by the first head and as query by the second.
     token: Frame,
-    /// Which token stood before: written by the first head, read as key by the second.
+    /// The token before: written by the first head, read as key by the second.
     previous: Frame,
     /// The token that is copied.
     copied: Frame,
@@ -257,7 +257,7 @@ impl Circuit {
         }
     }
 
-    /// What the first head writes into the residual stream, `[d_model, d_model]`; the others write nothing yet.
+    /// Output matrix `[d_model, d_model]` of the first head into the residual stream; the others write nothing yet.
     fn write(&self, values: &mut [f32], frame: &Frame, strength: f32) {
         values.fill(0.0);
         for row in 0..self.d_model {

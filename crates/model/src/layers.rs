@@ -15,12 +15,12 @@ use crate::lora::{Adapter, Update};
 use crate::precision::{Placement, WeightPrecision};
 use crate::rotary::Rotation;
 
-/// What parameters start from.
+/// Initial values of parameters.
 pub(crate) struct Start<'a> {
     /// Random numbers, or none for a module whose parameters are about to be replaced.
     rng: Option<ChaCha8Rng>,
     device: &'a Device,
-    /// What the matrices of a module without random numbers are held in.
+    /// Precision of the matrices of a module without random numbers.
     weights: WeightPrecision,
 }
 
@@ -85,7 +85,7 @@ fn parameter<const D: usize>(values: Vec<f32>, dims: [usize; D], device: &Device
 pub(crate) struct Embedding {
     /// `[entries, d_model]`
     pub(crate) weight: Param<Tensor<2>>,
-    /// What stands in for it in a model that only decodes: the head that it is, `[d_model, entries]`.
+    /// Substitute for it in a model that only decodes: the head that it is, `[d_model, entries]`.
     #[module(skip)]
     packed: Option<Box<PackedWeight>>,
 }
@@ -134,7 +134,7 @@ pub(crate) struct Linear {
     bias: Option<Param<Tensor<1>>>,
     /// Low-rank updates of the weight; none unless LoRA is on.
     pub(crate) adapters: Vec<Adapter>,
-    /// What stands in for the weight in a decoder that only decodes.
+    /// Substitute for the weight in a decoder that only decodes.
     #[module(skip)]
     packed: Option<Box<PackedWeight>>,
 }
@@ -162,9 +162,10 @@ impl Linear {
     pub(crate) fn packed_bytes(&self) -> u64 {
         let weight = self.weight.val().inner();
         let [inputs, out] = weight.dims();
-        match PackedWeight::is_of_use(&weight) {
-            true => F32 * (inputs * out) as u64,
-            false => 0,
+        if PackedWeight::is_of_use(&weight) {
+            F32 * (inputs * out) as u64
+        } else {
+            0
         }
     }
 
@@ -332,9 +333,10 @@ pub(crate) enum Wanted {
 impl Wanted {
     /// The tokens at `places` out of `tokens`.
     pub(crate) fn at(places: &[usize], tokens: usize, device: &Device) -> Self {
-        match places.iter().copied().eq(0..tokens) {
-            true => Self::All,
-            false => Self::At(Box::new(index_tensor(places, device))),
+        if places.iter().copied().eq(0..tokens) {
+            Self::All
+        } else {
+            Self::At(Box::new(index_tensor(places, device)))
         }
     }
 

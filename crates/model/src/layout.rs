@@ -7,7 +7,7 @@ use crate::storage::StorageType;
 const ROWS: usize = 16;
 
 impl StoredParameter {
-    /// Whether the checkpoint has the numbers in our order, in one tensor.
+    /// True if the checkpoint has the numbers in our order, in one tensor.
     pub(crate) fn is_stored_as_held(&self) -> bool {
         self.layout == Layout::Same && self.parts.len() == 1
     }
@@ -17,12 +17,12 @@ impl StoredParameter {
         if self.is_stored_as_held() {
             return storage.decode(bytes, ours);
         }
-        let Place {
+        let OutputColumns {
             input,
             first,
             width,
             out,
-        } = self.place(index);
+        } = self.output_columns(index);
         let mut rows = vec![0.0; ROWS * input];
         for start in (0..width).step_by(ROWS) {
             let n = ROWS.min(width - start);
@@ -44,12 +44,12 @@ impl StoredParameter {
         if self.is_stored_as_held() {
             return ours.to_vec();
         }
-        let Place {
+        let OutputColumns {
             input,
             first,
             width,
             out,
-        } = self.place(index);
+        } = self.output_columns(index);
         let mut stored = vec![0.0; width * input];
         for start in (0..width).step_by(ROWS) {
             let rows = start..width.min(start + ROWS);
@@ -63,11 +63,11 @@ impl StoredParameter {
         stored
     }
 
-    /// Where part `index` lies. A bias is a matrix of one input.
-    fn place(&self, index: usize) -> Place {
+    /// Outputs that part `index` holds. A bias is a matrix of one input.
+    fn output_columns(&self, index: usize) -> OutputColumns {
         let out = self.shape[self.shape.len() - 1];
         let (first, width) = self.columns(index);
-        Place {
+        OutputColumns {
             input: self.shape.iter().product::<usize>() / out,
             first,
             width,
@@ -77,7 +77,7 @@ impl StoredParameter {
 }
 
 /// The outputs `first .. first + width` of `out`, each a column of `input` numbers.
-struct Place {
+struct OutputColumns {
     input: usize,
     first: usize,
     width: usize,

@@ -46,7 +46,7 @@ impl PassesAtOnce {
     }
 }
 
-/// What a loss asks of the head.
+/// Use that a loss makes of the head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeadUse {
     /// A sum of log-probabilities with weights that are known beforehand.
@@ -76,23 +76,24 @@ pub struct LargestPass {
     pub slots: usize,
     /// Tokens whose hidden states the head reads.
     pub read: usize,
-    /// What the loss asks of it.
+    /// Use that the loss makes of it.
     pub head: HeadUse,
-    /// Whether a step of the optimiser sums up the gradients of several passes.
+    /// True if a step of the optimiser sums up the gradients of several passes.
     pub is_one_of_several: bool,
-    /// What is kept for the backward pass.
+    /// Activations kept for the backward pass.
     pub activations: Activations,
 }
 
 impl LargestPass {
-    /// What a step needs beside weights and moments of the optimiser: when the backward pass begins, when it has come to the
-    /// first block, when it ends, and when the optimiser goes through the parameters.
+    /// Memory of a step beside weights and moments of the optimiser: when the backward pass begins, when it has come to
+    /// the first block, when it ends, and when the optimiser goes through the parameters.
     pub fn moments(&self, architecture: &Architecture, size: &ParameterBytes) -> [MemoryForecast; 4] {
         let summed = if self.is_one_of_several { size.trained } else { 0 };
         // The embedding of tokens, whose gradient is there from the beginning where it is the head too.
-        let words = match size.trained == size.all {
-            true => architecture.head_bytes(),
-            false => 0,
+        let words = if size.trained == size.all {
+            architecture.head_bytes()
+        } else {
+            0
         };
         let head = if self.head == HeadUse::Score { 0 } else { words };
         let of_block = size.trained.saturating_sub(words) / architecture.n_layers.max(1) as u64;
@@ -175,9 +176,10 @@ impl Architecture {
             Residual::Sequential => d,
             Residual::Parallel => 0,
         };
-        let normalised_heads = match heads.qk_norm {
-            true => (heads.n_heads + heads.n_kv_heads) * heads.d_head,
-            false => 0,
+        let normalised_heads = if heads.qk_norm {
+            (heads.n_heads + heads.n_kv_heads) * heads.d_head
+        } else {
+            0
         };
         // Attention reads queries, keys and values side by side, repeated where heads share them.
         // What the activation gives comes back with the backward pass.

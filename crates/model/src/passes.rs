@@ -118,7 +118,7 @@ fn in_batches<M: Module, S: AsRef<[u32]> + Sync, R: Send>(
     })
 }
 
-/// How many tokens `t >= max(from[i], 1)` each sequence has.
+/// Number of tokens `t >= max(from[i], 1)` of each sequence.
 fn entries<S: AsRef<[u32]>>(sequences: &[S], from: &[usize]) -> Vec<usize> {
     let tokens = |(s, &from): (&S, &usize)| s.as_ref().len().saturating_sub(from.max(1));
     sequences.iter().zip(from).map(tokens).collect()

@@ -1,11 +1,11 @@
-//! What weights are held in.
+//! Precision of weights in memory.
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{DType, Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What the matrices of a model are held in while it is in memory. Everything is computed in f32.
+/// Precision of the matrices of a model while it is in memory. Everything is computed in f32.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WeightPrecision {
@@ -16,12 +16,12 @@ pub enum WeightPrecision {
     Bf16,
 }
 
-/// Where and how a model is loaded; made from a device, with f32 weights.
+/// Device and precision for which a model is loaded; made from a device, with f32 weights.
 #[derive(Debug, Clone, Copy)]
 pub struct Placement<'a> {
-    /// Where tensors live.
+    /// Device of the tensors.
     pub device: &'a Device,
-    /// What weights are held in.
+    /// Precision of the weights.
     pub weights: WeightPrecision,
 }
 
@@ -63,9 +63,10 @@ impl WeightPrecision {
                 }
                 param.map(|old| {
                     let halved = old.clone().inner().cast(DType::BF16);
-                    match old.is_autodiff() {
-                        true => Tensor::from_inner(halved),
-                        false => halved,
+                    if old.is_autodiff() {
+                        Tensor::from_inner(halved)
+                    } else {
+                        halved
                     }
                 })
             }

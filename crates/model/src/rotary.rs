@@ -32,7 +32,7 @@ impl Rotary {
         }
     }
 
-    /// Whether every angle of sequences of up to `seq_len` tokens is a number.
+    /// True if every angle of sequences of up to `seq_len` tokens is a number.
     pub(crate) fn is_finite(&self, seq_len: usize) -> bool {
         let angles = self.frequencies(seq_len);
         let last = seq_len as f32;
@@ -75,7 +75,7 @@ impl Rotary {
         (0..pairs).map(|pair| frequency(pair) as f32).collect()
     }
 
-    /// How far pair `pair` is on YaRN's way from a kept wave (0) to a divided one (1).
+    /// Position of pair `pair` on YaRN's way from a kept wave (0) to a divided one (1).
     fn yarn_ramp(&self, pair: usize) -> f64 {
         let RopeScaling::Yarn {
             beta_fast,

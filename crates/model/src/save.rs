@@ -205,7 +205,7 @@ pub(crate) struct StoredPart {
     pub(crate) storage: StorageType,
 }
 
-/// Where the numbers of a parameter come from.
+/// Source of the numbers of a parameter.
 #[derive(Clone)]
 pub(crate) enum StoredValues {
     /// A tensor of the model.

@@ -11,7 +11,7 @@ use rlhf_core::{BatchTensors, GradientBuffer};
 
 use crate::decoder::{Decoder, Surroundings};
 
-/// What the forward pass of a training step keeps for the backward pass.
+/// Activations that the forward pass of a training step keeps for the backward pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activations {
     /// Everything.
@@ -21,11 +21,12 @@ pub enum Activations {
 }
 
 impl From<bool> for Activations {
-    /// Whether gradient checkpointing is on.
+    /// `Recomputed` if gradient checkpointing is on.
     fn from(gradient_checkpointing: bool) -> Self {
-        match gradient_checkpointing {
-            true => Self::Recomputed,
-            false => Self::Kept,
+        if gradient_checkpointing {
+            Self::Recomputed
+        } else {
+            Self::Kept
         }
     }
 }
@@ -35,7 +36,7 @@ impl From<bool> for Activations {
 pub struct TrainingPass<'a> {
     decoder: &'a Decoder,
     batch: BatchTensors,
-    /// What is left of the blocks.
+    /// Tensors kept of the blocks.
     blocks: Blocks,
 }
 
@@ -53,7 +54,7 @@ struct Checkpoints {
     surroundings: Surroundings,
     /// For each block what goes in, `[tokens, d_model]`, off the graph.
     inputs: Vec<Tensor<2>>,
-    /// What comes out of the last block, where the graph of the loss begins.
+    /// Output of the last block, where the graph of the loss begins.
     last: Tensor<2>,
 }
 
@@ -71,9 +72,10 @@ impl Decoder {
         let embedded = plain.embed(batch.input_ids.clone(), batch.position_ids.clone());
         let (hidden, blocks) = match activations {
             Activations::Kept => {
-                let embedded = match self.trained_embeddings(batch).is_empty() {
-                    true => Tensor::from_inner(embedded),
-                    false => leaf(embedded),
+                let embedded = if self.trained_embeddings(batch).is_empty() {
+                    Tensor::from_inner(embedded)
+                } else {
+                    leaf(embedded)
                 };
                 let last = self.through_blocks(embedded.clone(), &self.surroundings(batch, wanted));
                 (

@@ -39,9 +39,10 @@ impl Weights {
     /// Opens the weights of a folder and checks that headers and sizes of the files agree.
     pub(crate) fn open(dir: &Path) -> Result<Self> {
         let (single, index) = (dir.join(WEIGHTS_FILE), dir.join(INDEX_FILE));
-        match !single.exists() && index.exists() {
-            true => Self::open_sharded(dir, index),
-            false => Self::open_file(&single),
+        if !single.exists() && index.exists() {
+            Self::open_sharded(dir, index)
+        } else {
+            Self::open_file(&single)
         }
     }
 
@@ -133,7 +134,7 @@ impl Weights {
     }
 }
 
-/// Which tensor is in which file of the folder.
+/// File of the folder by name of a tensor in it.
 fn read_index(path: &Path) -> Result<BTreeMap<String, String>> {
     let fault = |message: String| Error::Index {
         path: path.to_owned(),
@@ -158,15 +159,16 @@ fn read_index(path: &Path) -> Result<BTreeMap<String, String>> {
         };
         listed.insert(tensor.clone(), name.to_owned());
     }
-    match listed.is_empty() {
-        true => Err(fault(
+    if listed.is_empty() {
+        Err(fault(
             "field `weight_map`: empty, expected tensor names and file names".into(),
-        )),
-        false => Ok(listed),
+        ))
+    } else {
+        Ok(listed)
     }
 }
 
-/// Whether a name leads to a file of the folder itself, and nowhere else.
+/// True if a name leads to a file of the folder itself, and nowhere else.
 fn is_plain_name(name: &str) -> bool {
     Path::new(name).file_name().is_some_and(|file| file == name)
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 pub struct FieldFault {
     /// The field, as a dotted path.
     pub field: String,
-    /// What was found and what was expected.
+    /// The value found and the one expected.
     pub message: String,
 }
 
@@ -106,9 +106,10 @@ impl<'a> Fields<'a> {
 
     /// Refuses any value of an option but the one that this crate has; absence is fine.
     pub(crate) fn fixed(&self, name: &str, expected: bool) -> Result<(), FieldFault> {
-        match self.flag_or(name, expected)? == expected {
-            true => Ok(()),
-            false => Err(self.fault(name, format!("{}, expected {expected}", !expected))),
+        if self.flag_or(name, expected)? == expected {
+            Ok(())
+        } else {
+            Err(self.fault(name, format!("{}, expected {expected}", !expected)))
         }
     }
 

@@ -27,7 +27,7 @@ pub struct Gpt2Config {
     pub layer_norm_epsilon: f64,
     /// `gelu_new` or `gelu_pytorch_tanh`: GELU in its tanh form.
     pub activation_function: String,
-    /// Whether the language-model head is the token embedding.
+    /// True if the language-model head is the token embedding.
     pub tie_word_embeddings: bool,
     /// Standard deviation of the initial weights.
     pub initializer_range: f64,
@@ -90,7 +90,7 @@ impl Gpt2Config {
         }
     }
 
-    /// What is wrong with the configuration; paths are relative to this struct.
+    /// Faults of the configuration; paths are relative to this struct.
     pub fn validate(&self) -> ConfigErrors {
         let mut errors = ConfigErrors::new();
         let sizes = [

@@ -44,9 +44,10 @@ pub(super) fn read(fields: &Fields<'_>) -> Result<Architecture, FieldFault> {
         },
         activation,
         mlp_bias: true,
-        residual: match fields.flag_or("use_parallel_residual", true)? {
-            true => Residual::Parallel,
-            false => Residual::Sequential,
+        residual: if fields.flag_or("use_parallel_residual", true)? {
+            Residual::Parallel
+        } else {
+            Residual::Sequential
         },
         tied_head: fields.flag_or("tie_word_embeddings", false)?,
         initializer_range: fields.number_or("initializer_range", 0.02)?,

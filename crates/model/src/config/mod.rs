@@ -61,7 +61,7 @@ impl ModelConfig {
         self.family
     }
 
-    /// What the model consists of.
+    /// Parts that the model consists of.
     pub fn architecture(&self) -> &Architecture {
         &self.architecture
     }
@@ -165,17 +165,19 @@ const MOST_LAYERS: usize = 4096;
 /// The number of layers in field `name`.
 fn layers(fields: &Fields<'_>, name: &str) -> Result<usize, FieldFault> {
     let layers = fields.size(name)?;
-    match layers <= MOST_LAYERS {
-        true => Ok(layers),
-        false => Err(fields.fault(name, format!("{layers}, expected at most {MOST_LAYERS}"))),
+    if layers <= MOST_LAYERS {
+        Ok(layers)
+    } else {
+        Err(fields.fault(name, format!("{layers}, expected at most {MOST_LAYERS}")))
     }
 }
 
 /// The size in field `whole` over that in field `parts`, which must divide it.
 fn divided(fields: &Fields<'_>, parts: &str, whole: &str) -> Result<usize, FieldFault> {
     let (n, size) = (fields.size(parts)?, fields.size(whole)?);
-    match size.is_multiple_of(n) {
-        true => Ok(size / n),
-        false => Err(fields.fault(parts, format!("{n} does not divide {whole} {size}"))),
+    if size.is_multiple_of(n) {
+        Ok(size / n)
+    } else {
+        Err(fields.fault(parts, format!("{n} does not divide {whole} {size}")))
     }
 }

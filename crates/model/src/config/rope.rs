@@ -4,7 +4,7 @@
 use super::fields::{FieldFault, Fields};
 use crate::architecture::{RopeScaling, Rotary};
 
-/// What a family calls the fields that stand beside `rope_scaling`, and what it takes for them.
+/// A family's names of the fields that stand beside `rope_scaling`, and its values where they are missing.
 pub(super) struct RopeNames {
     pub(super) theta: &'static str,
     pub(super) partial: &'static str,

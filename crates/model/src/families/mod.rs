@@ -26,7 +26,7 @@ pub enum Family {
     Qwen3,
 }
 
-/// What is read from a model's hidden states.
+/// Head that reads a model's hidden states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Head {
     /// Nothing: the trunk alone.

@@ -6,7 +6,7 @@
 use super::{Family, Head};
 use crate::architecture::{Activation, Architecture, AttentionShape, NormKind, Positions};
 
-/// How a parameter `[in, out]` lies in the tensors of a checkpoint.
+/// Layout of a parameter `[in, out]` in the tensors of a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layout {
     /// As we keep it.
@@ -21,7 +21,7 @@ pub(crate) enum Layout {
 }
 
 impl Layout {
-    /// Which of our `out` outputs the stored output `stored` is.
+    /// Index, among our `out` outputs, of the stored output `stored`.
     pub(crate) fn output(self, stored: usize, out: usize) -> usize {
         match self {
             Self::Same | Self::Transposed => stored,
@@ -64,7 +64,7 @@ impl StoredParameter {
     }
 }
 
-/// What a family calls the tensors of a block and of the rest; `weight` and `bias` follow after a dot.
+/// A family's names of the tensors of a block and of the rest; `weight` and `bias` follow after a dot.
 struct Names {
     /// Before the names of everything but the heads.
     trunk: &'static str,
@@ -187,9 +187,10 @@ pub(crate) fn standard_names(family: Family, head: Head, tied: bool, name: &str)
     if name.starts_with("score.") {
         return (head == Head::Scalar).then(|| name.to_owned());
     }
-    match name.starts_with(names.trunk) {
-        true => Some(name.to_owned()),
-        false => Some(format!("{}{name}", names.trunk)),
+    if name.starts_with(names.trunk) {
+        Some(name.to_owned())
+    } else {
+        Some(format!("{}{name}", names.trunk))
     }
 }
 
@@ -391,7 +392,7 @@ impl Table<'_> {
     }
 }
 
-/// How a linear layer is stored.
+/// Storage of a linear layer.
 struct Layer {
     layout: Layout,
     bias: bool,

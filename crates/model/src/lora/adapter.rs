@@ -13,17 +13,17 @@ pub(crate) struct Adapter {
     /// `[rank, width]`
     b: Param<Tensor<2>>,
     #[module(skip)]
-    place: Place,
+    slot: AdapterSlot,
 }
 
-/// Which columns of a weight an adapter belongs to.
+/// Columns of a weight that an adapter updates, and the factor of the update.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Place {
+pub(crate) struct AdapterSlot {
     /// Index among the tensors that hold the weight in a checkpoint.
     pub(crate) part: usize,
     /// First column of that tensor in our weight.
     pub(crate) first: usize,
-    /// What `A B` is multiplied by.
+    /// Factor of `A B`.
     pub(crate) scale: f64,
 }
 
@@ -39,29 +39,29 @@ pub(crate) struct Sizes {
 impl Adapter {
     /// The start of training: `A` uniform between ±1/√in, which is PyTorch's `kaiming_uniform_(a=√5)` and PEFT's choice,
     /// and `B` zero, so that nothing changes yet.
-    pub(crate) fn init(place: Place, sizes: Sizes, rng: &mut ChaCha8Rng, device: &Device) -> Self {
+    pub(crate) fn init(slot: AdapterSlot, sizes: Sizes, rng: &mut ChaCha8Rng, device: &Device) -> Self {
         let Sizes { input, rank, width } = sizes;
         let bound = 1.0 / (input as f64).sqrt();
         let a = (0..input * rank)
             .map(|_| rng.random_range(-bound..bound) as f32)
             .collect();
-        Self::new(place, sizes, [a, vec![0.0; rank * width]], device)
+        Self::new(slot, sizes, [a, vec![0.0; rank * width]], device)
     }
 
     /// An adapter of given values: `[in, rank]` and `[rank, width]`.
-    pub(crate) fn new(place: Place, sizes: Sizes, [a, b]: [Vec<f32>; 2], device: &Device) -> Self {
+    pub(crate) fn new(slot: AdapterSlot, sizes: Sizes, [a, b]: [Vec<f32>; 2], device: &Device) -> Self {
         let Sizes { input, rank, width } = sizes;
         let parameter =
             |values, dims: [usize; 2]| Param::from_tensor(Tensor::from_data(TensorData::new(values, dims), device));
         Self {
             a: parameter(a, [input, rank]),
             b: parameter(b, [rank, width]),
-            place,
+            slot,
         }
     }
 
-    pub(crate) fn place(&self) -> Place {
-        self.place
+    pub(crate) fn slot(&self) -> AdapterSlot {
+        self.slot
     }
 
     pub(crate) fn sizes(&self) -> Sizes {
@@ -76,11 +76,11 @@ impl Adapter {
 
     /// Rows of a matrix with all columns of the weight, zero outside those of this adapter: `[rank, out]`.
     fn scaled_rows(&self, out: usize) -> Tensor<2> {
-        let rows = self.b.val() * self.place.scale; // [rank, width]
+        let rows = self.b.val() * self.slot.scale; // [rank, width]
         let [rank, width] = rows.dims();
         let device = rows.device();
         let blank = |columns: usize| (columns > 0).then(|| Tensor::zeros([rank, columns], &device));
-        let (before, after) = (self.place.first, out - self.place.first - width);
+        let (before, after) = (self.slot.first, out - self.slot.first - width);
         let parts: Vec<Tensor<2>> = [blank(before), Some(rows), blank(after)]
             .into_iter()
             .flatten()
@@ -106,12 +106,12 @@ impl Update {
         }
     }
 
-    /// What is added to the layer's output for `x`: `[tokens, in]`; result `[tokens, out]`.
+    /// Term added to the layer's output for `x`: `[tokens, in]`; result `[tokens, out]`.
     pub(crate) fn apply(self, x: Tensor<2>) -> Tensor<2> {
         rlhf_kernels::linear(rlhf_kernels::linear(x, self.down, None), self.up, None)
     }
 
-    /// What is added to the weight, `[in, out]`.
+    /// Term added to the weight, `[in, out]`.
     pub(crate) fn weight(self) -> Tensor<2> {
         rlhf_kernels::linear(self.down, self.up, None)
     }

@@ -4,7 +4,7 @@ use burn::module::Module;
 use rlhf_config::ConfigErrors;
 use rlhf_core::rng;
 
-use super::adapter::{Adapter, Place, Sizes};
+use super::adapter::{Adapter, AdapterSlot, Sizes};
 use super::config::LoraConfig;
 use crate::decoder::Decoder;
 use crate::families::{StoredParameter, linear_weights};
@@ -28,7 +28,7 @@ impl Decoder {
                     continue;
                 }
                 let (first, width) = weight.columns(part);
-                let place = Place {
+                let slot = AdapterSlot {
                     part,
                     first,
                     scale: lora.scale(),
@@ -39,7 +39,7 @@ impl Decoder {
                     width,
                 };
                 let mut rng = rng(seed, "lora.a", &[index as u64, part as u64]);
-                let adapter = Adapter::init(place, sizes, &mut rng, &device);
+                let adapter = Adapter::init(slot, sizes, &mut rng, &device);
                 adapted.linear_mut(&weight.name).adapters.push(adapter);
             }
         }
@@ -128,7 +128,7 @@ impl ScalarModel {
     }
 }
 
-/// What a checkpoint calls the layer that part `part` of a weight belongs to.
+/// Name in a checkpoint of the layer that part `part` of a weight belongs to.
 pub(super) fn module_name(weight: &StoredParameter, part: usize) -> &str {
     let name = weight.parts[part].name.as_str();
     name.strip_suffix(".weight").unwrap_or(name)

@@ -1,4 +1,4 @@
-//! Which layers get adapters, and of what size.
+//! The layers that get adapters, and the size of those.
 
 use rlhf_config::{ConfigErrors, nearest};
 use schemars::JsonSchema;
@@ -25,7 +25,7 @@ pub struct LoraConfig {
     pub target_modules: Vec<String>,
     /// Multiplies by alpha / √rank instead, for high ranks (Kalajdzievski, arXiv 2312.03732).
     pub rslora: bool,
-    /// What the frozen weights are held in, `f32` or `bf16`; everything is computed in f32.
+    /// Precision of the frozen weights in memory, `f32` or `bf16`; everything is computed in f32.
     pub base_weights: WeightPrecision,
 }
 
@@ -42,7 +42,7 @@ impl Default for LoraConfig {
 }
 
 impl LoraConfig {
-    /// What `A B` is multiplied by.
+    /// Factor of `A B`.
     pub fn scale(&self) -> f64 {
         let rank = self.rank as f64;
         self.alpha / if self.rslora { rank.sqrt() } else { rank }
@@ -82,14 +82,14 @@ impl LoraConfig {
         errors
     }
 
-    /// Whether the layer that a checkpoint calls `module` gets an adapter.
+    /// True if the layer that a checkpoint calls `module` gets an adapter.
     pub(crate) fn targets(&self, module: &str) -> bool {
         let mut targets = self.target_modules.iter();
         targets.any(|target| target == ALL_LINEAR || names(target, module))
     }
 }
 
-/// Whether a target means the layer `module`, as PEFT decides it: by the whole name or by its last parts.
+/// True if a target means the layer `module`, as PEFT decides it: by the whole name or by its last parts.
 fn names(target: &str, module: &str) -> bool {
     let before = module.strip_suffix(target);
     before.is_some_and(|before| !target.is_empty() && (before.is_empty() || before.ends_with('.')))

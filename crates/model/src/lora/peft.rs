@@ -11,7 +11,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use rlhf_core::{DeviceTensor, atomic, device_parameters};
 
-use super::adapter::{Adapter, Place, Sizes};
+use super::adapter::{Adapter, AdapterSlot, Sizes};
 use super::attach::module_name;
 use super::config::LoraConfig;
 use super::peft_config::{self, AdapterConfig, AdapterTask, HEAD, check_task, load_adapter_config, target_names};
@@ -60,7 +60,7 @@ fn save(dir: &Path, trunk: &Decoder, task: AdapterTask, mut parts: Vec<StoredPar
     for weight in &weights {
         all.extend((0..weight.parts.len()).map(|part| module_name(weight, part)));
         for adapter in &trunk.linear(&weight.name).adapters {
-            let module = module_name(weight, adapter.place().part);
+            let module = module_name(weight, adapter.slot().part);
             adapted.push(module);
             let [a, b] = adapter.factors().map(on_device);
             let [stored_a, stored_b] = factors(module, weight.layout, adapter.sizes());
@@ -98,7 +98,7 @@ fn part(parameter: StoredParameter, tensor: DeviceTensor) -> StoredPart {
     }
 }
 
-/// How `A` and `B` of the layer `module` are stored, whose own weight has the layout `of_weight`: PEFT keeps both as linear
+/// Storage of `A` and `B` of the layer `module`, whose own weight has the layout `of_weight`: PEFT keeps both as linear
 /// layers, `[out, in]`, whatever the layer is.
 fn factors(module: &str, of_weight: Layout, sizes: Sizes) -> [StoredParameter; 2] {
     let Sizes { input, rank, width } = sizes;
@@ -162,10 +162,7 @@ pub fn load_scalar_adapter(dir: &Path, trunk: Decoder) -> Result<ScalarModel> {
     let head = stored_as(&name("weight"), &[1, trunk.d_model()], Layout::Same);
     let bias = stored_as(&name("bias"), &[1], Layout::Same);
     let weight = rest.take(&head)?;
-    let bias = match rest.has(&bias) {
-        true => rest.take(&bias)?,
-        false => vec![0.0],
-    };
+    let bias = if rest.has(&bias) { rest.take(&bias)? } else { vec![0.0] };
     rest.is_empty()?;
     let device = trunk.device();
     Ok(ScalarModel::with_head(trunk, weight, bias, &device))
@@ -191,13 +188,13 @@ fn attach(trunk: Decoder, mut lora: LoraConfig, rest: &mut Rest<'_>) -> Result<D
             if !rest.has(&a) && !rest.has(&b) {
                 continue;
             }
-            let place = Place {
+            let slot = AdapterSlot {
                 part: index,
                 first,
                 scale: lora.scale(),
             };
             let values = [rest.take(&a)?, rest.take(&b)?];
-            let adapter = Adapter::new(place, sizes, values, &device);
+            let adapter = Adapter::new(slot, sizes, values, &device);
             adapted.linear_mut(&weight.name).adapters.push(adapter);
             found.push(module);
         }
@@ -247,12 +244,13 @@ impl<'a> Rest<'a> {
 
     /// An error that names the tensors that are left, if some are.
     fn is_empty(&self) -> Result<()> {
-        match self.tensors.is_empty() {
-            true => Ok(()),
-            false => Err(Error::SurplusTensors {
+        if self.tensors.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::SurplusTensors {
                 path: self.weights.path().to_owned(),
                 names: self.tensors.keys().map(|&name| name.to_owned()).collect(),
-            }),
+            })
         }
     }
 }

@@ -29,7 +29,7 @@ const OTHER_ARITHMETIC: [&str; 8] = [
 /// Ways to start from which leave the base as it is.
 const STARTS: [&str; 3] = ["gaussian", "eva", "orthogonal"];
 
-/// What a model with adapters is for.
+/// Purpose of a model with adapters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AdapterTask {
     /// A language model: `CAUSAL_LM`.
@@ -47,10 +47,10 @@ impl AdapterTask {
     }
 }
 
-/// What an `adapter_config.json` says.
+/// Content of an `adapter_config.json`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AdapterConfig {
-    /// What the model is for; a file that does not say means a language model.
+    /// Purpose of the model; a file that does not say means a language model.
     pub task: AdapterTask,
     /// Size of the adapters.
     pub lora: LoraConfig,
@@ -85,9 +85,10 @@ pub(super) fn check_task(dir: &Path, config: &AdapterConfig, task: AdapterTask) 
 fn read(fields: &Fields<'_>) -> Result<AdapterConfig, FieldFault> {
     let one_of = |name: &str, default: &'static str, expected: &[&str]| {
         let found = fields.text_or(name, default)?.to_owned();
-        match expected.contains(&found.as_str()) {
-            true => Ok(found),
-            false => Err(fields.fault(name, format!("`{found}`, expected {}", expected.join(" or ")))),
+        if expected.contains(&found.as_str()) {
+            Ok(found)
+        } else {
+            Err(fields.fault(name, format!("`{found}`, expected {}", expected.join(" or "))))
         }
     };
     one_of("peft_type", "", &["LORA"])?;
@@ -132,9 +133,10 @@ pub(super) fn fields(config: &AdapterConfig, targets: &BTreeSet<String>, is_conv
         rank, alpha, rslora, ..
     } = config.lora;
     // PEFT writes whole numbers as such.
-    let alpha = match alpha.fract() == 0.0 && alpha < 1e15 {
-        true => json!(alpha as i64),
-        false => json!(alpha),
+    let alpha = if alpha.fract() == 0.0 && alpha < 1e15 {
+        json!(alpha as i64)
+    } else {
+        json!(alpha)
     };
     let saved_whole = match config.task {
         AdapterTask::Language => Value::Null,
@@ -165,8 +167,8 @@ pub(super) fn fields(config: &AdapterConfig, targets: &BTreeSet<String>, is_conv
     fields.as_object().cloned().unwrap_or_default()
 }
 
-/// How `target_modules` names the layers in `adapted`, some of `all`: by the last part of their names where every layer
-/// so called is among them, by the last two elsewhere.
+/// Names for `target_modules` of the layers in `adapted`, some of `all`: the last part of a layer's name where every
+/// layer so called is among them, the last two elsewhere.
 pub(super) fn target_names(adapted: &[&str], all: &[&str]) -> BTreeSet<String> {
     let without: BTreeSet<&str> = (all.iter())
         .filter(|module| !adapted.contains(*module))
