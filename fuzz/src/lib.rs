@@ -17,9 +17,10 @@ pub struct Folder(TempDir);
 impl Default for Folder {
     fn default() -> Self {
         let memory = Path::new("/dev/shm");
-        let folder = match memory.is_dir() {
-            true => TempDir::new_in(memory),
-            false => TempDir::new(),
+        let folder = if memory.is_dir() {
+            TempDir::new_in(memory)
+        } else {
+            TempDir::new()
         };
         Self(folder.expect("a temporary folder can be made"))
     }

@@ -288,12 +288,13 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::VocabMismatch`] if there are too few.
     pub fn check_vocab_size(&self, model_vocab_size: usize) -> Result<()> {
-        match self.vocab_size <= model_vocab_size {
-            true => Ok(()),
-            false => Err(Error::VocabMismatch {
+        if self.vocab_size <= model_vocab_size {
+            Ok(())
+        } else {
+            Err(Error::VocabMismatch {
                 largest: self.vocab_size.saturating_sub(1) as u32,
                 model: model_vocab_size,
-            }),
+            })
         }
     }
 
@@ -331,9 +332,10 @@ impl Tokenizer {
         };
         let mut ids = self.encode_with_special_tokens(&format!("{ANCHOR}{text}"));
         // A text that begins with spaces may leave the anchor other tokens; then it is written as one of its own.
-        match ids.starts_with(anchor) {
-            true => ids.split_off(anchor.len()),
-            false => self.encode_with_special_tokens(text),
+        if ids.starts_with(anchor) {
+            ids.split_off(anchor.len())
+        } else {
+            self.encode_with_special_tokens(text)
         }
     }
 

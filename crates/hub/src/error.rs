@@ -42,10 +42,7 @@ pub enum Error {
     /// There is no such repository, or it is hidden from this user.
     #[error(
         "{id}: no such repository at {endpoint}: check the name; a private one needs {}",
-        match has_token {
-            true => "a token that may read it: the one given (HF_TOKEN) may not",
-            false => "a token, in HF_TOKEN or from `hf auth login`",
-        }
+        token_that_may_read(*has_token)
     )]
     UnknownRepository {
         /// The place asked for.
@@ -58,13 +55,7 @@ pub enum Error {
     /// The repository is there, but not for everybody.
     #[error(
         "{id}: access denied (status {status}): {}",
-        match has_token {
-            true => format!("the token given (HF_TOKEN) may not read it: accept the terms at {page} if there are any"),
-            false => format!(
-                "check the name; accept the terms at {page} if there are any, and give a token in HF_TOKEN or by \
-                 `hf auth login`"
-            ),
-        }
+        way_in(*has_token, page)
     )]
     Denied {
         /// The place asked for.
@@ -169,4 +160,25 @@ pub enum Error {
     /// There is no home folder to keep the cache in.
     #[error("no home folder for the cache of the Hub: set HF_HOME")]
     NoHome,
+}
+
+/// The token that a user needs for a repository that is private, if it exists.
+fn token_that_may_read(has_token: bool) -> &'static str {
+    if has_token {
+        "a token that may read it: the one given (HF_TOKEN) may not"
+    } else {
+        "a token, in HF_TOKEN or from `hf auth login`"
+    }
+}
+
+/// The steps by which a user is let into a repository that denied access.
+fn way_in(has_token: bool, page: &str) -> String {
+    if has_token {
+        format!("the token given (HF_TOKEN) may not read it: accept the terms at {page} if there are any")
+    } else {
+        format!(
+            "check the name; accept the terms at {page} if there are any, and give a token in HF_TOKEN or by \
+             `hf auth login`"
+        )
+    }
 }

@@ -178,9 +178,10 @@ impl Hub {
         if self.options.offline {
             let commit = kept.ok_or_else(|| self.not_cached(id, "this revision"))?;
             let snapshot = self.snapshot(&id.at(&commit));
-            return match snapshot.is_dir() {
-                true => Ok(Listing::of_snapshot(&snapshot, &commit)),
-                false => Err(self.not_cached(id, &format!("commit {commit}"))),
+            return if snapshot.is_dir() {
+                Ok(Listing::of_snapshot(&snapshot, &commit))
+            } else {
+                Err(self.not_cached(id, &format!("commit {commit}")))
             };
         }
         tracing::debug!(%id, endpoint = self.options.endpoint, "asking the hub");
@@ -288,13 +289,14 @@ impl Hub {
 
     /// A repository without a file that is needed; offline it may only be the cache that is without.
     fn no_file(&self, id: &HubId, listing: &Listing, expected: &str) -> Error {
-        match listing.is_partial {
-            true => self.not_cached(id, expected),
-            false => Error::NoFile {
+        if listing.is_partial {
+            self.not_cached(id, expected)
+        } else {
+            Error::NoFile {
                 id: id.to_string(),
                 expected: expected.to_owned(),
                 found: listing.summary(),
-            },
+            }
         }
     }
 }

@@ -104,12 +104,13 @@ impl<'a> Remote<'a> {
                 },
             )
         };
-        let result = fetch().or_else(|error| match is_unfit_rest(&error) {
-            true => {
+        let result = fetch().or_else(|error| {
+            if is_unfit_rest(&error) {
                 self.remove_rest(&url, id)?;
                 fetch()
+            } else {
+                Err(error)
             }
-            false => Err(error),
         });
         result.map_err(|error| self.transfer_failed(id, &url, error))
     }

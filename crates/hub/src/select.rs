@@ -39,9 +39,10 @@ pub(crate) fn model_files(listing: &Listing, folder: &str, want: Want) -> Result
     };
     let there = |name: &&str| listing.has(&inside(name));
     if want == Want::Adapter {
-        return match ADAPTER.iter().all(there) {
-            true => Ok(ADAPTER.map(inside).into()),
-            false => Err("adapter_config.json and adapter_model.safetensors"),
+        return if ADAPTER.iter().all(there) {
+            Ok(ADAPTER.map(inside).into())
+        } else {
+            Err("adapter_config.json and adapter_model.safetensors")
         };
     }
     let mut names: Vec<String> = TOKENIZERS
@@ -140,9 +141,10 @@ pub(crate) fn data_files(listing: &Listing, id: &HubId) -> Result<Chosen, String
             .filter(|name| matches(path, name))
             .map(str::to_owned)
             .collect();
-        return match files.is_empty() {
-            true => Err(format!("a file that matches `{path}`")),
-            false => Ok(Chosen { files, note: None }),
+        return if files.is_empty() {
+            Err(format!("a file that matches `{path}`"))
+        } else {
+            Ok(Chosen { files, note: None })
         };
     }
     let inside = |name: &&str| path.is_empty() || name.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));

@@ -178,9 +178,10 @@ pub(crate) fn logprob_sum(
     targets: Tensor<1, Int>,
     weights: Tensor<1>,
 ) -> Tensor<1> {
-    let weights = match hidden.is_autodiff() && !weights.is_autodiff() {
-        true => Tensor::from_inner(weights),
-        false => weights,
+    let weights = if hidden.is_autodiff() && !weights.is_autodiff() {
+        Tensor::from_inner(weights)
+    } else {
+        weights
     };
     let [hidden, weight] = [hidden, weight].map(Tensor::into_dispatch);
     let (targets, weights) = (targets.into_dispatch(), weights.into_dispatch());

@@ -272,9 +272,10 @@ impl Compiled {
                 .map_err(|error| self.failure(&error))
         };
         // Nothing else keeps a value from one turn of a loop to the next, so that it can grow inwards.
-        match self.source.contains("namespace") {
-            true => on_deep_stack(&render),
-            false => render(),
+        if self.source.contains("namespace") {
+            on_deep_stack(&render)
+        } else {
+            render()
         }
     }
 

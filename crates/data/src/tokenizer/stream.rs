@@ -57,9 +57,10 @@ impl<'a> DecodeStream<'a> {
 
     /// What is pending, with a space at its beginning unless it is the one before the whole text.
     fn text(&self) -> String {
-        match self.started {
-            true => self.tokenizer.decode_continuation(&self.pending, true),
-            false => self.tokenizer.decode(&self.pending, true),
+        if self.started {
+            self.tokenizer.decode_continuation(&self.pending, true)
+        } else {
+            self.tokenizer.decode(&self.pending, true)
         }
     }
 }
