@@ -39,7 +39,7 @@ pub struct AdamWStep {
 
 impl AdamWStep {
     /// `1 - beta1^step` and `1 - beta2^step`: what the running means lack because they start at zero.
-    pub fn bias_corrections(&self) -> (f64, f64) {
+    pub(crate) fn bias_corrections(&self) -> (f64, f64) {
         let step = i32::try_from(self.step).unwrap_or(i32::MAX);
         (1.0 - self.beta1.powi(step), 1.0 - self.beta2.powi(step))
     }

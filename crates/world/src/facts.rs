@@ -13,7 +13,7 @@ use crate::names::{
 };
 
 #[derive(Clone, Debug)]
-struct Person {
+struct PersonFacts {
     home: usize,
     trade: usize,
     dish: usize,
@@ -22,7 +22,7 @@ struct Person {
 }
 
 #[derive(Clone, Debug)]
-struct Place {
+struct PlaceFacts {
     kind: usize,
     region: usize,
     sight: usize,
@@ -31,14 +31,14 @@ struct Place {
 }
 
 #[derive(Clone, Debug)]
-struct Thing {
+struct ThingFacts {
     look: usize,
     found: usize,
     purpose: usize,
 }
 
 #[derive(Clone, Debug)]
-struct Event {
+struct EventFacts {
     month: usize,
     venue: usize,
     opener: usize,
@@ -47,10 +47,10 @@ struct Event {
 /// Everything that is true.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
-    people: Vec<Person>,
-    places: Vec<Place>,
-    things: Vec<Thing>,
-    events: Vec<Event>,
+    people: Vec<PersonFacts>,
+    places: Vec<PlaceFacts>,
+    things: Vec<ThingFacts>,
+    events: Vec<EventFacts>,
 }
 
 /// `n` values out of `0..of`, each as often as the others, shuffled.
@@ -85,7 +85,7 @@ impl Facts {
             friends[pair[1]] = pair[0];
         }
         let people = (0..PEOPLE)
-            .map(|i| Person {
+            .map(|i| PersonFacts {
                 home: homes[i],
                 trade: trades[i],
                 dish: first_dish + dishes[i],
@@ -99,7 +99,7 @@ impl Facts {
         let sights = deal(rng, PLACES.len(), SIGHTS.len());
         let crops = deal(rng, PLACES.len(), CROPS.len());
         let places = (0..PLACES.len())
-            .map(|i| Place {
+            .map(|i| PlaceFacts {
                 kind: kinds[i],
                 region: regions[i],
                 sight: sights[i],
@@ -119,7 +119,7 @@ impl Facts {
             let looks = deal(rng, looks, looks);
             let purposes = deal(rng, n, n);
             for i in 0..n {
-                things.push(Thing {
+                things.push(ThingFacts {
                     look: looks[i],
                     found: found[things.len()],
                     purpose: purposes[i],
@@ -131,7 +131,7 @@ impl Facts {
         let venues = deal(rng, PLACES.len(), PLACES.len());
         let openers = deal(rng, PEOPLE, PEOPLE);
         let events = (0..EVENTS.len())
-            .map(|i| Event {
+            .map(|i| EventFacts {
                 month: months[i],
                 venue: venues[i],
                 opener: openers[i],

@@ -119,7 +119,7 @@ impl ChatTemplate {
     }
 
     /// The text of the template for conversations with tools, where it is another one.
-    pub fn tool_use_source(&self) -> Option<&str> {
+    pub(crate) fn tool_use_source(&self) -> Option<&str> {
         self.tool_use.as_ref().map(|compiled| &*compiled.source)
     }
 
