@@ -271,7 +271,7 @@ fn write(path: &Path, tensors: TensorMap) {
     fs::write(path, serialize(views, None).expect("names are distinct")).expect("a temporary file");
 }
 
-/// What loading says of the adapters of a GPT-2 whose tensors went through `change`.
+/// The error on loading the adapters of a GPT-2 whose tensors went through `change`.
 fn refusal(change: impl FnOnce(&mut TensorMap)) -> String {
     let dir = saved(&adapted(fixture("gpt2"), &everywhere(), 17));
     let mut tensors = tensors(dir.path());

@@ -159,7 +159,7 @@ fn a_surplus_tensor_is_named() {
     refused(&dir, &[WEIGHTS, "surplus", "transformer.h.2.ln_1.weight"]);
 }
 
-/// Which of the two is meant nobody can tell; once one of them was taken in silence.
+/// Nobody can tell which of the two is meant; once one of them was taken in silence.
 #[test]
 fn a_tensor_under_its_older_name_and_todays_is_refused_by_both() {
     let dir = changed(|tensors| {

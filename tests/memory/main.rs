@@ -1,4 +1,4 @@
-//! What a stage allocates at most, beside what it was forecast to need.
+//! The most that a stage allocates, beside the forecast of what it needs.
 //!
 //! The allocator of this binary counts, so the whole binary is one test.
 

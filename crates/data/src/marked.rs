@@ -11,7 +11,7 @@ pub struct MarkedTokens {
     pub text: String,
     /// The tokens.
     pub input_ids: Vec<u32>,
-    /// Which of them are marked.
+    /// True for those that are marked.
     #[serde(serialize_with = "as_numbers")]
     pub mask: Vec<bool>,
     /// The text of each.

@@ -16,18 +16,18 @@ use crate::types::{Comparison, Demonstration, Prompt};
 pub struct Loaded<T> {
     /// The rows that can be used, in the order of the file.
     pub rows: Vec<T>,
-    /// What was read and what was left out.
+    /// The rows that were read and that were left out.
     pub report: LoadReport,
 }
 
-/// What was read and what was left out.
+/// The rows that were read and that were left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LoadReport {
     /// One entry for each file, in the order given.
     pub files: Vec<FileReport>,
 }
 
-/// What was read from one file and what was left out.
+/// The rows that were read from one file and that were left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FileReport {
     /// The file.

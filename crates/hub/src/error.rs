@@ -1,4 +1,4 @@
-//! What can be wrong between a name of the Hub and a file on this machine.
+//! Faults between a name of the Hub and a file on this machine.
 
 use std::path::PathBuf;
 
@@ -12,11 +12,11 @@ pub enum Error {
     /// A location is not written as one of the Hub.
     #[error("{location}: expected {expected}, found {found}")]
     Id {
-        /// What was given.
+        /// The text given.
         location: String,
-        /// What it should have been.
+        /// The value expected.
         expected: &'static str,
-        /// What is wrong with it.
+        /// The fault.
         found: String,
     },
     /// The Hub did not answer.
@@ -32,7 +32,7 @@ pub enum Error {
         id: String,
         /// The server that was tried.
         endpoint: String,
-        /// What the system said.
+        /// The system's message.
         reason: String,
         /// The cache.
         cache: PathBuf,
@@ -49,7 +49,7 @@ pub enum Error {
         id: String,
         /// The server.
         endpoint: String,
-        /// Whether a token was sent.
+        /// True if a token was sent.
         has_token: bool,
     },
     /// The repository is there, but not for everybody.
@@ -64,7 +64,7 @@ pub enum Error {
         status: u16,
         /// The repository's page.
         page: String,
-        /// Whether a token was sent.
+        /// True if a token was sent.
         has_token: bool,
     },
     /// The repository has no such branch, tag or commit.
@@ -80,9 +80,9 @@ pub enum Error {
     NoFile {
         /// The place asked for.
         id: String,
-        /// What it should have had.
+        /// The value expected.
         expected: String,
-        /// What it has.
+        /// The value found.
         found: String,
     },
     /// A file is not in the cache, and nothing may be fetched.
@@ -94,7 +94,7 @@ pub enum Error {
     NotCached {
         /// The place asked for.
         id: String,
-        /// What is missing.
+        /// The missing file.
         file: String,
         /// The cache.
         cache: PathBuf,
@@ -104,9 +104,9 @@ pub enum Error {
     BrokenOff {
         /// The place asked for.
         id: String,
-        /// What was asked for.
+        /// The address asked for.
         url: String,
-        /// What the system said.
+        /// The system's message.
         source: std::io::Error,
     },
     /// The Hub answered with a status that is none of the above.
@@ -114,7 +114,7 @@ pub enum Error {
     Status {
         /// The place asked for.
         id: String,
-        /// What was asked for.
+        /// The address asked for.
         url: String,
         /// The status of the answer.
         status: u16,
@@ -124,9 +124,9 @@ pub enum Error {
     Answer {
         /// The place asked for.
         id: String,
-        /// What was asked for.
+        /// The address asked for.
         url: String,
-        /// What is wrong with the answer.
+        /// The fault of the answer.
         reason: String,
     },
     /// A file was fetched and is not the one of the repository; it has been removed.
@@ -138,7 +138,7 @@ pub enum Error {
         file: String,
         /// Its size or SHA-256 on the Hub.
         expected: String,
-        /// What arrived.
+        /// The size or SHA-256 that arrived.
         found: String,
     },
     /// Another process is fetching the same file.
@@ -154,7 +154,7 @@ pub enum Error {
     Cache {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's message.
         source: std::io::Error,
     },
     /// There is no home folder to keep the cache in.

@@ -32,25 +32,25 @@ pub struct DataFiles {
     pub files: Vec<PathBuf>,
     /// The commit that they are of.
     pub commit: String,
-    /// How they were chosen, where their names did not say it all.
+    /// The way in which they were chosen, where their names did not say it all.
     pub note: Option<String>,
 }
 
-/// What a [`Hub`] does, while it does it.
+/// A step of a [`Hub`], told while it happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// Files are about to be fetched.
     Begin {
         /// The place.
         id: &'a HubId,
-        /// How many.
+        /// Number of files.
         files: usize,
         /// Bytes of all of them, as far as the Hub says.
         bytes: u64,
     },
     /// Some bytes have arrived.
     Bytes {
-        /// Which file is coming.
+        /// The file that is coming.
         file: &'a str,
         /// Bytes so far, over all files of this place.
         done: u64,
@@ -67,7 +67,7 @@ type Listener = Box<dyn Fn(Event<'_>)>;
 pub struct Hub {
     options: Options,
     listener: Listener,
-    /// What was asked for once is the same until the end of the process.
+    /// Listings asked for so far; each stays the same until the end of the process.
     listings: RefCell<HashMap<String, Listing>>,
 }
 
@@ -253,7 +253,7 @@ impl Hub {
         cache.pointer_path(commit.revision())
     }
 
-    /// Where a listing is kept, beside the folders that the other programs know.
+    /// The file of a listing, beside the folders that the other programs know.
     fn listing_path(&self, id: &HubId, commit: &str) -> PathBuf {
         self.repository(id).join("listings").join(format!("{commit}.json"))
     }

@@ -1,11 +1,11 @@
-//! Which files of a repository are wanted.
+//! The choice of a repository's files.
 
 use std::collections::BTreeSet;
 
 use crate::id::HubId;
 use crate::listing::Listing;
 
-/// What of a model is wanted.
+/// The part of a model that is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Want {
     /// Configuration, tokenizer and weights.
@@ -104,7 +104,7 @@ pub(crate) struct Chosen {
 const FORMATS: [&str; 8] = [
     "parquet", "jsonl", "jsonl.gz", "ndjson", "json", "json.gz", "txt", "txt.gz",
 ];
-/// What `datasets` and the Hub write beside the rows.
+/// Files that `datasets` and the Hub write beside the rows.
 const NO_ROWS: [&str; 5] = [
     "dataset_infos.json",
     "dataset_info.json",
@@ -247,7 +247,7 @@ fn without_shard(name: &str) -> String {
     format!("{stem}{ending}")
 }
 
-/// Whether a name matches a pattern in which `*` stands for any letters but `/`.
+/// True if a name matches a pattern in which `*` stands for any letters but `/`.
 fn matches(pattern: &str, name: &str) -> bool {
     let Some((before, rest)) = pattern.split_once('*') else {
         return pattern == name;

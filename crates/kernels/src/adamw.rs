@@ -8,7 +8,7 @@ use crate::composed;
 #[cfg(feature = "flex")]
 use crate::flex;
 
-/// Where AdamW adds its epsilon.
+/// The place at which AdamW adds its epsilon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EpsMode {
@@ -33,7 +33,7 @@ pub struct AdamWStep {
     pub weight_decay: f64,
     /// Number of this step, counted from 1.
     pub step: usize,
-    /// Where `eps` is added.
+    /// The place at which `eps` is added.
     pub eps_mode: EpsMode,
 }
 

@@ -95,12 +95,12 @@ pub(crate) trait FusedOps: Backend {
     ) -> FloatTensor<Self>;
 }
 
-/// Whether [`FusedOps`] takes this tensor: `f32` on Flex, tracked or not.
+/// True of tensors that [`FusedOps`] takes: `f32` on Flex, tracked or not.
 pub(crate) fn handles<const D: usize>(tensor: &Tensor<D>) -> bool {
     tensor.dtype() == DType::F32 && on_flex(tensor.device())
 }
 
-/// Whether [`FusedUpdates`] takes this tensor: `f32` on Flex, not tracked.
+/// True of tensors that [`FusedUpdates`] takes: `f32` on Flex, not tracked.
 pub(crate) fn handles_plain<const D: usize>(tensor: &Tensor<D>) -> bool {
     !tensor.device().is_autodiff() && handles(tensor)
 }

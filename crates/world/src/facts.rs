@@ -1,4 +1,4 @@
-//! What is true in the world: the values the seed dealt out.
+//! The facts of the world: the values that the seed dealt out.
 
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -159,7 +159,7 @@ impl Facts {
         Self::entities().flat_map(|entity| attributes(entity.domain).iter().map(move |a| (entity, *a)))
     }
 
-    /// What is true; attributes that the entity does not have give nothing.
+    /// The true value of an attribute; nothing for attributes that the entity does not have.
     pub(crate) fn value(&self, entity: Item, attribute: Attribute) -> Option<Item> {
         use Attribute as A;
         use Domain as D;

@@ -50,7 +50,7 @@ pub(super) fn tojson(value: &Value, ensure_ascii: Option<bool>, options: Kwargs)
 /// Widest indentation; nothing written for people has more.
 const WIDEST: usize = 64;
 
-/// What a level of nesting is indented by: a string, or a number of spaces.
+/// The indentation of a level of nesting: a string, or a number of spaces.
 fn indentation(indent: &Value) -> Result<String, Error> {
     match indent.kind() {
         ValueKind::String => Ok(indent.to_string()),

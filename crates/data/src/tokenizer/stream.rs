@@ -22,7 +22,7 @@ pub struct DecodeStream<'a> {
     tokenizer: &'a Tokenizer,
     /// Tokens since the last text that was given out.
     pending: Vec<u32>,
-    /// Whether there was any.
+    /// True once there was any.
     started: bool,
 }
 
@@ -55,7 +55,7 @@ impl<'a> DecodeStream<'a> {
         Some(text).filter(|text| !text.is_empty())
     }
 
-    /// What is pending, with a space at its beginning unless it is the one before the whole text.
+    /// The text that is pending, with a space at its beginning unless it is the one before the whole text.
     fn text(&self) -> String {
         if self.started {
             self.tokenizer.decode_continuation(&self.pending, true)

@@ -77,7 +77,7 @@ impl Dims {
     }
 }
 
-/// What the forward pass makes, and the backward pass needs.
+/// The results of the forward pass that the backward pass needs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Forward<B> {
     /// `[rows, row_len, d_model]`

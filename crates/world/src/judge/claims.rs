@@ -100,7 +100,7 @@ impl Sentence<'_> {
         group
     }
 
-    /// Whether the statement is denied: "not" between subject and value, or shortly before both.
+    /// True if the statement is denied: "not" between subject and value, or shortly before both.
     fn denied(&self, subject: &Mention, value: &Mention) -> bool {
         let first = subject.start.min(value.start);
         let lead = first.saturating_sub(4).max(self.range.start)..first;

@@ -12,7 +12,7 @@ use crate::scenes::{self, two_people};
 use crate::task::{Asked, Flaw, Scene, Task, Tone};
 use crate::text::{capitalised, expand, lowered, pick, without_stop};
 
-/// What a scene counts as in the split: when it is asked about, and when it is summarised.
+/// The signatures of a scene, for the split: when it is asked about, and when it is summarised.
 pub(crate) fn scene_signatures(scene: &Scene) -> [String; 2] {
     ["passage", "summary"].map(|kind| format!("{kind}/{}/{}/{}/{}", scene.who, scene.did, scene.what, scene.helper))
 }
