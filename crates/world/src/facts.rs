@@ -60,88 +60,101 @@ fn deal(rng: &mut ChaCha8Rng, n: usize, of: usize) -> Vec<usize> {
     dealt
 }
 
+/// The people. The first of `order` live in one place each, which they lead; the others live anywhere.
+fn people(rng: &mut ChaCha8Rng, order: &[usize]) -> Vec<PersonFacts> {
+    let spare_homes = deal(rng, PLACES.len(), PLACES.len());
+    let trades = deal(rng, PEOPLE, TRADES.len());
+    let habits = deal(rng, PEOPLE, HABITS.len());
+    let dishes = deal(rng, PEOPLE, DISHES.len());
+    let first_dish = N_THINGS - DISHES.len();
+    let mut homes = [0; PEOPLE];
+    for (i, &person) in order.iter().enumerate() {
+        homes[person] = if i < PLACES.len() {
+            i
+        } else {
+            spare_homes[i - PLACES.len()]
+        };
+    }
+    let partners = deal(rng, PEOPLE, PEOPLE);
+    let mut friends = [0; PEOPLE];
+    for pair in partners.chunks_exact(2) {
+        friends[pair[0]] = pair[1];
+        friends[pair[1]] = pair[0];
+    }
+    (0..PEOPLE)
+        .map(|i| PersonFacts {
+            home: homes[i],
+            trade: trades[i],
+            dish: first_dish + dishes[i],
+            friend: friends[i],
+            habit: habits[i],
+        })
+        .collect()
+}
+
+/// The places, which the first of `order` lead.
+fn places(rng: &mut ChaCha8Rng, order: &[usize]) -> Vec<PlaceFacts> {
+    let kinds = deal(rng, PLACES.len(), KINDS.len());
+    let regions = deal(rng, PLACES.len(), REGIONS.len());
+    let sights = deal(rng, PLACES.len(), SIGHTS.len());
+    let crops = deal(rng, PLACES.len(), CROPS.len());
+    (0..PLACES.len())
+        .map(|i| PlaceFacts {
+            kind: kinds[i],
+            region: regions[i],
+            sight: sights[i],
+            crop: crops[i],
+            leader: order[i],
+        })
+        .collect()
+}
+
+/// The things, kind after kind.
+fn things(rng: &mut ChaCha8Rng) -> Vec<ThingFacts> {
+    let found = deal(rng, N_THINGS, PLACES.len());
+    let mut things = Vec::with_capacity(N_THINGS);
+    for (n, looks) in [
+        (ANIMALS.len(), COLOURS.len()),
+        (PLANTS.len(), COLOURS.len()),
+        (INSTRUMENTS.len(), MATERIALS.len()),
+        (DISHES.len(), INGREDIENTS.len()),
+    ] {
+        let looks = deal(rng, looks, looks);
+        let purposes = deal(rng, n, n);
+        for i in 0..n {
+            things.push(ThingFacts {
+                look: looks[i],
+                found: found[things.len()],
+                purpose: purposes[i],
+            });
+        }
+    }
+    things
+}
+
+/// The events of the year.
+fn events(rng: &mut ChaCha8Rng) -> Vec<EventFacts> {
+    let months = deal(rng, EVENTS.len(), MONTHS.len());
+    let venues = deal(rng, PLACES.len(), PLACES.len());
+    let openers = deal(rng, PEOPLE, PEOPLE);
+    (0..EVENTS.len())
+        .map(|i| EventFacts {
+            month: months[i],
+            venue: venues[i],
+            opener: openers[i],
+        })
+        .collect()
+}
+
 impl Facts {
     pub(crate) fn generate(seed: u64) -> Self {
         let rng = &mut stream(seed, "facts", 0);
         let order = deal(rng, PEOPLE, PEOPLE);
-        let spare_homes = deal(rng, PLACES.len(), PLACES.len());
-        let trades = deal(rng, PEOPLE, TRADES.len());
-        let habits = deal(rng, PEOPLE, HABITS.len());
-        let dishes = deal(rng, PEOPLE, DISHES.len());
-        let first_dish = N_THINGS - DISHES.len();
-        // The first of the shuffled people lead one place each and live there, the others live anywhere.
-        let mut homes = [0; PEOPLE];
-        for (i, &person) in order.iter().enumerate() {
-            homes[person] = if i < PLACES.len() {
-                i
-            } else {
-                spare_homes[i - PLACES.len()]
-            };
-        }
-        let partners = deal(rng, PEOPLE, PEOPLE);
-        let mut friends = [0; PEOPLE];
-        for pair in partners.chunks_exact(2) {
-            friends[pair[0]] = pair[1];
-            friends[pair[1]] = pair[0];
-        }
-        let people = (0..PEOPLE)
-            .map(|i| PersonFacts {
-                home: homes[i],
-                trade: trades[i],
-                dish: first_dish + dishes[i],
-                friend: friends[i],
-                habit: habits[i],
-            })
-            .collect();
-
-        let kinds = deal(rng, PLACES.len(), KINDS.len());
-        let regions = deal(rng, PLACES.len(), REGIONS.len());
-        let sights = deal(rng, PLACES.len(), SIGHTS.len());
-        let crops = deal(rng, PLACES.len(), CROPS.len());
-        let places = (0..PLACES.len())
-            .map(|i| PlaceFacts {
-                kind: kinds[i],
-                region: regions[i],
-                sight: sights[i],
-                crop: crops[i],
-                leader: order[i],
-            })
-            .collect();
-
-        let found = deal(rng, N_THINGS, PLACES.len());
-        let mut things = Vec::with_capacity(N_THINGS);
-        for (n, looks) in [
-            (ANIMALS.len(), COLOURS.len()),
-            (PLANTS.len(), COLOURS.len()),
-            (INSTRUMENTS.len(), MATERIALS.len()),
-            (DISHES.len(), INGREDIENTS.len()),
-        ] {
-            let looks = deal(rng, looks, looks);
-            let purposes = deal(rng, n, n);
-            for i in 0..n {
-                things.push(ThingFacts {
-                    look: looks[i],
-                    found: found[things.len()],
-                    purpose: purposes[i],
-                });
-            }
-        }
-
-        let months = deal(rng, EVENTS.len(), MONTHS.len());
-        let venues = deal(rng, PLACES.len(), PLACES.len());
-        let openers = deal(rng, PEOPLE, PEOPLE);
-        let events = (0..EVENTS.len())
-            .map(|i| EventFacts {
-                month: months[i],
-                venue: venues[i],
-                opener: openers[i],
-            })
-            .collect();
         Self {
-            people,
-            places,
-            things,
-            events,
+            people: people(rng, &order),
+            places: places(rng, &order),
+            things: things(rng),
+            events: events(rng),
         }
     }
 
