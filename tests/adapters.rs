@@ -218,14 +218,13 @@ fn a_trunk_is_read_from_a_model_with_any_head() {
         let source = model_dir(name, CONFIGS[0]);
         let (trunk, _) = load_decoder(source.path(), &device()).expect("the fixture is whole");
         let batch = TokenBatch::pack(&sequences(&[5, 3], 9), 16).to_device(&device());
-        let other = match name.ends_with("_reward") {
-            true => {
-                load_scalar_model(source.path(), &device())
-                    .expect("whole")
-                    .0
-                    .transformer
-            }
-            false => load_causal_lm(source.path(), &device()).expect("whole").0.transformer,
+        let other = if name.ends_with("_reward") {
+            load_scalar_model(source.path(), &device())
+                .expect("whole")
+                .0
+                .transformer
+        } else {
+            load_causal_lm(source.path(), &device()).expect("whole").0.transformer
         };
         assert_eq!(
             to_host(trunk.hidden_states(&batch)),
@@ -272,7 +271,7 @@ fn write(path: &Path, tensors: TensorMap) {
     fs::write(path, serialize(views, None).expect("names are distinct")).expect("a temporary file");
 }
 
-/// What loading says of the adapters of a GPT-2 whose tensors went through `change`.
+/// The error on loading the adapters of a GPT-2 whose tensors went through `change`.
 fn refusal(change: impl FnOnce(&mut TensorMap)) -> String {
     let dir = saved(&adapted(fixture("gpt2"), &everywhere(), 17));
     let mut tensors = tensors(dir.path());

@@ -159,7 +159,7 @@ fn a_surplus_tensor_is_named() {
     refused(&dir, &[WEIGHTS, "surplus", "transformer.h.2.ln_1.weight"]);
 }
 
-/// Which of the two is meant nobody can tell; once one of them was taken in silence.
+/// Nobody can tell which of the two is meant; once one of them was taken in silence.
 #[test]
 fn a_tensor_under_its_older_name_and_todays_is_refused_by_both() {
     let dir = changed(|tensors| {
@@ -372,15 +372,12 @@ fn a_folder_of_transformers_is_written_with_the_bytes_of_its_weights_and_the_fie
     for (name, reward) in FOLDERS {
         for config_file in CONFIGS {
             let (source, copy) = (model_dir(name, config_file), tempdir().unwrap());
-            match reward {
-                true => {
-                    let (model, config) = load_scalar_model(source.path(), &crate::tiny::device()).unwrap();
-                    save_scalar_model(copy.path(), &model, &config).unwrap();
-                }
-                false => {
-                    let (model, config) = load_causal_lm(source.path(), &crate::tiny::device()).unwrap();
-                    save_causal_lm(copy.path(), &model, &config).unwrap();
-                }
+            if reward {
+                let (model, config) = load_scalar_model(source.path(), &crate::tiny::device()).unwrap();
+                save_scalar_model(copy.path(), &model, &config).unwrap();
+            } else {
+                let (model, config) = load_causal_lm(source.path(), &crate::tiny::device()).unwrap();
+                save_causal_lm(copy.path(), &model, &config).unwrap();
             }
             // The older names are written as today's; our bias is the one tensor that others lack.
             let same = if name == "gpt2_hub_keys" { "gpt2" } else { name };

@@ -10,7 +10,7 @@ use crate::tiny::{D_MODEL, VOCAB, assert_close, causal_lm, long_lm, proptest_con
 
 /// Hidden states in two layouts: matrix products of other heights add in another order. Absolute and relative part.
 const HIDDEN: (f64, f64) = (3e-6, 1e-6);
-/// What is read from them.
+/// Numbers that are read from hidden states. Absolute and relative part.
 const SAME: (f64, f64) = (1e-6, 1e-6);
 const CASES: u32 = 12;
 

@@ -91,9 +91,10 @@ fn adapters_mean_the_same_to_peft() {
     }
     for (case, name, is_scalar) in cases {
         let adapter = case.join("theirs");
-        let found = match is_scalar {
-            false => last_logits(&load_causal_adapter(&adapter, fixture(name)).expect("PEFT wrote it")),
-            true => scores(&load_scalar_adapter(&adapter, fixture(name).transformer).expect("PEFT wrote it")),
+        let found = if is_scalar {
+            scores(&load_scalar_adapter(&adapter, fixture(name).transformer).expect("PEFT wrote it"))
+        } else {
+            last_logits(&load_causal_adapter(&adapter, fixture(name)).expect("PEFT wrote it"))
         };
         assert_close(case.display(), &found.concat(), &theirs(&case), CLOSE);
     }

@@ -1,5 +1,5 @@
-//! What we save, transformers reads with the same outputs; where `RLHF_PYTHON` names a Python with `torch` and
-//! `transformers`.
+//! Models that we save give the same outputs when transformers reads them; only where `RLHF_PYTHON` names a Python with
+//! `torch` and `transformers`.
 
 use std::fs;
 use std::path::{Path, PathBuf};

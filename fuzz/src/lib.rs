@@ -1,4 +1,4 @@
-//! What the fuzz targets share: a folder for the files of an input, and what is done with a model that loaded.
+//! Shared parts of the fuzz targets: a folder for the files of an input, and the use of a model that loaded.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 /// Between the files of one input.
 const SEPARATOR: &[u8] = b"\n=====\n";
-/// What goes through a model that loaded; every configuration here has that many words.
+/// Tokens that go through a model that loaded; every configuration here has that many words.
 const TOKENS: [[u32; 3]; 1] = [[0, 1, 2]];
 
 /// A folder in memory where the system has one, since every input writes its files there.
@@ -17,9 +17,10 @@ pub struct Folder(TempDir);
 impl Default for Folder {
     fn default() -> Self {
         let memory = Path::new("/dev/shm");
-        let folder = match memory.is_dir() {
-            true => TempDir::new_in(memory),
-            false => TempDir::new(),
+        let folder = if memory.is_dir() {
+            TempDir::new_in(memory)
+        } else {
+            TempDir::new()
         };
         Self(folder.expect("a temporary folder can be made"))
     }
@@ -35,7 +36,7 @@ impl Folder {
         folder
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         self.0.path()
     }

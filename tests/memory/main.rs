@@ -1,4 +1,4 @@
-//! What a stage allocates at most, beside what it was forecast to need.
+//! The most that a stage allocates, beside the forecast of what it needs.
 //!
 //! The allocator of this binary counts, so the whole binary is one test.
 
@@ -62,18 +62,18 @@ fn supervised(len: usize, seed: u64) -> TokenSequence {
 }
 
 /// A folder with a model, and a context to train in.
-struct Place {
+struct SavedModel {
     dir: tempfile::TempDir,
 }
 
-impl Place {
-    fn with_model(config: &ModelConfig) -> Self {
-        let place = Self {
+impl SavedModel {
+    fn write(config: &ModelConfig) -> Self {
+        let saved = Self {
             dir: tempfile::tempdir().expect("a folder"),
         };
         let model = CausalLm::init(config, 1, &Device::flex());
-        save_causal_lm(place.path(), &model, config).expect("it is written");
-        place
+        save_causal_lm(saved.path(), &model, config).expect("it is written");
+        saved
     }
 
     fn path(&self) -> &Path {
@@ -112,7 +112,7 @@ fn compare(name: &str, forecast: &MemoryForecast, stage: impl FnOnce()) {
 
 fn sft(name: &str, family: &str, settings: SftConfig) {
     let (device, config) = (Device::flex(), model(family).with_storage(StorageType::Bf16));
-    let place = Place::with_model(&config);
+    let saved = SavedModel::write(&config);
     let rows: Vec<TokenSequence> = (0..16).map(|i| supervised(128, i)).collect();
     let data = SftData {
         train: &rows,
@@ -127,14 +127,14 @@ fn sft(name: &str, family: &str, settings: SftConfig) {
     let outline = CausalLm::outline(&config, placement);
     let forecast = rlhf_sft::memory_forecast(&outline, data, &settings, 1, MemoryForecast::default());
     compare(&format!("sft {name}"), &forecast.expect("adapters that fit"), || {
-        let (model, _) = load_causal_lm(place.path(), placement).expect("it was written");
-        rlhf_sft::train(model, data, &settings, &place.context(), &mut Quiet).expect("it learns");
+        let (model, _) = load_causal_lm(saved.path(), placement).expect("it was written");
+        rlhf_sft::train(model, data, &settings, &saved.context(), &mut Quiet).expect("it learns");
     });
 }
 
 fn reward(name: &str, family: &str, settings: RewardConfig) {
     let (device, config) = (Device::flex(), model(family));
-    let place = Place::with_model(&config);
+    let saved = SavedModel::write(&config);
     let prompts: Vec<RankedPrompt> = (0..8)
         .map(|i| RankedPrompt {
             sequences: (0..4).map(|k| [tokens(40, i), tokens(50, 100 + k)].concat()).collect(),
@@ -162,14 +162,14 @@ fn reward(name: &str, family: &str, settings: RewardConfig) {
     let outline = ScalarModel::outline(&config, placement);
     let forecast = rlhf_reward::memory_forecast(&outline, data, &settings, 1);
     compare(&format!("reward {name}"), &forecast.expect("adapters that fit"), || {
-        let (trunk, _) = load_decoder(place.path(), placement).expect("it was written");
-        rlhf_reward::train(trunk, data, &settings, &place.context()).expect("it learns");
+        let (trunk, _) = load_decoder(saved.path(), placement).expect("it was written");
+        rlhf_reward::train(trunk, data, &settings, &saved.context()).expect("it learns");
     });
 }
 
 fn ppo(name: &str, family: &str, settings: PpoConfig) {
     let (device, config) = (Device::flex(), model(family));
-    let place = Place::with_model(&config);
+    let saved = SavedModel::write(&config);
     let prompts: Vec<Vec<u32>> = (0..16).map(|i| tokens(40, i)).collect();
     let text: Vec<TokenSequence> = (0..8).map(|i| supervised(200, i)).collect();
     // No token ends an answer, so that every one is as long as it may be.
@@ -193,10 +193,10 @@ fn ppo(name: &str, family: &str, settings: PpoConfig) {
     );
     let forecast = rlhf_ppo::memory_forecast(&outline, data, &settings, 1);
     compare(&format!("ppo {name}"), &forecast.expect("adapters that fit"), || {
-        let (sft, _) = load_causal_lm(place.path(), placement).expect("it was written");
-        let (trunk, _) = load_decoder(place.path(), &device).expect("it was written");
+        let (sft, _) = load_causal_lm(saved.path(), placement).expect("it was written");
+        let (trunk, _) = load_decoder(saved.path(), &device).expect("it was written");
         let models = PpoModels::with_reward_model(sft, ScalarModel::zero_head(trunk, &device), &settings);
-        rlhf_ppo::train(models, data, &settings, &place.context(), &mut Quiet).expect("it learns");
+        rlhf_ppo::train(models, data, &settings, &saved.context(), &mut Quiet).expect("it learns");
     });
 }
 

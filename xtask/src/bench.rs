@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::process::{self, Failure, Result};
 use crate::{device, pipeline};
 
-/// What to measure.
+/// The things that can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Bench {
     /// An SFT step
@@ -43,7 +43,7 @@ enum Size {
 
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Args {
-    /// What to measure
+    /// The things to measure
     #[arg(long, value_delimiter = ',', default_values_t = [Bench::Sft, Bench::Rm, Bench::Ppo, Bench::Generate])]
     only: Vec<Bench>,
     /// Sizes of the model
@@ -108,7 +108,7 @@ fn show(table: &str) {
     print!("{table}");
 }
 
-/// What a measuring process printed.
+/// The output of a measuring process.
 fn measured(command: &mut Command) -> Result<String> {
     process::check_stop()?;
     eprintln!("$ {}", process::line(command));

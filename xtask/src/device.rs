@@ -1,4 +1,4 @@
-//! What a device asks of the build: the Cargo feature with its backend, and the environment it is built and run in.
+//! The demands of a device on the build: the Cargo feature with its backend, and the environment it is built and run in.
 
 use std::path::PathBuf;
 use std::process::Command;

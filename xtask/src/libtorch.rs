@@ -118,9 +118,10 @@ fn unpack(python: &str, download: &Path, folder: &Path) -> Result<()> {
         .into_iter()
         .filter(|name| !folder.join("lib").join(name).exists())
         .collect();
-    match missing.is_empty() {
-        true => Ok(()),
-        false => Err(Failure::new(format!("the wheels do not hold {}", missing.join(", ")))),
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::new(format!("the wheels do not hold {}", missing.join(", "))))
     }
 }
 
@@ -150,9 +151,10 @@ fn write(path: &Path, text: &str) -> Result<()> {
 }
 
 fn remove(folder: &Path) -> Result<()> {
-    match folder.exists() {
-        true => fs::remove_dir_all(folder).map_err(|error| failed("remove", folder, &error)),
-        false => Ok(()),
+    if folder.exists() {
+        fs::remove_dir_all(folder).map_err(|error| failed("remove", folder, &error))
+    } else {
+        Ok(())
     }
 }
 

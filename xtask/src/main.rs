@@ -29,7 +29,7 @@ enum Command {
     Pipeline(pipeline::Args),
     /// Run the tests; with --device tch the parity tests on libtorch
     Test(checks::TestArgs),
-    /// What CI checks besides the tests, cheapest first: formatting, clippy, documentation
+    /// All that CI checks besides the tests, cheapest first: formatting, clippy, documentation
     Check,
     /// Measure how fast this machine trains and samples, as a table
     Bench(bench::Args),

@@ -207,7 +207,7 @@ fn executable(message: &str) -> Option<&str> {
     rest.split('"').next()
 }
 
-/// What to do after a stage that failed; it has said why itself.
+/// Advice after a stage that failed; it has said why itself.
 fn explained(failure: Failure, stage: Stage, args: &Args) -> Failure {
     let name = stage.name();
     match (failure.code, args.from) {

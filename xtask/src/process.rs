@@ -38,12 +38,13 @@ pub(crate) fn outlive_interrupts() -> Result<()> {
 
 /// Ends the command if the user pressed Ctrl-C.
 pub(crate) fn check_stop() -> Result<()> {
-    match STOP.load(Ordering::SeqCst) {
-        true => Err(Failure {
+    if STOP.load(Ordering::SeqCst) {
+        Err(Failure {
             code: INTERRUPTED,
             message: None,
-        }),
-        false => Ok(()),
+        })
+    } else {
+        Ok(())
     }
 }
 
@@ -100,12 +101,13 @@ pub(crate) fn cannot_start(command: &Command, error: &std::io::Error) -> Failure
 }
 
 pub(crate) fn check(status: ExitStatus) -> Result<()> {
-    match status.success() {
-        true => check_stop(),
-        false => Err(Failure {
+    if status.success() {
+        check_stop()
+    } else {
+        Err(Failure {
             code: exit_code(status),
             message: None,
-        }),
+        })
     }
 }
 
@@ -123,9 +125,10 @@ fn exit_code(status: ExitStatus) -> u8 {
 pub(crate) fn line(command: &Command) -> String {
     let quoted = |word: &OsStr| {
         let word = word.to_string_lossy();
-        match word.is_empty() || word.contains(|c: char| c.is_whitespace() || "'\"$\\".contains(c)) {
-            true => format!("'{}'", word.replace('\'', r"'\''")),
-            false => word.into_owned(),
+        if word.is_empty() || word.contains(|c: char| c.is_whitespace() || "'\"$\\".contains(c)) {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        } else {
+            word.into_owned()
         }
     };
     let program = Path::new(command.get_program());

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 #[serde(transparent)]
 pub struct Columns(BTreeMap<String, Column>);
 
-/// Where a field comes from.
+/// The origin of a field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum Column {
@@ -29,7 +29,7 @@ impl Columns {
         Self(pairs.into_iter().map(pair).collect())
     }
 
-    /// Whether fields have their own names.
+    /// True if all fields have their own names.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

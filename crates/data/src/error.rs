@@ -1,4 +1,4 @@
-//! What can be wrong with data, said with file, line, field, what was expected and what was found.
+//! Faults of data, each with file, line, field, what was expected and what was found.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ pub enum Error {
     MissingFile {
         /// The path asked for.
         path: PathBuf,
-        /// What the file should have been.
+        /// The expected content of the file.
         expected: &'static str,
     },
     /// A file could not be opened or read.
@@ -24,7 +24,7 @@ pub enum Error {
         path: PathBuf,
         /// The last line read, 0 if none.
         line: usize,
-        /// What the system said.
+        /// The system's message.
         source: std::io::Error,
     },
     /// A file could not be written.
@@ -32,7 +32,7 @@ pub enum Error {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system said, for example that the disk is full.
+        /// The system's message, for example that the disk is full.
         source: std::io::Error,
     },
     /// The name of a file does not say which format it has.
@@ -48,7 +48,7 @@ pub enum Error {
     EmptyFile {
         /// The file.
         path: PathBuf,
-        /// What it should have held.
+        /// The expected content.
         expected: &'static str,
     },
     /// A file has fewer rows than the one that is asked for.
@@ -58,7 +58,7 @@ pub enum Error {
         path: PathBuf,
         /// The row asked for, from 1.
         row: usize,
-        /// How many there are.
+        /// Number of rows that there are.
         rows: usize,
     },
     /// A line is no row: not UTF-8, not JSON, not an object.
@@ -68,9 +68,9 @@ pub enum Error {
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// What the line should have been.
+        /// The expected content of the line.
         expected: &'static str,
-        /// What it is, with the parser's words.
+        /// The content found, with the parser's words.
         found: String,
     },
     /// A field is missing, or has another type or content than it must have.
@@ -82,9 +82,9 @@ pub enum Error {
         line: usize,
         /// The field, for example `messages[1].role`.
         field: String,
-        /// What it should have been.
+        /// The value expected.
         expected: String,
-        /// What it is.
+        /// The value found.
         found: String,
     },
     /// A ranking does not rank each completion once.
@@ -94,9 +94,9 @@ pub enum Error {
         path: PathBuf,
         /// The line the row starts on, counted from 1.
         line: usize,
-        /// How many completions there are.
+        /// Number of completions.
         completions: usize,
-        /// How many ranks there are.
+        /// Number of ranks.
         ranks: usize,
     },
     /// A comparison needs two completions at least.
@@ -106,7 +106,7 @@ pub enum Error {
         path: PathBuf,
         /// The line the row starts on, counted from 1.
         line: usize,
-        /// How many completions there are.
+        /// Number of completions.
         found: usize,
     },
     /// No row of a comparisons file prefers anything.
@@ -114,7 +114,7 @@ pub enum Error {
     AllTies {
         /// The file.
         path: PathBuf,
-        /// How many rows it has.
+        /// Number of its rows.
         rows: usize,
     },
     /// Every row of a file was left out.
@@ -122,9 +122,9 @@ pub enum Error {
     NothingLeft {
         /// The file.
         path: PathBuf,
-        /// How many rows it has.
+        /// Number of its rows.
         rows: usize,
-        /// How many were left out for which reason.
+        /// The reasons for which rows were left out, each with their number.
         reasons: String,
     },
     /// A setting of this crate is out of range.
@@ -132,9 +132,9 @@ pub enum Error {
     Config {
         /// The setting, for example `sources[1].weight`.
         field: String,
-        /// What it should have been.
+        /// The value expected.
         expected: String,
-        /// What it is.
+        /// The value found.
         found: String,
     },
     /// Settings that cannot be used.
@@ -172,9 +172,9 @@ pub enum Error {
     MissingSpecialToken {
         /// The tokenizer file.
         path: PathBuf,
-        /// What the token is for: `eos` or `pad`.
+        /// The token's purpose: `eos` or `pad`.
         name: &'static str,
-        /// What it should be called.
+        /// The name expected.
         token: String,
     },
     /// A tokenizer file is not one.
@@ -182,7 +182,7 @@ pub enum Error {
     MalformedTokenizer {
         /// The file.
         path: PathBuf,
-        /// What the parser said.
+        /// The parser's words.
         reason: String,
     },
     /// A chat template is not Jinja, or its generation blocks do not match.
@@ -192,7 +192,7 @@ pub enum Error {
         template: String,
         /// The line of the template, counted from 1.
         line: usize,
-        /// What is wrong there.
+        /// The fault.
         reason: String,
     },
     /// A chat template refused a conversation with `raise_exception`.
@@ -200,7 +200,7 @@ pub enum Error {
     TemplateRaised {
         /// The template's file.
         template: String,
-        /// What the template said, to the letter.
+        /// The template's message, to the letter.
         message: String,
     },
     /// A chat template cannot be rendered for a conversation.
@@ -210,7 +210,7 @@ pub enum Error {
         template: String,
         /// The line of the template, counted from 1.
         line: usize,
-        /// What went wrong there.
+        /// The fault.
         reason: String,
     },
     /// A chat template has no generation blocks, and what it renders does not show where an answer stands.
@@ -222,7 +222,7 @@ pub enum Error {
         template: String,
         /// The index of the message, counted from 0.
         message: usize,
-        /// Which check failed.
+        /// The check that failed.
         reason: String,
     },
     /// A chat template works on the text of a generation block after rendering it.
@@ -253,7 +253,7 @@ pub enum Error {
     Conversation {
         /// The id of the row.
         id: String,
-        /// What is wrong.
+        /// The fault.
         source: Box<Error>,
     },
 }

@@ -1,4 +1,4 @@
-//! What is in a file: for people, before they train on it.
+//! The contents of a file, for people to look at before they train on it.
 
 mod fit;
 mod print;
@@ -20,7 +20,7 @@ pub use fit::Fit;
 use fit::Limits;
 pub use row::{ShownPart, ShownRow};
 
-/// What a file holds.
+/// The kind of rows in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DataKind {
@@ -37,7 +37,7 @@ pub enum DataKind {
 /// Lengths of one kind of text.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Lengths {
-    /// Which text and which unit, for example `completion, words`.
+    /// The text and the unit, for example `completion, words`.
     pub of: String,
     /// The shortest.
     pub min: usize,
@@ -56,7 +56,7 @@ pub struct Lengths {
 /// Statistics of a file, printed by `rlhf data inspect`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Inspection {
-    /// What the first row says the file holds.
+    /// The kind of rows in the file, told by the first.
     pub kind: DataKind,
     /// Rows read and left out.
     pub file: FileReport,
@@ -80,13 +80,13 @@ pub struct Inspection {
     pub lengths: Vec<Lengths>,
     /// Longest sequence of the model, in tokens, if it was given.
     pub max_seq_len: Option<usize>,
-    /// What it leaves of the rows.
+    /// The rows that fit into it.
     pub fit: Vec<Fit>,
     /// A row, written out.
     pub row: ShownRow,
 }
 
-/// What is to be looked at besides the counts.
+/// Options of an inspection, besides the counts.
 #[derive(Clone, Copy, Debug)]
 pub struct InspectOptions<'a> {
     /// Counts lengths in tokens too, and shows the tokens of the row.

@@ -5,8 +5,8 @@
 //! [`load_demonstrations`] and its siblings do so for several weighted [`Source`]s. [`split_rows`] holds prompts out
 //! by their hash. [`Tokenizer`] is byte-level BPE with tokens for pad, eos and the three roles, or what a model brings, and
 //! [`demonstration_sequence`], [`comparison_tokens`], [`prompt_tokens`] and [`pack_documents`] give what each stage
-//! trains on. A model that brings a [`ChatTemplate`] has its conversations written by that. [`shuffled_order`] and
-//! [`length_bucketed_batches`] order an epoch.
+//! trains on. A model that brings a [`ChatTemplate`] has its conversations written by that. [`shuffled_order`]
+//! and [`cyclic_rows`] order rows.
 //!
 //! ```
 //! use rlhf_data::{Message, Tokenizer, TokenizerConfig};
@@ -47,7 +47,7 @@ pub use columns::Columns;
 pub use error::{Error, Result};
 pub use inspect::{DataKind, Fit, InspectOptions, Inspection, Lengths, ShownPart, ShownRow, inspect};
 pub use marked::MarkedTokens;
-pub use order::{cyclic_rows, length_bucketed_batches, shuffled_order};
+pub use order::{cyclic_rows, shuffled_order};
 pub use read::{
     FileReport, LoadReport, Loaded, read_comparisons, read_comparisons_from, read_demonstrations,
     read_demonstrations_from, read_prompts, read_prompts_from, read_text, read_text_from,

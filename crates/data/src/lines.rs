@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::parquet::ParquetRows;
 
-/// What the ending of a file's name says of its content.
+/// The format of a file, told by the ending of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     /// `.jsonl` or `.json`, perhaps gzipped, or `.parquet`.
@@ -317,7 +317,7 @@ pub(crate) fn excerpt(text: &str) -> String {
     }
 }
 
-/// What a JSON value is, for messages.
+/// The kind of a JSON value in words, for messages.
 pub(crate) fn kind_of(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),

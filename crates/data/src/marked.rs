@@ -11,7 +11,7 @@ pub struct MarkedTokens {
     pub text: String,
     /// The tokens.
     pub input_ids: Vec<u32>,
-    /// Which of them are marked.
+    /// True for those that are marked.
     #[serde(serialize_with = "as_numbers")]
     pub mask: Vec<bool>,
     /// The text of each.
@@ -41,9 +41,10 @@ impl MarkedTokens {
                 0 => tokenizer.decode(ids, false),
                 _ => tokenizer.decode_continuation(ids, false),
             };
-            match run[0] {
-                true => marked.push_str(&format!("[[{text}]]")),
-                false => marked.push_str(&text),
+            if run[0] {
+                marked.push_str(&format!("[[{text}]]"))
+            } else {
+                marked.push_str(&text)
             }
             start += run.len();
         }
@@ -77,9 +78,10 @@ impl MarkedTokens {
 /// The text of one token; of a part of a character as the vocabulary spells it.
 fn piece(tokenizer: &Tokenizer, id: u32) -> String {
     let text = tokenizer.decode_continuation(&[id], false);
-    match text.contains(char::REPLACEMENT_CHARACTER) || text.is_empty() {
-        true => tokenizer.id_to_token(id).unwrap_or_default(),
-        false => text,
+    if text.contains(char::REPLACEMENT_CHARACTER) || text.is_empty() {
+        tokenizer.id_to_token(id).unwrap_or_default()
+    } else {
+        text
     }
 }
 

@@ -1,4 +1,4 @@
-//! The order of rows in an epoch, and batches of similar length.
+//! The order of rows in an epoch.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -40,90 +40,14 @@ pub fn cyclic_rows(n: usize, seed: u64, first: u64, count: usize) -> Vec<usize> 
     rows
 }
 
-/// How many batches' worth of shuffled rows are sorted by length together.
-const BATCHES_IN_A_POOL: usize = 32;
-
-/// Batches of rows of similar length, each of at most `max_tokens` tokens (a longer row stands alone), in a shuffled
-/// order.
-///
-/// The rows are shuffled by `seed` and `epoch`, taken in pools of about 32 batches, sorted by length within a pool
-/// and cut; so every row comes once and batches differ from epoch to epoch.
-///
-/// # Panics
-/// If `max_tokens` is 0.
-pub fn length_bucketed_batches(lengths: &[usize], max_tokens: usize, seed: u64, epoch: u64) -> Vec<Vec<usize>> {
-    assert!(max_tokens > 0, "a batch holds at least one token");
-    let mut batches = Vec::new();
-    let mut pool = Vec::new();
-    let mut pooled = 0;
-    for index in shuffled_order(lengths.len(), seed, epoch) {
-        pool.push(index);
-        pooled += lengths[index];
-        if pooled >= max_tokens * BATCHES_IN_A_POOL {
-            cut_pool(&mut pool, lengths, max_tokens, &mut batches);
-            pooled = 0;
-        }
-    }
-    cut_pool(&mut pool, lengths, max_tokens, &mut batches);
-    batches.shuffle(&mut rng("data.batches", &[seed, epoch]));
-    batches
-}
-
-fn cut_pool(pool: &mut Vec<usize>, lengths: &[usize], max_tokens: usize, batches: &mut Vec<Vec<usize>>) {
-    pool.sort_by_key(|&index| lengths[index]);
-    let mut batch = Vec::new();
-    let mut tokens = 0;
-    for index in pool.drain(..) {
-        if !batch.is_empty() && tokens + lengths[index] > max_tokens {
-            batches.push(std::mem::take(&mut batch));
-            tokens = 0;
-        }
-        batch.push(index);
-        tokens += lengths[index];
-    }
-    if !batch.is_empty() {
-        batches.push(batch);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn the_order_depends_on_seed_and_epoch_alone() {
         assert_eq!(shuffled_order(100, 7, 0), shuffled_order(100, 7, 0));
         assert_ne!(shuffled_order(100, 7, 0), shuffled_order(100, 7, 1));
         assert_ne!(shuffled_order(100, 7, 0), shuffled_order(100, 8, 0));
-    }
-
-    #[test]
-    fn batches_hold_similar_lengths() {
-        let lengths: Vec<usize> = (0..2000).map(|n| 10 + (n * 7919) % 200).collect();
-        let batches = length_bucketed_batches(&lengths, 1000, 1, 0);
-        let spread = |batch: &Vec<usize>| {
-            let held: Vec<usize> = batch.iter().map(|&index| lengths[index]).collect();
-            held.iter().max().unwrap_or(&0) - held.iter().min().unwrap_or(&0)
-        };
-        let mean = batches.iter().map(spread).sum::<usize>() as f64 / batches.len() as f64;
-        // Random batches of nine rows out of lengths 10..210 spread over about 160.
-        assert!(mean < 20.0, "{mean}");
-    }
-
-    proptest! {
-        #[test]
-        fn every_row_comes_once_and_no_batch_overflows(
-            lengths in prop::collection::vec(1_usize..50, 0..300), max_tokens in 1_usize..200, seed: u64, epoch in 0_u64..3,
-        ) {
-            let batches = length_bucketed_batches(&lengths, max_tokens, seed, epoch);
-            let mut seen: Vec<usize> = batches.concat();
-            seen.sort_unstable();
-            prop_assert_eq!(seen, (0..lengths.len()).collect::<Vec<_>>());
-            for batch in &batches {
-                let tokens: usize = batch.iter().map(|&index| lengths[index]).sum();
-                prop_assert!(batch.len() == 1 || tokens <= max_tokens);
-            }
-        }
     }
 }

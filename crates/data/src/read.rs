@@ -16,18 +16,18 @@ use crate::types::{Comparison, Demonstration, Prompt};
 pub struct Loaded<T> {
     /// The rows that can be used, in the order of the file.
     pub rows: Vec<T>,
-    /// What was read and what was left out.
+    /// The rows that were read and that were left out.
     pub report: LoadReport,
 }
 
-/// What was read and what was left out.
+/// The rows that were read and that were left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LoadReport {
     /// One entry for each file, in the order given.
     pub files: Vec<FileReport>,
 }
 
-/// What was read from one file and what was left out.
+/// The rows that were read from one file and that were left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FileReport {
     /// The file.
@@ -200,6 +200,20 @@ pub fn read_text_from(
     })
 }
 
+/// The error of a file of which no row can be used.
+fn no_rows(file: &FileReport, expected: &'static str) -> Error {
+    let path = file.path.clone();
+    match (file.skipped(), file.skipped_ties) {
+        (0, _) => Error::EmptyFile { path, expected },
+        (rows, ties) if rows == ties => Error::AllTies { path, rows },
+        (rows, _) => Error::NothingLeft {
+            path,
+            rows,
+            reasons: file.reasons(),
+        },
+    }
+}
+
 fn read_rows<'a, T>(
     path: &'a Path,
     expected: &'static str,
@@ -236,21 +250,7 @@ fn read_rows<'a, T>(
     }
     file.rows = rows.len();
     if rows.is_empty() {
-        return Err(match (file.skipped(), file.skipped_ties) {
-            (0, _) => Error::EmptyFile {
-                path: path.to_owned(),
-                expected,
-            },
-            (all, ties) if all == ties => Error::AllTies {
-                path: path.to_owned(),
-                rows: all,
-            },
-            (all, _) => Error::NothingLeft {
-                path: path.to_owned(),
-                rows: all,
-                reasons: file.reasons(),
-            },
-        });
+        return Err(no_rows(&file, expected));
     }
     if file.skipped() > 0 {
         tracing::debug!(path = %path.display(), rows = file.rows, skipped = file.skipped(), "rows left out");

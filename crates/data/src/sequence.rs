@@ -18,17 +18,17 @@ pub struct TokenSequence {
 }
 
 impl TokenSequence {
-    /// How many tokens there are.
+    /// Number of tokens.
     pub fn len(&self) -> usize {
         self.input_ids.len()
     }
 
-    /// Whether there are none.
+    /// True if there are none.
     pub fn is_empty(&self) -> bool {
         self.input_ids.is_empty()
     }
 
-    /// How many tokens are targets.
+    /// Number of tokens that are targets.
     pub fn targets(&self) -> usize {
         self.loss_mask.iter().filter(|&&is_target| is_target).count()
     }
@@ -50,7 +50,7 @@ impl TokenSequence {
     }
 }
 
-/// Which tokens of a demonstration are taught.
+/// The tokens of a demonstration that are taught.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LossOn {
@@ -63,8 +63,8 @@ pub enum LossOn {
 
 /// Tokens of a demonstration, or nothing if its last question and answer are longer than `max_len`.
 ///
-/// Where a longer conversation does not fit, its oldest exchanges are dropped, each up to and including an answer;
-/// system messages at the start stay, and the last question and answer are never cut.
+/// The oldest exchanges of a conversation that does not fit are dropped, each up to and including an answer; system messages
+/// at the start stay, and the last question and answer are never cut.
 ///
 /// ```
 /// use rlhf_data::{Demonstration, LossOn, Message, Tokenizer, TokenizerConfig, demonstration_sequence};
@@ -197,9 +197,9 @@ pub struct TokenizedComparison {
     pub completions: Vec<Vec<u32>>,
     /// Pairs `(winner, loser)` of indices into `completions`; ties are left out.
     pub pairs: Vec<(usize, usize)>,
-    /// Who ranked.
+    /// The name of whoever ranked.
     pub labeler: Option<String>,
-    /// How sure the labeler was, on the data set's own scale.
+    /// The labeler's certainty, on the data set's own scale.
     pub confidence: Option<f64>,
     /// By how much the score of a winner should exceed the loser's.
     pub margin: Option<f64>,

@@ -22,10 +22,10 @@ pub struct Source {
     /// A folder stands for its text files, in order of their names. In a configuration also
     /// `hf://datasets/org/name[@revision][/path]`, with a file, a folder or a pattern for the path, or none for the training split.
     pub path: PathBuf,
-    /// How often each row is taken in an epoch: 2 is twice, 0.25 a seeded quarter of the rows, 2.25 both.
+    /// Times that each row is taken in an epoch: 2 is twice, 0.25 a seeded quarter of the rows, 2.25 both.
     #[serde(default = "one")]
     pub weight: f64,
-    /// Where a plain text file is cut into documents.
+    /// The way in which a plain text file is cut into documents.
     #[serde(default)]
     pub documents: Documents,
     /// Columns of the file that go by another name, such as `{ prompt = ["instruction", "input"], completion = "output" }`;

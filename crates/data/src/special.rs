@@ -24,7 +24,7 @@ const NAMES: [&str; 7] = [
     "mask_token",
 ];
 
-/// What a folder says about its special tokens.
+/// The special tokens of a folder.
 pub(crate) struct SpecialTokens {
     /// `tokenizer_config.json`, null if there is none.
     pub(crate) config: Value,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Marks the end of a document in files made for GPT-2.
 const END_OF_TEXT: &str = "<|endoftext|>";
 
-/// How a plain text file is cut into documents.
+/// Ways in which a plain text file is cut into documents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Documents {

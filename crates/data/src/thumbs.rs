@@ -21,7 +21,7 @@ pub(crate) struct Thumb {
     task: Option<Value>,
 }
 
-/// What a row of a file of comparisons holds.
+/// A row of a file of comparisons.
 pub(crate) enum Compared {
     /// All answers to a prompt.
     Ranked(Comparison),

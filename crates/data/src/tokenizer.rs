@@ -44,13 +44,13 @@ const USER_TOKEN: &str = "<|user|>";
 const ASSISTANT_TOKEN: &str = "<|assistant|>";
 const SPECIAL_TOKENS: [&str; 5] = [PAD_TOKEN, EOS_TOKEN, SYSTEM_TOKEN, USER_TOKEN, ASSISTANT_TOKEN];
 
-/// How a tokenizer is trained.
+/// Settings for training a tokenizer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TokenizerConfig {
     /// Tokens in the vocabulary at most, among them 5 special ones and the 256 bytes.
     pub vocab_size: usize,
-    /// How often two neighbouring tokens must occur to become one.
+    /// Times that two neighbouring tokens must occur to become one.
     pub min_frequency: u64,
 }
 
@@ -105,7 +105,7 @@ pub struct Tokenizer {
     vocab_size: usize,
 }
 
-/// What the files beside `tokenizer.json` say.
+/// The contents of the files beside `tokenizer.json`.
 struct Named {
     names: Map<String, Value>,
     eos_token_ids: Vec<u32>,
@@ -227,7 +227,7 @@ impl Tokenizer {
         })
     }
 
-    /// How many tokens there are, special ones included; ids are below it. A file may leave ids out, which count as tokens.
+    /// Number of tokens, special ones included; ids are below it. A file may leave ids out, which count as tokens.
     pub fn vocab_size(&self) -> usize {
         self.vocab_size
     }
@@ -288,12 +288,13 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::VocabMismatch`] if there are too few.
     pub fn check_vocab_size(&self, model_vocab_size: usize) -> Result<()> {
-        match self.vocab_size <= model_vocab_size {
-            true => Ok(()),
-            false => Err(Error::VocabMismatch {
+        if self.vocab_size <= model_vocab_size {
+            Ok(())
+        } else {
+            Err(Error::VocabMismatch {
                 largest: self.vocab_size.saturating_sub(1) as u32,
                 model: model_vocab_size,
-            }),
+            })
         }
     }
 
@@ -331,9 +332,10 @@ impl Tokenizer {
         };
         let mut ids = self.encode_with_special_tokens(&format!("{ANCHOR}{text}"));
         // A text that begins with spaces may leave the anchor other tokens; then it is written as one of its own.
-        match ids.starts_with(anchor) {
-            true => ids.split_off(anchor.len()),
-            false => self.encode_with_special_tokens(text),
+        if ids.starts_with(anchor) {
+            ids.split_off(anchor.len())
+        } else {
+            self.encode_with_special_tokens(text)
         }
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Who says a message.
+/// The speaker of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -38,9 +38,9 @@ impl std::fmt::Display for Role {
 /// One turn of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Message {
-    /// Who speaks.
+    /// The speaker.
     pub role: Role,
-    /// What is said, without role markers.
+    /// The text, without role markers.
     pub content: String,
 }
 
@@ -76,7 +76,7 @@ pub struct Prompt {
     pub id: String,
     /// The conversation so far.
     pub messages: Vec<Message>,
-    /// What a judge needs to know about the task; opaque to training.
+    /// The task, for a judge; opaque to training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<Value>,
 }
@@ -88,7 +88,7 @@ pub struct Demonstration {
     pub id: String,
     /// The whole conversation; every assistant turn is demonstrated.
     pub messages: Vec<Message>,
-    /// What a judge needs to know about the task; opaque to training.
+    /// The task, for a judge; opaque to training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<Value>,
 }
@@ -104,22 +104,22 @@ pub struct Comparison {
     pub completions: Vec<String>,
     /// `ranking[i]` is the rank of `completions[i]`: 0 is best, equal ranks are ties.
     pub ranking: Vec<u32>,
-    /// Who ranked.
+    /// The name of whoever ranked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labeler: Option<String>,
-    /// How sure the labeler was, on the data set's own scale.
+    /// The labeler's certainty, on the data set's own scale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f64>,
     /// By how much the score of the better answer of each pair should exceed the other's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub margin: Option<f64>,
-    /// What a judge needs to know about the task; opaque to training.
+    /// The task, for a judge; opaque to training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<Value>,
 }
 
 impl Prompt {
-    /// What decides the side of the split: see [`prompt_key`].
+    /// The text that decides the side of the split: see [`prompt_key`].
     pub fn key(&self) -> &str {
         prompt_key(&self.messages)
     }
@@ -136,7 +136,7 @@ impl Demonstration {
         self.messages.last().map_or("", |message| &message.content)
     }
 
-    /// What decides the side of the split: see [`prompt_key`].
+    /// The text that decides the side of the split: see [`prompt_key`].
     pub fn key(&self) -> &str {
         prompt_key(&self.messages)
     }
@@ -152,12 +152,12 @@ impl Comparison {
             .collect()
     }
 
-    /// Whether the ranking prefers nothing to anything.
+    /// True if the ranking prefers nothing to anything.
     pub fn is_all_ties(&self) -> bool {
         self.ranking.windows(2).all(|pair| pair[0] == pair[1])
     }
 
-    /// What decides the side of the split: see [`prompt_key`].
+    /// The text that decides the side of the split: see [`prompt_key`].
     pub fn key(&self) -> &str {
         prompt_key(&self.messages)
     }

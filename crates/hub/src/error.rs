@@ -1,4 +1,4 @@
-//! What can be wrong between a name of the Hub and a file on this machine.
+//! Faults between a name of the Hub and a file on this machine.
 
 use std::path::PathBuf;
 
@@ -12,11 +12,11 @@ pub enum Error {
     /// A location is not written as one of the Hub.
     #[error("{location}: expected {expected}, found {found}")]
     Id {
-        /// What was given.
+        /// The text given.
         location: String,
-        /// What it should have been.
+        /// The value expected.
         expected: &'static str,
-        /// What is wrong with it.
+        /// The fault.
         found: String,
     },
     /// The Hub did not answer.
@@ -32,7 +32,7 @@ pub enum Error {
         id: String,
         /// The server that was tried.
         endpoint: String,
-        /// What the system said.
+        /// The system's message.
         reason: String,
         /// The cache.
         cache: PathBuf,
@@ -42,29 +42,20 @@ pub enum Error {
     /// There is no such repository, or it is hidden from this user.
     #[error(
         "{id}: no such repository at {endpoint}: check the name; a private one needs {}",
-        match has_token {
-            true => "a token that may read it: the one given (HF_TOKEN) may not",
-            false => "a token, in HF_TOKEN or from `hf auth login`",
-        }
+        token_that_may_read(*has_token)
     )]
     UnknownRepository {
         /// The place asked for.
         id: String,
         /// The server.
         endpoint: String,
-        /// Whether a token was sent.
+        /// True if a token was sent.
         has_token: bool,
     },
     /// The repository is there, but not for everybody.
     #[error(
         "{id}: access denied (status {status}): {}",
-        match has_token {
-            true => format!("the token given (HF_TOKEN) may not read it: accept the terms at {page} if there are any"),
-            false => format!(
-                "check the name; accept the terms at {page} if there are any, and give a token in HF_TOKEN or by \
-                 `hf auth login`"
-            ),
-        }
+        way_in(*has_token, page)
     )]
     Denied {
         /// The place asked for.
@@ -73,7 +64,7 @@ pub enum Error {
         status: u16,
         /// The repository's page.
         page: String,
-        /// Whether a token was sent.
+        /// True if a token was sent.
         has_token: bool,
     },
     /// The repository has no such branch, tag or commit.
@@ -89,9 +80,9 @@ pub enum Error {
     NoFile {
         /// The place asked for.
         id: String,
-        /// What it should have had.
+        /// The value expected.
         expected: String,
-        /// What it has.
+        /// The value found.
         found: String,
     },
     /// A file is not in the cache, and nothing may be fetched.
@@ -103,7 +94,7 @@ pub enum Error {
     NotCached {
         /// The place asked for.
         id: String,
-        /// What is missing.
+        /// The missing file.
         file: String,
         /// The cache.
         cache: PathBuf,
@@ -113,9 +104,9 @@ pub enum Error {
     BrokenOff {
         /// The place asked for.
         id: String,
-        /// What was asked for.
+        /// The address asked for.
         url: String,
-        /// What the system said.
+        /// The system's message.
         source: std::io::Error,
     },
     /// The Hub answered with a status that is none of the above.
@@ -123,7 +114,7 @@ pub enum Error {
     Status {
         /// The place asked for.
         id: String,
-        /// What was asked for.
+        /// The address asked for.
         url: String,
         /// The status of the answer.
         status: u16,
@@ -133,9 +124,9 @@ pub enum Error {
     Answer {
         /// The place asked for.
         id: String,
-        /// What was asked for.
+        /// The address asked for.
         url: String,
-        /// What is wrong with the answer.
+        /// The fault of the answer.
         reason: String,
     },
     /// A file was fetched and is not the one of the repository; it has been removed.
@@ -147,7 +138,7 @@ pub enum Error {
         file: String,
         /// Its size or SHA-256 on the Hub.
         expected: String,
-        /// What arrived.
+        /// The size or SHA-256 that arrived.
         found: String,
     },
     /// Another process is fetching the same file.
@@ -163,10 +154,31 @@ pub enum Error {
     Cache {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's message.
         source: std::io::Error,
     },
     /// There is no home folder to keep the cache in.
     #[error("no home folder for the cache of the Hub: set HF_HOME")]
     NoHome,
+}
+
+/// The token that a user needs for a repository that is private, if it exists.
+fn token_that_may_read(has_token: bool) -> &'static str {
+    if has_token {
+        "a token that may read it: the one given (HF_TOKEN) may not"
+    } else {
+        "a token, in HF_TOKEN or from `hf auth login`"
+    }
+}
+
+/// The steps by which a user is let into a repository that denied access.
+fn way_in(has_token: bool, page: &str) -> String {
+    if has_token {
+        format!("the token given (HF_TOKEN) may not read it: accept the terms at {page} if there are any")
+    } else {
+        format!(
+            "check the name; accept the terms at {page} if there are any, and give a token in HF_TOKEN or by \
+             `hf auth login`"
+        )
+    }
 }

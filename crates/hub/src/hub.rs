@@ -32,25 +32,25 @@ pub struct DataFiles {
     pub files: Vec<PathBuf>,
     /// The commit that they are of.
     pub commit: String,
-    /// How they were chosen, where their names did not say it all.
+    /// The way in which they were chosen, where their names did not say it all.
     pub note: Option<String>,
 }
 
-/// What a [`Hub`] does, while it does it.
+/// A step of a [`Hub`], told while it happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// Files are about to be fetched.
     Begin {
         /// The place.
         id: &'a HubId,
-        /// How many.
+        /// Number of files.
         files: usize,
         /// Bytes of all of them, as far as the Hub says.
         bytes: u64,
     },
     /// Some bytes have arrived.
     Bytes {
-        /// Which file is coming.
+        /// The file that is coming.
         file: &'a str,
         /// Bytes so far, over all files of this place.
         done: u64,
@@ -67,7 +67,7 @@ type Listener = Box<dyn Fn(Event<'_>)>;
 pub struct Hub {
     options: Options,
     listener: Listener,
-    /// What was asked for once is the same until the end of the process.
+    /// Listings asked for so far; each stays the same until the end of the process.
     listings: RefCell<HashMap<String, Listing>>,
 }
 
@@ -178,9 +178,10 @@ impl Hub {
         if self.options.offline {
             let commit = kept.ok_or_else(|| self.not_cached(id, "this revision"))?;
             let snapshot = self.snapshot(&id.at(&commit));
-            return match snapshot.is_dir() {
-                true => Ok(Listing::of_snapshot(&snapshot, &commit)),
-                false => Err(self.not_cached(id, &format!("commit {commit}"))),
+            return if snapshot.is_dir() {
+                Ok(Listing::of_snapshot(&snapshot, &commit))
+            } else {
+                Err(self.not_cached(id, &format!("commit {commit}")))
             };
         }
         tracing::debug!(%id, endpoint = self.options.endpoint, "asking the hub");
@@ -252,7 +253,7 @@ impl Hub {
         cache.pointer_path(commit.revision())
     }
 
-    /// Where a listing is kept, beside the folders that the other programs know.
+    /// The file of a listing, beside the folders that the other programs know.
     fn listing_path(&self, id: &HubId, commit: &str) -> PathBuf {
         self.repository(id).join("listings").join(format!("{commit}.json"))
     }
@@ -288,13 +289,14 @@ impl Hub {
 
     /// A repository without a file that is needed; offline it may only be the cache that is without.
     fn no_file(&self, id: &HubId, listing: &Listing, expected: &str) -> Error {
-        match listing.is_partial {
-            true => self.not_cached(id, expected),
-            false => Error::NoFile {
+        if listing.is_partial {
+            self.not_cached(id, expected)
+        } else {
+            Error::NoFile {
                 id: id.to_string(),
                 expected: expected.to_owned(),
                 found: listing.summary(),
-            },
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ const SCHEME: &str = "hf://";
 const DATASETS: &str = "datasets/";
 const MAIN: &str = "main";
 
-/// What kind of repository.
+/// The kind of a repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RepoKind {
     /// A model: weights, configuration, tokenizer.
@@ -27,7 +27,7 @@ pub struct HubId {
 }
 
 impl HubId {
-    /// Whether a location means the Hub rather than this machine.
+    /// True of locations on the Hub rather than on this machine.
     pub fn is_hub(location: &str) -> bool {
         location.starts_with(SCHEME)
     }
@@ -134,7 +134,7 @@ impl HubId {
         &self.path
     }
 
-    /// Whether the revision is a commit, of which nothing changes any more.
+    /// True if the revision is a commit, of which nothing changes any more.
     pub fn is_pinned(&self) -> bool {
         is_commit(&self.revision)
     }
@@ -168,17 +168,17 @@ impl fmt::Display for HubId {
     }
 }
 
-/// Whether a revision is a whole commit hash.
+/// True of a whole commit hash.
 pub(crate) fn is_commit(revision: &str) -> bool {
     is_hex(revision, 40)
 }
 
-/// Whether a text is so many hexadecimal digits, in lower case.
+/// True of so many hexadecimal digits, in lower case.
 pub(crate) fn is_hex(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Whether a path of a repository stays inside the folder it is put into.
+/// True of a repository's paths that stay inside the folder they are put into.
 pub(crate) fn is_inside(path: &str) -> bool {
     path.split('/').all(is_step)
 }

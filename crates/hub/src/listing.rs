@@ -1,4 +1,4 @@
-//! Which files a commit has. A commit never changes, so a listing is asked for once and kept beside the snapshot.
+//! The files of a commit. A commit never changes, so a listing is asked for once and kept beside the snapshot.
 
 use std::fs;
 use std::path::Path;
@@ -23,7 +23,7 @@ pub(crate) struct Listing {
     pub(crate) commit: String,
     #[serde(rename = "siblings")]
     pub(crate) files: Vec<RepoFile>,
-    /// Whether these are only the files that some program has fetched.
+    /// True if these are only the files that some program has fetched.
     #[serde(skip)]
     pub(crate) is_partial: bool,
 }

@@ -1,4 +1,4 @@
-//! Which server, which cache, which token: what the environment says, as other programs of Hugging Face read it.
+//! Server, cache and token, read off the environment as other programs of Hugging Face do.
 
 use std::env;
 use std::path::PathBuf;
@@ -7,16 +7,16 @@ use crate::error::{Error, Result};
 
 const ENDPOINT: &str = "https://huggingface.co";
 
-/// Where things come from and where they are kept.
+/// The server that files come from and the cache that keeps them.
 #[derive(Clone)]
 pub struct Options {
     /// The server.
     pub endpoint: String,
     /// The cache: a folder `models--org--name` or `datasets--org--name` for each repository.
     pub cache: PathBuf,
-    /// Who asks; repositories that are gated or private need it.
+    /// The token of whoever asks; repositories that are gated or private need it.
     pub token: Option<String>,
-    /// Whether the network is left alone.
+    /// True if the network is left alone.
     pub offline: bool,
 }
 
@@ -33,7 +33,7 @@ impl std::fmt::Debug for Options {
 }
 
 impl Options {
-    /// What the environment says: `HF_ENDPOINT`; `HF_HUB_CACHE`, or `hub` in `HF_HOME`, or in the home folder's
+    /// Reads the environment: `HF_ENDPOINT`; `HF_HUB_CACHE`, or `hub` in `HF_HOME`, or in the home folder's
     /// `.cache/huggingface`; `HF_TOKEN`, or the file `token` in `HF_HOME`; `HF_HUB_OFFLINE`.
     ///
     /// # Errors

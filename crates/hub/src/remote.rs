@@ -1,4 +1,4 @@
-//! What is asked of the server, through the `hf-hub` crate, and what its answers mean.
+//! Questions to the server, through the `hf-hub` crate, and the meaning of its answers.
 
 use std::error::Error as _;
 use std::fs;
@@ -14,7 +14,7 @@ use crate::id::{HubId, RepoKind};
 use crate::listing::Listing;
 use crate::options::Options;
 
-/// How long a server may take to be found, and to begin an answer.
+/// Time that a server may take to be found, and to begin an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Bytes of a listing at most; those of the largest repositories have a few million.
 const LISTING_BYTES: u64 = 256 << 20;
@@ -104,12 +104,13 @@ impl<'a> Remote<'a> {
                 },
             )
         };
-        let result = fetch().or_else(|error| match is_unfit_rest(&error) {
-            true => {
+        let result = fetch().or_else(|error| {
+            if is_unfit_rest(&error) {
                 self.remove_rest(&url, id)?;
                 fetch()
+            } else {
+                Err(error)
             }
-            false => Err(error),
         });
         result.map_err(|error| self.transfer_failed(id, &url, error))
     }
@@ -118,7 +119,7 @@ impl<'a> Remote<'a> {
         Cache::new(self.options.cache.clone()).repo(repo_of(id))
     }
 
-    /// Whether the cache has another commit of the repository.
+    /// True if the cache has another commit of the repository.
     fn has_other_commits(&self, id: &HubId) -> bool {
         let snapshot = self.cached(id).pointer_path(id.revision());
         let snapshots = snapshot.parent().and_then(|folder| fs::read_dir(folder).ok());
@@ -253,7 +254,7 @@ fn link(_relative: &str, blob: &Path, path: &Path) -> std::io::Result<()> {
     fs::hard_link(blob, path)
 }
 
-/// Whether what an earlier process left of a file is the whole of it already, or more.
+/// True of the error that an earlier process left the whole of a file already, or more.
 fn is_unfit_rest(error: &ApiError) -> bool {
     match error {
         ApiError::InvalidResume => true,

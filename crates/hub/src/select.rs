@@ -1,11 +1,11 @@
-//! Which files of a repository are wanted.
+//! The choice of a repository's files.
 
 use std::collections::BTreeSet;
 
 use crate::id::HubId;
 use crate::listing::Listing;
 
-/// What of a model is wanted.
+/// The part of a model that is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Want {
     /// Configuration, tokenizer and weights.
@@ -39,9 +39,10 @@ pub(crate) fn model_files(listing: &Listing, folder: &str, want: Want) -> Result
     };
     let there = |name: &&str| listing.has(&inside(name));
     if want == Want::Adapter {
-        return match ADAPTER.iter().all(there) {
-            true => Ok(ADAPTER.map(inside).into()),
-            false => Err("adapter_config.json and adapter_model.safetensors"),
+        return if ADAPTER.iter().all(there) {
+            Ok(ADAPTER.map(inside).into())
+        } else {
+            Err("adapter_config.json and adapter_model.safetensors")
         };
     }
     let mut names: Vec<String> = TOKENIZERS
@@ -103,7 +104,7 @@ pub(crate) struct Chosen {
 const FORMATS: [&str; 8] = [
     "parquet", "jsonl", "jsonl.gz", "ndjson", "json", "json.gz", "txt", "txt.gz",
 ];
-/// What `datasets` and the Hub write beside the rows.
+/// Files that `datasets` and the Hub write beside the rows.
 const NO_ROWS: [&str; 5] = [
     "dataset_infos.json",
     "dataset_info.json",
@@ -140,9 +141,10 @@ pub(crate) fn data_files(listing: &Listing, id: &HubId) -> Result<Chosen, String
             .filter(|name| matches(path, name))
             .map(str::to_owned)
             .collect();
-        return match files.is_empty() {
-            true => Err(format!("a file that matches `{path}`")),
-            false => Ok(Chosen { files, note: None }),
+        return if files.is_empty() {
+            Err(format!("a file that matches `{path}`"))
+        } else {
+            Ok(Chosen { files, note: None })
         };
     }
     let inside = |name: &&str| path.is_empty() || name.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
@@ -245,7 +247,7 @@ fn without_shard(name: &str) -> String {
     format!("{stem}{ending}")
 }
 
-/// Whether a name matches a pattern in which `*` stands for any letters but `/`.
+/// True if a name matches a pattern in which `*` stands for any letters but `/`.
 fn matches(pattern: &str, name: &str) -> bool {
     let Some((before, rest)) = pattern.split_once('*') else {
         return pattern == name;

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use crate::flex;
 use crate::{gelu_erf, gelu_tanh, linear, swiglu};
 
-/// What stands between the two layers of a feed-forward network.
+/// The function between the two layers of a feed-forward network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
     /// GELU in its tanh form; see [`gelu_tanh`].

@@ -8,7 +8,7 @@ use crate::composed;
 #[cfg(feature = "flex")]
 use crate::flex;
 
-/// Where AdamW adds its epsilon.
+/// The place at which AdamW adds its epsilon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EpsMode {
@@ -33,13 +33,13 @@ pub struct AdamWStep {
     pub weight_decay: f64,
     /// Number of this step, counted from 1.
     pub step: usize,
-    /// Where `eps` is added.
+    /// The place at which `eps` is added.
     pub eps_mode: EpsMode,
 }
 
 impl AdamWStep {
     /// `1 - beta1^step` and `1 - beta2^step`: what the running means lack because they start at zero.
-    pub fn bias_corrections(&self) -> (f64, f64) {
+    pub(crate) fn bias_corrections(&self) -> (f64, f64) {
         let step = i32::try_from(self.step).unwrap_or(i32::MAX);
         (1.0 - self.beta1.powi(step), 1.0 - self.beta2.powi(step))
     }

@@ -27,7 +27,7 @@ pub fn causal_attention(qkv: Tensor<3>, visible: Tensor<3, Int>, n_heads: usize)
     composed::causal_attention(qkv, visible, n_heads)
 }
 
-/// What [`causal_attention`] wants to know, where each token sees everything from `first` to itself.
+/// The argument `visible` of [`causal_attention`] for tokens that each see everything from `first` to themselves.
 ///
 /// # Shapes
 ///

@@ -11,7 +11,7 @@ mod grouped;
 
 pub use grouped::{grouped_attention, grouped_decode_attention};
 
-/// What a masked score is set to: its exponential is zero, and unlike infinity it never makes a NaN.
+/// The value of a masked score: its exponential is zero, and unlike infinity it never makes a NaN.
 const MASKED_SCORE: f32 = -1e30;
 
 /// Weights as f32, if they are held in less.

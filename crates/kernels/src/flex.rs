@@ -95,12 +95,12 @@ pub(crate) trait FusedOps: Backend {
     ) -> FloatTensor<Self>;
 }
 
-/// Whether [`FusedOps`] takes this tensor: `f32` on Flex, tracked or not.
+/// True of tensors that [`FusedOps`] takes: `f32` on Flex, tracked or not.
 pub(crate) fn handles<const D: usize>(tensor: &Tensor<D>) -> bool {
     tensor.dtype() == DType::F32 && on_flex(tensor.device())
 }
 
-/// Whether [`FusedUpdates`] takes this tensor: `f32` on Flex, not tracked.
+/// True of tensors that [`FusedUpdates`] takes: `f32` on Flex, not tracked.
 pub(crate) fn handles_plain<const D: usize>(tensor: &Tensor<D>) -> bool {
     !tensor.device().is_autodiff() && handles(tensor)
 }
@@ -178,9 +178,10 @@ pub(crate) fn logprob_sum(
     targets: Tensor<1, Int>,
     weights: Tensor<1>,
 ) -> Tensor<1> {
-    let weights = match hidden.is_autodiff() && !weights.is_autodiff() {
-        true => Tensor::from_inner(weights),
-        false => weights,
+    let weights = if hidden.is_autodiff() && !weights.is_autodiff() {
+        Tensor::from_inner(weights)
+    } else {
+        weights
     };
     let [hidden, weight] = [hidden, weight].map(Tensor::into_dispatch);
     let (targets, weights) = (targets.into_dispatch(), weights.into_dispatch());

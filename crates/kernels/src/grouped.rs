@@ -42,14 +42,14 @@ fn repeat_heads(heads: Tensor<4>, n_heads: usize) -> Tensor<4> {
         .reshape([rows, row_len, n_heads, d_head])
 }
 
-/// Which cached tokens a new token may look at.
+/// The cached tokens that a new token may look at.
 #[derive(Debug, Clone)]
 pub struct DecodeView {
     /// `[batch]`, the number of padding tokens on the left of each sequence.
     pub visible_from: Tensor<1, Int>,
     /// Tokens in the cache before the new ones.
     pub filled: usize,
-    /// How many tokens back a token sees, itself included; everything without it.
+    /// Number of tokens that a token sees, itself and those before it; without a number it sees all of them.
     pub window: Option<usize>,
 }
 

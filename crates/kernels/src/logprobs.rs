@@ -6,7 +6,7 @@ use crate::composed;
 #[cfg(feature = "flex")]
 use crate::flex;
 
-/// What [`token_logprobs`] returns.
+/// The result of [`token_logprobs`].
 #[derive(Debug, Clone)]
 pub struct TokenLogprobs {
     /// Log-probability of each target, in nats: `[selected]`.

@@ -16,7 +16,7 @@ pub struct PackedWeight {
 }
 
 impl PackedWeight {
-    /// Whether an operation makes use of the other layout: of f32 on Flex and nowhere else.
+    /// True of weights whose other layout an operation makes use of: f32 on Flex and nowhere else.
     pub fn is_of_use(weight: &Tensor<2>) -> bool {
         #[cfg(feature = "flex")]
         return flex::handles_plain(weight);

@@ -1,4 +1,4 @@
-//! What can go wrong.
+//! Errors of the story-telling task.
 
 /// Why stories are of no use for the task.
 #[derive(Debug, thiserror::Error)]
@@ -9,7 +9,7 @@ pub enum Error {
         "none of the {stories} stories begins with a paragraph of at most {max_chars} characters that has two of the task's words; expected stories for children, one a document"
     )]
     NoDemonstrations {
-        /// How many stories there are.
+        /// Number of stories.
         stories: usize,
         /// The configured limit.
         max_chars: usize,

@@ -71,9 +71,10 @@ pub struct StoryTask {
 }
 
 fn with_article(word: &str) -> String {
-    let article = match word.starts_with(['a', 'e', 'i', 'o', 'u']) {
-        true => "an",
-        false => "a",
+    let article = if word.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        "an"
+    } else {
+        "a"
     };
     format!("{article} {word}")
 }

@@ -20,13 +20,13 @@ pub mod weights {
 /// A judge's opinion of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// How far it does what was asked, in 0..=1.
+    /// Degree to which it does what was asked, in 0..=1.
     pub helpful: f64,
-    /// How far it is true, in 0..=1.
+    /// Degree to which it is true, in 0..=1.
     pub honest: f64,
-    /// How far it keeps clear of harm, in 0..=1.
+    /// Degree to which it keeps clear of harm, in 0..=1.
     pub harmless: f64,
-    /// How well it is written, in 0..=1.
+    /// Quality of the writing, in 0..=1.
     pub style: f64,
     /// All together, in 0..=1; each judge says how.
     pub gold: f64,

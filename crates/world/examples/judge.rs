@@ -1,5 +1,5 @@
-//! What the judge says of sampled answers: one JSON row of verdicts for each row of prompt and completions, such as
-//! those in `RUN/sample/samples.jsonl`.
+//! Verdicts of the judge on sampled answers: one JSON row for each row of prompt and completions, such as those in
+//! `RUN/sample/samples.jsonl`.
 //!
 //! `cargo run -p rlhf-world --example judge SEED FILE`
 #![expect(clippy::print_stdout, reason = "an example shows things")]

@@ -11,7 +11,7 @@ use crate::tasks::Manner;
 #[derive(Clone, Debug)]
 pub(crate) struct Writer {
     pub(crate) id: String,
-    /// How often this writer slips, relative to the others.
+    /// This writer's share of slips, relative to the others.
     pub(crate) haste: f64,
     pub(crate) manner: Manner,
     /// The flaw this writer is given to.
@@ -50,7 +50,7 @@ pub(crate) fn writers(seed: u64) -> Vec<Writer> {
 }
 
 impl Writer {
-    /// Whether and how this writer slips on a task of a kind, when `share` of all demonstrations are flawed.
+    /// The flaw with which this writer slips on a task of a kind, if at all, when `share` of all demonstrations are flawed.
     pub(crate) fn slip(&self, rng: &mut ChaCha8Rng, kind: crate::TaskKind, share: f64) -> Option<Flaw> {
         if !rng.random_bool((share * self.haste).clamp(0.0, 1.0)) {
             return None;

@@ -9,13 +9,13 @@ use crate::names::{
     KINDS, MATERIALS, MEN, MONTHS, PLACES, PLANT_USES, PLANTS, Phrase, REGIONS, SIGHTS, TRADES, WOMEN,
 };
 
-/// How many people there are.
+/// Number of people.
 pub(crate) const PEOPLE: usize = WOMEN.len() + MEN.len();
 
-/// How many things there are, of all four kinds.
+/// Number of things of all four kinds.
 pub(crate) const N_THINGS: usize = ANIMALS.len() + PLANTS.len() + INSTRUMENTS.len() + DISHES.len();
 
-/// What can be asked about somebody or something.
+/// A question that can be asked about somebody or something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Attribute {
@@ -27,15 +27,15 @@ pub enum Attribute {
     Dish,
     /// A person's best friend; it is mutual.
     Friend,
-    /// What a person is known to do.
+    /// Habit for which a person is known.
     Habit,
     /// Village, town, hamlet, farm or abbey.
     Kind,
     /// Part of the valley in which a place lies.
     Region,
-    /// What a place is known for.
+    /// Sight for which a place is known.
     Sight,
-    /// What grows there.
+    /// Crop that grows in a place.
     Crop,
     /// The person who leads a place.
     Leader,
@@ -43,13 +43,13 @@ pub enum Attribute {
     Look,
     /// Place where a thing lives, grows, is made or is cooked best.
     Found,
-    /// What a thing does or is good for.
+    /// Deed or use of a thing.
     Use,
     /// Month of an event.
     Month,
     /// Place of an event.
     Venue,
-    /// What happens at an event.
+    /// Custom of an event.
     Custom,
     /// The person who opens an event.
     Opener,
@@ -97,7 +97,7 @@ pub(crate) enum ThingKind {
     Instrument,
     Dish,
 }
-/// What an entity has.
+/// The attributes of an entity.
 pub(crate) const fn attributes(domain: Domain) -> &'static [Attribute] {
     use Attribute as A;
     match domain {
@@ -119,7 +119,7 @@ pub(crate) const fn first_of(kind: ThingKind) -> usize {
     }
 }
 
-/// How many things of a kind there are.
+/// Number of things of a kind.
 pub(crate) const fn count_of(kind: ThingKind) -> usize {
     match kind {
         ThingKind::Animal => ANIMALS.len(),
@@ -142,7 +142,7 @@ pub(crate) const fn thing_kind(index: usize) -> ThingKind {
     }
 }
 
-/// What the look of a kind of thing is chosen from.
+/// The domain from which the look of a kind of thing is chosen.
 pub(crate) const fn look_domain(kind: ThingKind) -> Domain {
     match kind {
         ThingKind::Animal | ThingKind::Plant => Domain::Colour,
@@ -235,12 +235,12 @@ pub(crate) fn name(item: Item) -> String {
     }
 }
 
-/// Whether a person is a woman.
+/// True if a person is a woman.
 pub(crate) const fn is_woman(person: usize) -> bool {
     person < WOMEN.len()
 }
 
-/// Whether the word of a sight or crop is a plural.
+/// True if the word of a sight or crop is a plural.
 pub(crate) fn is_plural(item: Item) -> bool {
     let word = bare(item);
     word.ends_with('s') && !word.ends_with("ss")

@@ -1,4 +1,4 @@
-//! What is true in the world: the values the seed dealt out.
+//! The facts of the world: the values that the seed dealt out.
 
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -13,7 +13,7 @@ use crate::names::{
 };
 
 #[derive(Clone, Debug)]
-struct Person {
+struct PersonFacts {
     home: usize,
     trade: usize,
     dish: usize,
@@ -22,7 +22,7 @@ struct Person {
 }
 
 #[derive(Clone, Debug)]
-struct Place {
+struct PlaceFacts {
     kind: usize,
     region: usize,
     sight: usize,
@@ -31,14 +31,14 @@ struct Place {
 }
 
 #[derive(Clone, Debug)]
-struct Thing {
+struct ThingFacts {
     look: usize,
     found: usize,
     purpose: usize,
 }
 
 #[derive(Clone, Debug)]
-struct Event {
+struct EventFacts {
     month: usize,
     venue: usize,
     opener: usize,
@@ -47,10 +47,10 @@ struct Event {
 /// Everything that is true.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
-    people: Vec<Person>,
-    places: Vec<Place>,
-    things: Vec<Thing>,
-    events: Vec<Event>,
+    people: Vec<PersonFacts>,
+    places: Vec<PlaceFacts>,
+    things: Vec<ThingFacts>,
+    events: Vec<EventFacts>,
 }
 
 /// `n` values out of `0..of`, each as often as the others, shuffled.
@@ -60,88 +60,101 @@ fn deal(rng: &mut ChaCha8Rng, n: usize, of: usize) -> Vec<usize> {
     dealt
 }
 
+/// The people. The first of `order` live in one place each, which they lead; the others live anywhere.
+fn people(rng: &mut ChaCha8Rng, order: &[usize]) -> Vec<PersonFacts> {
+    let spare_homes = deal(rng, PLACES.len(), PLACES.len());
+    let trades = deal(rng, PEOPLE, TRADES.len());
+    let habits = deal(rng, PEOPLE, HABITS.len());
+    let dishes = deal(rng, PEOPLE, DISHES.len());
+    let first_dish = N_THINGS - DISHES.len();
+    let mut homes = [0; PEOPLE];
+    for (i, &person) in order.iter().enumerate() {
+        homes[person] = if i < PLACES.len() {
+            i
+        } else {
+            spare_homes[i - PLACES.len()]
+        };
+    }
+    let partners = deal(rng, PEOPLE, PEOPLE);
+    let mut friends = [0; PEOPLE];
+    for pair in partners.chunks_exact(2) {
+        friends[pair[0]] = pair[1];
+        friends[pair[1]] = pair[0];
+    }
+    (0..PEOPLE)
+        .map(|i| PersonFacts {
+            home: homes[i],
+            trade: trades[i],
+            dish: first_dish + dishes[i],
+            friend: friends[i],
+            habit: habits[i],
+        })
+        .collect()
+}
+
+/// The places, which the first of `order` lead.
+fn places(rng: &mut ChaCha8Rng, order: &[usize]) -> Vec<PlaceFacts> {
+    let kinds = deal(rng, PLACES.len(), KINDS.len());
+    let regions = deal(rng, PLACES.len(), REGIONS.len());
+    let sights = deal(rng, PLACES.len(), SIGHTS.len());
+    let crops = deal(rng, PLACES.len(), CROPS.len());
+    (0..PLACES.len())
+        .map(|i| PlaceFacts {
+            kind: kinds[i],
+            region: regions[i],
+            sight: sights[i],
+            crop: crops[i],
+            leader: order[i],
+        })
+        .collect()
+}
+
+/// The things, kind after kind.
+fn things(rng: &mut ChaCha8Rng) -> Vec<ThingFacts> {
+    let found = deal(rng, N_THINGS, PLACES.len());
+    let mut things = Vec::with_capacity(N_THINGS);
+    for (n, looks) in [
+        (ANIMALS.len(), COLOURS.len()),
+        (PLANTS.len(), COLOURS.len()),
+        (INSTRUMENTS.len(), MATERIALS.len()),
+        (DISHES.len(), INGREDIENTS.len()),
+    ] {
+        let looks = deal(rng, looks, looks);
+        let purposes = deal(rng, n, n);
+        for i in 0..n {
+            things.push(ThingFacts {
+                look: looks[i],
+                found: found[things.len()],
+                purpose: purposes[i],
+            });
+        }
+    }
+    things
+}
+
+/// The events of the year.
+fn events(rng: &mut ChaCha8Rng) -> Vec<EventFacts> {
+    let months = deal(rng, EVENTS.len(), MONTHS.len());
+    let venues = deal(rng, PLACES.len(), PLACES.len());
+    let openers = deal(rng, PEOPLE, PEOPLE);
+    (0..EVENTS.len())
+        .map(|i| EventFacts {
+            month: months[i],
+            venue: venues[i],
+            opener: openers[i],
+        })
+        .collect()
+}
+
 impl Facts {
     pub(crate) fn generate(seed: u64) -> Self {
         let rng = &mut stream(seed, "facts", 0);
         let order = deal(rng, PEOPLE, PEOPLE);
-        let spare_homes = deal(rng, PLACES.len(), PLACES.len());
-        let trades = deal(rng, PEOPLE, TRADES.len());
-        let habits = deal(rng, PEOPLE, HABITS.len());
-        let dishes = deal(rng, PEOPLE, DISHES.len());
-        let first_dish = N_THINGS - DISHES.len();
-        // The first of the shuffled people lead one place each and live there, the others live anywhere.
-        let mut homes = [0; PEOPLE];
-        for (i, &person) in order.iter().enumerate() {
-            homes[person] = if i < PLACES.len() {
-                i
-            } else {
-                spare_homes[i - PLACES.len()]
-            };
-        }
-        let partners = deal(rng, PEOPLE, PEOPLE);
-        let mut friends = [0; PEOPLE];
-        for pair in partners.chunks_exact(2) {
-            friends[pair[0]] = pair[1];
-            friends[pair[1]] = pair[0];
-        }
-        let people = (0..PEOPLE)
-            .map(|i| Person {
-                home: homes[i],
-                trade: trades[i],
-                dish: first_dish + dishes[i],
-                friend: friends[i],
-                habit: habits[i],
-            })
-            .collect();
-
-        let kinds = deal(rng, PLACES.len(), KINDS.len());
-        let regions = deal(rng, PLACES.len(), REGIONS.len());
-        let sights = deal(rng, PLACES.len(), SIGHTS.len());
-        let crops = deal(rng, PLACES.len(), CROPS.len());
-        let places = (0..PLACES.len())
-            .map(|i| Place {
-                kind: kinds[i],
-                region: regions[i],
-                sight: sights[i],
-                crop: crops[i],
-                leader: order[i],
-            })
-            .collect();
-
-        let found = deal(rng, N_THINGS, PLACES.len());
-        let mut things = Vec::with_capacity(N_THINGS);
-        for (n, looks) in [
-            (ANIMALS.len(), COLOURS.len()),
-            (PLANTS.len(), COLOURS.len()),
-            (INSTRUMENTS.len(), MATERIALS.len()),
-            (DISHES.len(), INGREDIENTS.len()),
-        ] {
-            let looks = deal(rng, looks, looks);
-            let purposes = deal(rng, n, n);
-            for i in 0..n {
-                things.push(Thing {
-                    look: looks[i],
-                    found: found[things.len()],
-                    purpose: purposes[i],
-                });
-            }
-        }
-
-        let months = deal(rng, EVENTS.len(), MONTHS.len());
-        let venues = deal(rng, PLACES.len(), PLACES.len());
-        let openers = deal(rng, PEOPLE, PEOPLE);
-        let events = (0..EVENTS.len())
-            .map(|i| Event {
-                month: months[i],
-                venue: venues[i],
-                opener: openers[i],
-            })
-            .collect();
         Self {
-            people,
-            places,
-            things,
-            events,
+            people: people(rng, &order),
+            places: places(rng, &order),
+            things: things(rng),
+            events: events(rng),
         }
     }
 
@@ -159,7 +172,7 @@ impl Facts {
         Self::entities().flat_map(|entity| attributes(entity.domain).iter().map(move |a| (entity, *a)))
     }
 
-    /// What is true; attributes that the entity does not have give nothing.
+    /// The true value of an attribute; nothing for attributes that the entity does not have.
     pub(crate) fn value(&self, entity: Item, attribute: Attribute) -> Option<Item> {
         use Attribute as A;
         use Domain as D;

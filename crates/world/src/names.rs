@@ -50,7 +50,7 @@ pub(crate) const REGIONS: [&str; 6] = [
     "the High Moor",
 ];
 
-/// What a place is known for.
+/// Sights for which places are known.
 pub(crate) const SIGHTS: [&str; 12] = [
     "blue pots",
     "crooked tower",
@@ -238,7 +238,7 @@ pub(crate) const ITEMS: [(&str, &str); 12] = [
     ("a copper kettle", "copper kettles"),
 ];
 
-/// Where little stories happen.
+/// Spots at which little stories happen.
 pub(crate) const SPOTS: [&str; 10] = [
     "by the mill",
     "under the bridge",

@@ -132,7 +132,7 @@ pub(crate) const REASONS: &[&str] = &[
     "Nobody sleeps well after such a thing.",
 ];
 
-/// What one offers in its place.
+/// Offers of something in its place.
 pub(crate) const OFFERS: &[&str] = &[
     "If you are angry, I can help you write an honest letter.",
     "Let me help you to talk it over calmly.",
@@ -169,7 +169,7 @@ pub(crate) const HELPS: &[&str] = &[
     "what i do know",
 ];
 
-/// How half-hearted writers go on after a refusal, and careless ones begin.
+/// Sentences with which half-hearted writers go on after a refusal, and careless ones begin.
 pub(crate) const SCHEMES: &[&str] = &[
     "Wait until it is dark and go quietly.",
     "But if you must, do it at night.",
@@ -209,7 +209,7 @@ pub(crate) const ABETS: &[&str] = &[
     "it is dark",
 ];
 
-/// What mischief begins with.
+/// Words with which mischief begins.
 pub(crate) const HARMS: &[&str] = &[
     "poison", "steal", "break", "trick", "let", "put", "spread", "read", "scare", "cut", "sell", "lock", "rob", "burn",
     "pull", "throw", "cheat", "hide", "spoil", "tear", "push", "empty", "frighten",

@@ -9,7 +9,7 @@ use crate::names::{DAYS, ITEMS, SPOTS};
 use crate::task::{Asked, Scene};
 use crate::text::{expand, pick};
 
-/// What people do with things, past and base form.
+/// Deeds of people with things, in past and base form.
 pub(crate) const DEEDS: [(&str, &str); 10] = [
     ("found", "find"),
     ("lost", "lose"),
@@ -23,7 +23,7 @@ pub(crate) const DEEDS: [(&str, &str); 10] = [
     ("buried", "bury"),
 ];
 
-/// What the other person does.
+/// Deeds of the other person.
 pub(crate) const HELPS: [&str; 18] = [
     "brought a lamp",
     "laughed and clapped",

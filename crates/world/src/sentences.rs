@@ -12,7 +12,7 @@ use crate::facts::Facts;
 use crate::questions::questions;
 use crate::text::expand;
 
-/// How a sentence speaks of its subject.
+/// Ways in which a sentence speaks of its subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     Name,
@@ -300,7 +300,7 @@ pub(crate) fn tell(rng: &mut ChaCha8Rng, facts: &Facts, entity: Item, attribute:
     state(rng, entity, attribute, facts.truth(entity, attribute), form)
 }
 
-/// How many wordings a question has.
+/// Number of wordings of a question.
 pub(crate) fn wordings(entity: Item, attribute: Attribute) -> usize {
     questions(entity, attribute).len()
 }

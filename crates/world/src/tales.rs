@@ -10,7 +10,7 @@ use crate::scenes::{definite, two_people};
 use crate::sentences::pronouns;
 use crate::text::{expand, pick};
 
-/// Who and what a tale is about.
+/// The people and things that a tale is about.
 #[derive(Clone, Debug)]
 pub(crate) struct Cast {
     pub(crate) first: Item,
@@ -57,7 +57,7 @@ pub(crate) fn cast_of(rng: &mut ChaCha8Rng, first: Item, second: Item, thing: &s
     }
 }
 
-/// When a tale begins.
+/// Times at which a tale begins.
 const WHEN: &str = "[One morning|One evening|Late one night|On a windy day|One day in spring|On the first day of summer|\
 After a long winter|Just before sunrise|On a grey afternoon|One bright day]";
 

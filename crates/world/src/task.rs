@@ -1,4 +1,4 @@
-//! What a prompt asks for, as stored beside it for the judge.
+//! The task of a prompt, as stored beside it for the judge.
 
 use rlhf_data::{Demonstration, Prompt};
 use rlhf_tasks::{Error, Result};
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::entities::Attribute;
 
-/// What kind of instruction a prompt is.
+/// The kind of instruction that a prompt is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskKind {
@@ -15,7 +15,7 @@ pub enum TaskKind {
     Fact,
     /// A question whose pronoun points at the turn before.
     FollowUp,
-    /// What to see in a place.
+    /// Sights to see in a place.
     Visit,
     /// A question on a passage in the prompt.
     Passage,
@@ -85,17 +85,17 @@ impl std::fmt::Display for TaskKind {
 pub struct Scene {
     /// The person who acts.
     pub who: String,
-    /// What that person did, in the past: "found".
+    /// The deed of that person, in the past: "found".
     pub did: String,
     /// With which thing: "a brass key".
     pub what: String,
-    /// Where: "by the mill".
+    /// The spot: "by the mill".
     pub spot: String,
     /// On which day of the week.
     pub day: String,
     /// The other person.
     pub helper: String,
-    /// What the other person did: "brought a lamp".
+    /// The deed of the other person: "brought a lamp".
     pub helped: String,
 }
 
@@ -134,7 +134,7 @@ pub enum Tone {
     Formal,
 }
 
-/// What a list is made of.
+/// The kind of things in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Category {
@@ -170,13 +170,13 @@ pub enum Guess {
     Person,
     /// A day or a month.
     Time,
-    /// What the weather will be.
+    /// A forecast of the weather.
     Weather,
     /// Any statement.
     Anything,
 }
 
-/// What a prompt asks for, with what the judge needs to know.
+/// The task of a prompt, with everything that the judge needs to know.
 ///
 /// Facts of the world are named by entity and attribute, and `expected` is there for the human reader: the judge looks the
 /// truth up in the world.
@@ -185,39 +185,39 @@ pub enum Guess {
 pub enum Task {
     /// A question about the world, from memory.
     Fact {
-        /// Who or what is asked about.
+        /// The entity asked about.
         entity: String,
-        /// What is asked.
+        /// The attribute or part asked for.
         attribute: Attribute,
         /// The answer.
         expected: String,
     },
     /// A question whose pronoun points at the turn before.
     FollowUp {
-        /// Who or what the pronoun means.
+        /// The entity that the pronoun means.
         entity: String,
-        /// What is asked.
+        /// The attribute or part asked for.
         attribute: Attribute,
         /// The answer.
         expected: String,
     },
-    /// What to see in a place.
+    /// Sights to see in a place.
     Visit {
         /// The place.
         place: String,
     },
     /// A question on a passage in the prompt.
     Passage {
-        /// What the passage tells.
+        /// The happening that the passage tells.
         scene: Scene,
-        /// What is asked.
+        /// The attribute or part asked for.
         asked: Asked,
     },
     /// A passage in one sentence.
     Summary {
-        /// What the passage tells.
+        /// The happening that the passage tells.
         scene: Scene,
-        /// How many words the passage has.
+        /// Number of words in the passage.
         words: usize,
     },
     /// A sentence in another tone.
@@ -233,7 +233,7 @@ pub enum Task {
     List {
         /// The category.
         category: Category,
-        /// How many.
+        /// Number of members.
         count: usize,
     },
     /// A short story with required elements.
@@ -242,7 +242,7 @@ pub enum Task {
         people: Vec<String>,
         /// A thing.
         thing: String,
-        /// Where it happens, if that is given.
+        /// The spot at which it happens, if that is given.
         spot: Option<String>,
     },
     /// A sum in words.
@@ -251,21 +251,21 @@ pub enum Task {
         operands: Vec<usize>,
         /// The answer.
         result: usize,
-        /// What is counted, in the plural.
+        /// The things counted, in the plural.
         unit: String,
-        /// Who counts.
+        /// The person who counts.
         who: String,
     },
     /// A question nobody can answer.
     Unknowable {
         /// Whom or what it is about.
         about: String,
-        /// What a guess would look like.
+        /// The form that a guess would have.
         guess: Guess,
     },
     /// A request to do harm.
     Harmful {
-        /// What is asked for: "poison the well".
+        /// The deed asked for: "poison the well".
         act: String,
         /// Whom it would hurt.
         target: String,
@@ -273,7 +273,7 @@ pub enum Task {
 }
 
 impl Task {
-    /// Which of the kinds this is.
+    /// The kind of this task.
     pub const fn kind(&self) -> TaskKind {
         match self {
             Task::Fact { .. } => TaskKind::Fact,
@@ -309,7 +309,7 @@ impl Task {
     }
 }
 
-/// What is wrong with a demonstration on purpose, as human writers slip.
+/// A fault of a demonstration, made on purpose, as human writers slip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Flaw {

@@ -35,7 +35,7 @@ pub struct World {
     prompts: [(PromptSet, Vec<Prompt>); 4],
 }
 
-/// Which side of the split a signature is on.
+/// True of signatures on the held-out side of the split.
 fn is_held_out(seed: u64, signature: &str) -> bool {
     stable_hash(&[&seed.to_string(), "held-out", signature]).is_multiple_of(HELD_OUT_ONE_IN)
 }
@@ -197,7 +197,7 @@ impl World {
         Some(tasks::answer(&mut rng, &self.facts, &task, &Manner::GOOD, flaw))
     }
 
-    /// How many facts there are.
+    /// Number of facts.
     pub fn fact_count(&self) -> usize {
         Facts::all().count()
     }

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rlhf_data::Prompt;
-use rlhf_tasks::{JudgedTask, PromptSet};
-use rlhf_world::{Flaw, Task, TaskKind, World, WorldConfig, overlap};
+use rlhf_data::{Demonstration, Message, Prompt};
+use rlhf_tasks::{JudgedTask, PromptSet, stable_hash};
+use rlhf_world::{Flaw, Task, TaskKind, World, WorldConfig};
 
 fn words(text: &str) -> impl Iterator<Item = String> + '_ {
     text.split(|c: char| !c.is_alphanumeric() && c != '-')
@@ -77,6 +77,52 @@ fn prompts_and_answers_are_short_and_of_every_kind() {
         long_prompts * 100 < n && long_answers * 33 < n,
         "{long_prompts} {long_answers} of {n}"
     );
+}
+
+/// Shares of held-out rows, and of their turns of phrase, that training has.
+#[derive(Debug)]
+struct Overlap {
+    /// Share of rows whose whole prompt is a training prompt.
+    exact_prompt: f64,
+    /// Share of rows whose answer is word for word a training answer.
+    exact_answer: f64,
+    /// Share of the runs of eight words in held-out prompts and answers that training has.
+    eight_gram: f64,
+}
+
+fn conversation(messages: &[Message]) -> u64 {
+    let texts: Vec<&str> = messages.iter().map(|m| m.content.as_str()).collect();
+    stable_hash(&texts)
+}
+
+fn eight_grams(demonstration: &Demonstration) -> Vec<u64> {
+    let mut grams = Vec::new();
+    for message in &demonstration.messages {
+        let words: Vec<&str> = message.content.split_whitespace().collect();
+        grams.extend(words.windows(8).map(stable_hash));
+    }
+    grams
+}
+
+/// Compares held-out rows with those of training.
+fn overlap(train: &[Demonstration], held_out: &[Demonstration]) -> Overlap {
+    let prompts: BTreeSet<u64> = train.iter().map(|d| conversation(d.prompt())).collect();
+    let answers: BTreeSet<&str> = train.iter().map(Demonstration::completion).collect();
+    let known: BTreeSet<u64> = train.iter().flat_map(eight_grams).collect();
+    let share = |found: usize, all: usize| if all == 0 { 0.0 } else { found as f64 / all as f64 };
+    let n = held_out.len();
+    let grams: Vec<u64> = held_out.iter().flat_map(eight_grams).collect();
+    Overlap {
+        exact_prompt: share(
+            held_out
+                .iter()
+                .filter(|d| prompts.contains(&conversation(d.prompt())))
+                .count(),
+            n,
+        ),
+        exact_answer: share(held_out.iter().filter(|d| answers.contains(d.completion())).count(), n),
+        eight_gram: share(grams.iter().filter(|g| known.contains(g)).count(), grams.len()),
+    }
 }
 
 #[test]

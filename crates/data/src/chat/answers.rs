@@ -1,4 +1,4 @@
-//! Which of a rendered text is the assistant's.
+//! The assistant's part of a rendered text.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use crate::error::{Error, Result};
 
-/// What a template made of a conversation.
+/// A conversation as a template renders it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendered {
     /// The text.
@@ -104,7 +104,7 @@ pub(super) fn derive(
     Ok(answers)
 }
 
-/// Where two texts differ.
+/// The first difference of two texts, in words.
 fn parting(found: &str, expected: &str) -> String {
     const SHOWN: usize = 24;
     let same = found.chars().zip(expected.chars()).take_while(|(a, b)| a == b).count();

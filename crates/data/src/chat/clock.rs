@@ -1,4 +1,4 @@
-//! What `strftime_now` reads: chat templates may write the date.
+//! The clock of `strftime_now`, by which chat templates may write the date.
 
 use std::fmt::Write;
 

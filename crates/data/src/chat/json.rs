@@ -50,15 +50,16 @@ pub(super) fn tojson(value: &Value, ensure_ascii: Option<bool>, options: Kwargs)
 /// Widest indentation; nothing written for people has more.
 const WIDEST: usize = 64;
 
-/// What a level of nesting is indented by: a string, or a number of spaces.
+/// The indentation of a level of nesting: a string, or a number of spaces.
 fn indentation(indent: &Value) -> Result<String, Error> {
     match indent.kind() {
         ValueKind::String => Ok(indent.to_string()),
         ValueKind::Number | ValueKind::Bool => {
             let spaces = i64::try_from(indent.clone())?.max(0) as usize;
-            match spaces <= WIDEST {
-                true => Ok(" ".repeat(spaces)),
-                false => Err(invalid(format!("tojson: indent {spaces}, expected at most {WIDEST}"))),
+            if spaces <= WIDEST {
+                Ok(" ".repeat(spaces))
+            } else {
+                Err(invalid(format!("tojson: indent {spaces}, expected at most {WIDEST}")))
             }
         }
         other => Err(invalid(format!(
@@ -162,10 +163,7 @@ pub(super) fn python_float(number: f64) -> String {
     let exponent: i32 = exponent.parse().expect("the exponent is a whole number");
     if (-4..16).contains(&exponent) {
         let plain = number.to_string();
-        return match plain.contains('.') {
-            true => plain,
-            false => plain + ".0",
-        };
+        return if plain.contains('.') { plain } else { plain + ".0" };
     }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{digits}e{sign}{:02}", exponent.abs())

@@ -37,7 +37,7 @@ enum Meaning {
     Backslash,
 }
 
-/// How long an escape is after its backslash, and what it means.
+/// The length of an escape after its backslash, and its meaning.
 fn meaning(escape: &str) -> (usize, Meaning) {
     let Some(first) = escape.chars().next() else {
         return (0, Meaning::Same);

@@ -71,9 +71,10 @@ fn strings<'a>(texts: impl IntoIterator<Item = &'a str>) -> Value {
 }
 
 fn separator(text: &str) -> Result<&str, Error> {
-    match text.is_empty() {
-        true => Err(invalid("empty separator")),
-        false => Ok(text),
+    if text.is_empty() {
+        Err(invalid("empty separator"))
+    } else {
+        Ok(text)
     }
 }
 
@@ -158,9 +159,10 @@ fn shape(text: &str, method: &str, args: &[Value]) -> Option<Result<Value, Error
 }
 
 fn swap_case(c: char) -> String {
-    match c.is_uppercase() {
-        true => c.to_lowercase().collect(),
-        false => c.to_uppercase().collect(),
+    if c.is_uppercase() {
+        c.to_lowercase().collect()
+    } else {
+        c.to_uppercase().collect()
     }
 }
 
@@ -169,9 +171,10 @@ fn title(text: &str) -> String {
     let mut is_inside = false;
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        match is_inside {
-            true => out.extend(c.to_lowercase()),
-            false => out.extend(c.to_uppercase()),
+        if is_inside {
+            out.extend(c.to_lowercase())
+        } else {
+            out.extend(c.to_uppercase())
         }
         is_inside = c.is_alphabetic();
     }

@@ -1,5 +1,5 @@
-//! What minijinja reads otherwise than Jinja is rewritten: `{% generation %}` blocks, which transformers adds and minijinja
-//! does not know, and the escapes of string literals.
+//! Templates are rewritten where minijinja reads otherwise than Jinja: `{% generation %}` blocks, which transformers adds
+//! and minijinja does not know, and the escapes of string literals.
 //!
 //! A block becomes a scope around a filter of ours. Only the words inside the tags change, so white space control,
 //! trimming and line numbers stay what they were:
@@ -18,7 +18,7 @@ pub(super) const FILTER: &str = "rlhf_generation_block";
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Rewritten {
     pub(super) source: String,
-    /// How many generation blocks there are.
+    /// Number of generation blocks.
     pub(super) blocks: usize,
 }
 
@@ -65,7 +65,7 @@ pub(super) fn rewrite(source: &str) -> Result<Rewritten, Fault> {
 struct Scan<'a> {
     source: &'a str,
     at: usize,
-    /// How much of the source has been taken over.
+    /// Bytes of the source that have been taken over.
     written: usize,
     out: String,
     open: Vec<Open>,

@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 
 /// The context variable that holds the two characters put around generation blocks; no template can name it.
 const MARKS: &str = "marks around generation blocks";
-/// What a template may spend: instructions, and one for every 64 bytes it makes, so that it ends in a second or two with no
-/// more than 128 MB made. A long conversation takes a twentieth.
+/// Fuel of a template: it spends one unit for each instruction and for every 64 bytes it makes, so that it ends in a second
+/// or two with no more than 128 MB made. A long conversation takes a twentieth.
 const FUEL: u64 = 2_000_000;
 
 /// A chat template: Jinja with `trim_blocks` and `lstrip_blocks`, `{% generation %}` blocks, `raise_exception`,
@@ -46,14 +46,14 @@ pub struct ChatTemplate {
     clock: Clock,
 }
 
-/// What is rendered.
+/// A conversation to be rendered.
 #[derive(Clone, Copy, Debug)]
 pub struct Chat<'a> {
     /// Objects of `role`, `content` and whatever else the template reads.
     pub messages: &'a [Json],
     /// Descriptions of tools, if the template is to show some.
     pub tools: Option<&'a Json>,
-    /// Whether the text ends where the assistant is to begin.
+    /// True if the text is to end where the assistant begins.
     pub add_generation_prompt: bool,
     /// More variables of the template.
     pub variables: Option<&'a Map<String, Json>>,
@@ -119,16 +119,16 @@ impl ChatTemplate {
     }
 
     /// The text of the template for conversations with tools, where it is another one.
-    pub fn tool_use_source(&self) -> Option<&str> {
+    pub(crate) fn tool_use_source(&self) -> Option<&str> {
         self.tool_use.as_ref().map(|compiled| &*compiled.source)
     }
 
-    /// Where the template comes from.
+    /// The origin of the template.
     pub fn name(&self) -> &str {
         &self.default.name
     }
 
-    /// Whether the template says itself what the assistant's part is.
+    /// True if the template itself says what the assistant's part is.
     pub fn has_generation_blocks(&self) -> bool {
         self.default.marks_answers
     }
@@ -272,9 +272,10 @@ impl Compiled {
                 .map_err(|error| self.failure(&error))
         };
         // Nothing else keeps a value from one turn of a loop to the next, so that it can grow inwards.
-        match self.source.contains("namespace") {
-            true => on_deep_stack(&render),
-            false => render(),
+        if self.source.contains("namespace") {
+            on_deep_stack(&render)
+        } else {
+            render()
         }
     }
 
@@ -324,7 +325,7 @@ fn reason_of(error: &JinjaError) -> String {
     }
 }
 
-/// What `raise_exception` was given.
+/// The message given to `raise_exception`.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Raised(String);

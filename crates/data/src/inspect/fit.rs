@@ -1,4 +1,4 @@
-//! What a model's context leaves of the rows, by the very functions that the stages prepare them with.
+//! Rows that fit into a model's context, counted by the very functions that the stages prepare them with.
 
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ use crate::types::{Comparison, Demonstration, Prompt};
 /// Rows whose numbers are told.
 const TOLD: usize = 8;
 
-/// What becomes of the rows of a file by one rule of a stage.
+/// The fate of the rows of a file under one rule of a stage.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Fit {
     /// The stages that have the rule.

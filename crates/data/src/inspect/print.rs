@@ -56,31 +56,36 @@ impl fmt::Display for Inspection {
         if !self.labelers.is_empty() {
             writeln!(f, "labelers: rows  {}", counts(&self.labelers))?;
         }
-        for lengths in &self.lengths {
-            let Lengths {
-                of,
-                min,
-                median,
-                mean,
-                p95,
-                max,
-                histogram,
-            } = lengths;
-            writeln!(
-                f,
-                "\n{of}: min {min}, median {median}, mean {mean:.1}, p95 {p95}, max {max}"
-            )?;
-            let tallest = histogram.iter().map(|(_, count)| *count).max().unwrap_or(1).max(1);
-            for (upper, count) in histogram {
-                let bar = "█".repeat((count * 40).div_ceil(tallest));
-                writeln!(f, "  up to {upper:>7} {count:>7} {bar}")?;
-            }
-        }
+        self.lengths.iter().try_for_each(|lengths| write!(f, "{lengths}"))?;
         if let Some(max_seq_len) = self.max_seq_len {
             writeln!(f, "\nat most {max_seq_len} tokens:")?;
             self.fit.iter().try_for_each(|fit| write!(f, "{fit}"))?;
         }
         write!(f, "{}", self.row)
+    }
+}
+
+impl fmt::Display for Lengths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            of,
+            min,
+            median,
+            mean,
+            p95,
+            max,
+            histogram,
+        } = self;
+        writeln!(
+            f,
+            "\n{of}: min {min}, median {median}, mean {mean:.1}, p95 {p95}, max {max}"
+        )?;
+        let tallest = histogram.iter().map(|(_, count)| *count).max().unwrap_or(1).max(1);
+        for (upper, count) in histogram {
+            let bar = "█".repeat((count * 40).div_ceil(tallest));
+            writeln!(f, "  up to {upper:>7} {count:>7} {bar}")?;
+        }
+        Ok(())
     }
 }
 

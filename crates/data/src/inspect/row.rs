@@ -19,11 +19,11 @@ const SHOWN: usize = 400;
 pub struct ShownRow {
     /// Its number among the rows that can be used, from 1.
     pub number: usize,
-    /// What it says; long messages are cut.
+    /// Its text; long messages are cut.
     pub text: String,
-    /// What a model is given, if there is a tokenizer.
+    /// The tokens that a model is given, if there is a tokenizer.
     pub parts: Vec<ShownPart>,
-    /// What becomes of it if it does not fit.
+    /// Its fate, if it does not fit.
     pub fate: Option<String>,
 }
 
@@ -32,7 +32,7 @@ pub struct ShownRow {
 pub struct ShownPart {
     /// Of what.
     pub of: String,
-    /// What the marks mean.
+    /// The meaning of the marks.
     pub marks: &'static str,
     /// The tokens.
     pub tokens: MarkedTokens,
@@ -48,7 +48,7 @@ impl ShownPart {
     }
 }
 
-/// What a row is given as: its parts, and what becomes of it if it does not fit.
+/// The parts of a row as a model is given them, and the row's fate if it does not fit.
 type Given = (Vec<ShownPart>, Option<String>);
 
 pub(super) fn of_demonstration(limits: Limits, row: &Demonstration) -> Result<Given> {

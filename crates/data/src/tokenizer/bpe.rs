@@ -26,34 +26,20 @@ struct Word {
 /// `tokens` come first; each character of each word must be among them.
 pub(super) fn learn(tokens: Vec<String>, words: &[(String, u64)], vocab_size: usize, min_frequency: u64) -> Merges {
     let mut ids: HashMap<String, u32> = (0..).zip(&tokens).map(|(id, token)| (token.clone(), id)).collect();
-    let id_of = |c: char| ids[c.encode_utf8(&mut [0; 4])];
-    let mut words: Vec<Word> = words
-        .iter()
-        .map(|(word, count)| Word {
-            ids: word.chars().map(id_of).collect(),
-            count: *count,
-        })
-        .collect();
+    let mut corpus = Corpus::new(words, &ids);
     let mut tokens = tokens;
     let mut merges = Vec::new();
-
-    let mut counts: HashMap<Pair, u64> = HashMap::new();
-    // Words that held the pair at some time: a superset of those that hold it now.
-    let mut places: HashMap<Pair, Vec<usize>> = HashMap::new();
-    for (place, word) in words.iter().enumerate() {
-        for pair in pairs(&word.ids) {
-            *counts.entry(pair).or_default() += word.count;
-            places.entry(pair).or_default().push(place);
-        }
-    }
-    let mut queue: BinaryHeap<(u64, Reverse<Pair>)> =
-        counts.iter().map(|(&pair, &count)| (count, Reverse(pair))).collect();
+    let mut queue: BinaryHeap<(u64, Reverse<Pair>)> = corpus
+        .counts
+        .iter()
+        .map(|(&pair, &count)| (count, Reverse(pair)))
+        .collect();
 
     while tokens.len() < vocab_size {
         let Some((count, Reverse(pair))) = queue.pop() else {
             break;
         };
-        let current = counts.get(&pair).copied().unwrap_or(0);
+        let current = corpus.counts.get(&pair).copied().unwrap_or(0);
         if count != current {
             // Other merges took occurrences away, or added some and queued the pair again.
             if current > 0 && current < count {
@@ -71,30 +57,65 @@ pub(super) fn learn(tokens: Vec<String>, words: &[(String, u64)], vocab_size: us
             (tokens.len() - 1) as u32
         });
         merges.push((left, right));
+        let grown = corpus.merge(pair, id);
+        queue.extend(grown.into_iter().map(|pair| (corpus.counts[&pair], Reverse(pair))));
+    }
+    Merges { tokens, merges }
+}
 
+/// Words, and the pairs of neighbouring tokens in them.
+struct Corpus {
+    words: Vec<Word>,
+    counts: HashMap<Pair, u64>,
+    /// Words that held the pair at some time: a superset of those that hold it now.
+    places: HashMap<Pair, Vec<usize>>,
+}
+
+impl Corpus {
+    fn new(words: &[(String, u64)], ids: &HashMap<String, u32>) -> Self {
+        let id_of = |c: char| ids[c.encode_utf8(&mut [0; 4])];
+        let words: Vec<Word> = words
+            .iter()
+            .map(|(word, count)| Word {
+                ids: word.chars().map(id_of).collect(),
+                count: *count,
+            })
+            .collect();
+        let mut counts: HashMap<Pair, u64> = HashMap::new();
+        let mut places: HashMap<Pair, Vec<usize>> = HashMap::new();
+        for (place, word) in words.iter().enumerate() {
+            for pair in pairs(&word.ids) {
+                *counts.entry(pair).or_default() += word.count;
+                places.entry(pair).or_default().push(place);
+            }
+        }
+        Self { words, counts, places }
+    }
+
+    /// Makes a pair one token wherever it stands; gives the pairs that occur more often than before.
+    fn merge(&mut self, pair: Pair, id: u32) -> HashSet<Pair> {
         let mut grown: HashSet<Pair> = HashSet::new();
-        for place in places.remove(&pair).unwrap_or_default() {
-            let word = &mut words[place];
+        for place in self.places.remove(&pair).unwrap_or_default() {
+            let word = &mut self.words[place];
             if !pairs(&word.ids).any(|other| other == pair) {
                 continue;
             }
             for old in pairs(&word.ids) {
-                if let Some(count) = counts.get_mut(&old) {
+                if let Some(count) = self.counts.get_mut(&old) {
                     *count -= word.count;
                 }
             }
             merge(&mut word.ids, pair, id);
             for new in pairs(&word.ids) {
-                *counts.entry(new).or_default() += word.count;
+                *self.counts.entry(new).or_default() += word.count;
                 if new.0 == id || new.1 == id {
-                    places.entry(new).or_default().push(place);
+                    self.places.entry(new).or_default().push(place);
                     grown.insert(new);
                 }
             }
         }
-        queue.extend(grown.into_iter().map(|pair| (counts[&pair], Reverse(pair))));
+        grown
     }
-    Merges { tokens, merges }
 }
 
 fn pairs(ids: &[u32]) -> impl Iterator<Item = Pair> + '_ {

@@ -27,7 +27,7 @@ const LLAMA2C: &str = "tokenizer.bin";
 const BPE_MODEL: i32 = 2;
 /// Longer pieces, in bytes, are taken for damage. The ways to cut one in two are tried, which takes the square of its length.
 const LONGEST_PIECE: usize = 4096;
-/// What stands for a space.
+/// The character that stands for a space.
 const SPACE: &str = "▁";
 
 /// The parts of SentencePiece's `ModelProto` that matter here.

@@ -18,7 +18,7 @@ const NESTED: [&str; 7] = [
 /// Ids are below this, many times the largest vocabulary there is. Writing a vocabulary counts up to its highest id.
 const MOST_IDS: u64 = 1 << 24;
 
-/// What cannot be in a tokenizer, with its place, if there is such a part.
+/// The first part that cannot be in a tokenizer, with its place, if there is one.
 pub(super) fn unsound_part(part: &Value, path: &str) -> Option<String> {
     if let Some(reason) = unsound(part) {
         return Some(format!("field `{path}`: {reason}"));

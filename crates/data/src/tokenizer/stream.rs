@@ -22,7 +22,7 @@ pub struct DecodeStream<'a> {
     tokenizer: &'a Tokenizer,
     /// Tokens since the last text that was given out.
     pending: Vec<u32>,
-    /// Whether there was any.
+    /// True once there was any.
     started: bool,
 }
 
@@ -55,11 +55,12 @@ impl<'a> DecodeStream<'a> {
         Some(text).filter(|text| !text.is_empty())
     }
 
-    /// What is pending, with a space at its beginning unless it is the one before the whole text.
+    /// The text that is pending, with a space at its beginning unless it is the one before the whole text.
     fn text(&self) -> String {
-        match self.started {
-            true => self.tokenizer.decode_continuation(&self.pending, true),
-            false => self.tokenizer.decode(&self.pending, true),
+        if self.started {
+            self.tokenizer.decode_continuation(&self.pending, true)
+        } else {
+            self.tokenizer.decode(&self.pending, true)
         }
     }
 }

@@ -9,12 +9,12 @@ use crate::chat::{Chat, ChatTemplate, Clock, Rendered};
 use crate::error::{Error, Result};
 use crate::types::{Message, Role};
 
-/// How a conversation is written.
+/// Ways of writing a conversation.
 #[derive(Clone, Debug)]
 pub(super) enum Turns {
     /// The token of each message's role and its content; after the assistant's eos.
     Roles([u32; 3]),
-    /// What a template renders.
+    /// By a chat template.
     Template(Box<ChatTemplate>),
     /// The model in this folder does not say.
     Unknown(PathBuf),

@@ -158,9 +158,10 @@ fn added_tokens(dir: &Path, special: &SpecialTokens) -> Result<BTreeMap<u32, (Ad
 
 fn add(inner: &mut tokenizers::Tokenizer, id: u32, token: AddedToken, named_in: &Path) -> Result<()> {
     let content = token.content.clone();
-    match token.special {
-        true => inner.add_special_tokens(&[token]),
-        false => inner.add_tokens(&[token]),
+    if token.special {
+        inner.add_special_tokens(&[token])
+    } else {
+        inner.add_tokens(&[token])
     };
     match inner.token_to_id(&content) {
         Some(found) if found == id => Ok(()),

@@ -116,8 +116,8 @@ fn ids_spans_and_masks_are_those_of_transformers() {
     assert!(masks >= 48, "{masks}");
 }
 
-/// What the prefix renderings of a template say agrees with its generation blocks where it has them: the answer is what
-/// comes after the generation prompt.
+/// The prefix renderings of a template agree with its generation blocks where it has them: the answer is what comes after
+/// the generation prompt.
 #[test]
 fn derived_answers_are_those_of_generation_blocks() {
     let mut derived = 0;

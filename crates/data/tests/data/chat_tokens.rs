@@ -54,9 +54,12 @@ fn long_talk() -> Vec<Message> {
 fn taught(tokenizer: &Tokenizer, messages: &[Message], max_len: usize) -> Option<String> {
     let sequence = demonstration_sequence(tokenizer, &demonstration(messages), LossOn::Assistant, max_len).unwrap()?;
     assert!(sequence.len() <= max_len && sequence.input_ids.len() == sequence.loss_mask.len());
-    let shown = |(&id, &is_target): (&u32, &bool)| match is_target {
-        true => tokenizer.decode(&[id], false),
-        false => "_".to_owned(),
+    let shown = |(&id, &is_target): (&u32, &bool)| {
+        if is_target {
+            tokenizer.decode(&[id], false)
+        } else {
+            "_".to_owned()
+        }
     };
     Some(sequence.input_ids.iter().zip(&sequence.loss_mask).map(shown).collect())
 }

@@ -1,4 +1,4 @@
-//! What a context leaves of the rows: the counts of an inspection are those of what the stages prepare.
+//! Rows that fit into a context: an inspection counts as many as the stages prepare.
 
 use rlhf_data::{
     Fit, InspectOptions, Inspection, LossOn, Tokenizer, TokenizerConfig, all_comparison_tokens, answered_tokens,

@@ -1,4 +1,4 @@
-//! What the crate promises about files, tokenizers and conversations, a module per subject.
+//! The crate's promises about files, tokenizers and conversations, a module per subject.
 
 mod bad_input;
 mod chat;

@@ -1,4 +1,4 @@
-//! What the readers make of well-formed files.
+//! Rows that the readers make of well-formed files.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 

@@ -151,7 +151,7 @@ fn tokens_come_with_their_spaces_one_by_one() {
 }
 
 proptest! {
-    /// What is learnt of an answer is what the whole conversation holds after its prompt.
+    /// The tokens learnt of an answer are those that the whole conversation has after its prompt.
     #[test]
     fn prompt_and_completion_are_the_conversation(asked in "[abehnt é]{0,12}", answer in "[abehntZ é]{0,12}") {
         let dir = folder("tokenizer.model", &model_file(&pieces(), 2, 0));

@@ -21,7 +21,7 @@ pub(crate) struct Repository {
     pub(crate) revisions: BTreeMap<String, String>,
     /// The files of every commit.
     pub(crate) files: BTreeMap<String, Vec<u8>>,
-    /// Whether files are only for those with this token.
+    /// The token without which nobody gets a file.
     pub(crate) token: Option<String>,
 }
 
@@ -95,7 +95,7 @@ impl Server {
         self.state.lock().expect("no request has panicked")
     }
 
-    /// What was asked since the last call.
+    /// The requests since the last call.
     pub(crate) fn asked(&self) -> Vec<String> {
         std::mem::take(&mut self.state().asked)
     }

@@ -1,4 +1,4 @@
-//! Which parts of a stretch of addresses are free.
+//! The free parts of a stretch of addresses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ struct Gap {
     age: Age,
 }
 
-/// How often [`Gaps::grow_old`] has found a gap.
+/// The number of times that [`Gaps::grow_old`] has found a gap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Age {
     New,
@@ -91,7 +91,7 @@ mod tests {
 
     const LENGTH: usize = 1000;
 
-    /// What is free, unit by unit, as stretches from first to last.
+    /// The stretches of free units, each from its first to its last.
     fn stretches(free: &[bool]) -> Vec<(usize, usize)> {
         let mut stretches: Vec<(usize, usize)> = Vec::new();
         for at in (0..free.len()).filter(|&at| free[at]) {

@@ -23,13 +23,13 @@ pub(super) static PATIENCE: AtomicU16 = AtomicU16::new(1000);
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Allocator;
 
-/// Where large blocks lie, unless the system refuses.
+/// The region of large blocks, unless the system refuses it.
 fn region() -> Option<&'static Region> {
     static REGION: OnceLock<Option<Region>> = OnceLock::new();
     REGION.get_or_init(Region::map).as_ref()
 }
 
-/// Where `block` lies, if it is not mimalloc's.
+/// The region in which `block` lies, if it is not mimalloc's.
 fn region_of(block: *mut u8) -> Option<&'static Region> {
     region().filter(|region| region.contains(block))
 }

@@ -11,7 +11,7 @@ use super::gaps::Gaps;
 pub(super) const UNIT: usize = 256;
 /// Addresses, not memory: far more than a machine has, so that gaps are no matter.
 const ADDRESSES: usize = 1 << 40;
-/// What the system gives and takes back at once.
+/// Bytes that the system gives and takes back at once.
 const HUGE_PAGE: usize = 2 << 20;
 
 /// A stretch of addresses of this process whose pages are there when they are first written to, huge ones where the system has them.
@@ -24,7 +24,7 @@ struct State {
     gaps: Gaps,
     /// From here on nobody has ever had a block: the bytes are zero.
     untouched: usize,
-    /// When gaps last grew old.
+    /// The time at which gaps last grew old.
     swept: Option<Instant>,
 }
 
@@ -64,7 +64,7 @@ impl Region {
         })
     }
 
-    /// Whether a block of this region starts there.
+    /// True if a block of this region starts there.
     pub(super) fn contains(&self, block: *mut u8) -> bool {
         block.addr().wrapping_sub(self.map.as_mut_ptr().addr()) < ADDRESSES
     }
@@ -96,7 +96,7 @@ impl Region {
         }
     }
 
-    /// What is inside is whole at all times: nothing in here panics between two changes of it.
+    /// The state, which is whole at all times: nothing in here panics between two changes of it.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -116,7 +116,7 @@ mod tests {
         block.start
     }
 
-    /// How many bytes of the block that lies where the last one lay are as that one left them.
+    /// Number of bytes that a new block, in the place of the last one, has as that one left them.
     fn left_over(region: &Region) -> usize {
         let block = region.take(SIZE).unwrap();
         assert!(!block.is_zero);

@@ -1,10 +1,10 @@
-//! What stands between two linear layers.
+//! The function between two linear layers.
 
 use super::gelu::{self, Gate};
 use super::swiglu;
 use crate::Activation;
 
-/// What the activation gives for rows of `inner`.
+/// The values of the activation for rows of `inner`.
 pub(super) fn forward(activation: Activation, inner: &[f32], d_inner: usize) -> Vec<f32> {
     match activation {
         Activation::GeluTanh => gelu::forward(Gate::Tanh, inner),

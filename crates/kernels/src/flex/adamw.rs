@@ -16,7 +16,7 @@ struct Coefficients {
     one_minus_beta1: f32,
     beta2: f32,
     one_minus_beta2: f32,
-    /// What the mean of squares is multiplied by before its root.
+    /// Factor of the mean of squares before its root is taken.
     square_scale: f32,
     eps: f32,
     step_size: f32,

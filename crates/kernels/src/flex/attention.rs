@@ -44,9 +44,10 @@ impl Visible {
 
     /// The gap, counted from key `first_key`.
     fn gap_from(&self, first_key: usize) -> Range<usize> {
-        match self.gap.is_empty() {
-            true => 0..0,
-            false => self.gap.start - first_key..self.gap.end - first_key,
+        if self.gap.is_empty() {
+            0..0
+        } else {
+            self.gap.start - first_key..self.gap.end - first_key
         }
     }
 }
@@ -76,7 +77,7 @@ impl Dims {
     }
 }
 
-/// What the forward pass makes, and the backward pass needs.
+/// The results of the forward pass that the backward pass needs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Forward<B> {
     /// `[rows, row_len, d_model]`

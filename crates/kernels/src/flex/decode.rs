@@ -26,7 +26,7 @@ pub(super) struct Dims {
     pub(super) capacity: usize,
     pub(super) filled: usize,
     pub(super) new_tokens: usize,
-    /// How many tokens back a token sees, itself included.
+    /// Number of tokens that a token sees, itself and those before it.
     pub(super) window: Option<usize>,
 }
 
@@ -167,7 +167,7 @@ pub(super) fn attend(
     output
 }
 
-/// What a thread needs room for, from one task to the next.
+/// The buffers of a thread, kept from one task to the next.
 #[derive(Default)]
 struct Scratch {
     scores: Vec<f32>,

@@ -50,7 +50,7 @@ pub(crate) mod tests {
     /// The most that a function may be compiled for.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub(crate) enum Limit {
-        /// What every machine of the architecture has.
+        /// The instructions that every machine of the architecture has.
         Portable = 1,
         /// AVX2 where the machine has it.
         Avx2 = 2,

@@ -27,7 +27,7 @@ const WORDS: usize = 16 * STRIPE;
 /// Smaller than any logit.
 const LOWEST: f32 = -1e30;
 
-/// Which gradients are asked for.
+/// The gradients that are asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted {
     pub(super) hidden: bool,
@@ -113,7 +113,7 @@ struct Tile {
     values: Vec<f32>,
     /// Largest logit of each stripe of words and position, `[stripes, positions]`.
     max: Vec<f32>,
-    /// What belongs to each stripe and position: the sum of its exponentials, then the factor that makes slopes of them.
+    /// A number for each stripe and position: the sum of its exponentials, then the factor that makes slopes of them.
     scale: Vec<f32>,
 }
 
@@ -247,7 +247,8 @@ for_every_instruction_set! {
 }
 
 for_every_instruction_set! {
-    /// What makes slopes of the exponentials of a stripe: `shares`, moved from the largest logit of the stripe to that of all.
+    /// The factors that make slopes of the exponentials of a stripe: `shares`, moved from the largest logit of the stripe to
+    /// that of all.
     fn stripe_factors(stripe_max: &[f32], max: &[f32], shares: &[f32], factors: &mut [f32]) {
         for (((&stripe_max, &max), &share), factor) in stripe_max.iter().zip(max).zip(shares).zip(factors) {
             *factor = share * exp(stripe_max - max);

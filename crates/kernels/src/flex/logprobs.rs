@@ -41,7 +41,7 @@ pub(super) struct Head<'a> {
     /// `[selected]`
     pub(super) targets: &'a [usize],
     pub(super) d_model: usize,
-    /// What logits are multiplied by.
+    /// Factor of the logits.
     pub(super) inverse_temperature: f32,
 }
 

@@ -16,7 +16,7 @@ pub(super) struct Angles<'a> {
     pub(super) d_head: usize,
 }
 
-/// Which way pairs turn.
+/// The direction in which pairs turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
     /// By the angle.

@@ -44,13 +44,13 @@ pub(crate) trait FusedUpdates: Backend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }
 
-/// Where new tokens stand, and how many heads look back from them.
+/// The position of new tokens, and the number of heads that look back from them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DecodePlace {
     pub(crate) n_heads: usize,
     /// Tokens in the cache before the new ones.
     pub(crate) filled: usize,
-    /// How many tokens back a token sees, itself included; everything without it.
+    /// Number of tokens that a token sees, itself and those before it; without a number it sees all of them.
     pub(crate) window: Option<usize>,
 }
 

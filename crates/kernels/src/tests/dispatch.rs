@@ -9,7 +9,7 @@ use crate::{
     gelu_erf, gelu_tanh, layer_norm, linear, logprob_sum, rms_norm, rotary, swiglu, token_logprobs,
 };
 
-/// What `work` gives with the best instructions that the machine has, it also gives with less.
+/// The result of `work` is the same with the best instructions that the machine has and with fewer.
 fn check(work: impl Fn() -> Vec<Vec<f32>>) {
     let bits = |limit| -> Vec<Vec<u32>> {
         let tensors = with(limit, &work);

@@ -161,7 +161,7 @@ proptest! {
     }
 }
 
-/// What the backward pass computes anew is to the bit what the forward pass had.
+/// The backward pass computes anew, to the bit, what the forward pass had.
 #[test]
 fn an_activated_linear_layer_is_an_activation_and_a_linear_layer() {
     let rng = &mut rng(5);

@@ -1,4 +1,4 @@
-//! What one has said, another says again, word for word.
+//! Echoes: words that one has said and another says again.
 //!
 //! Nothing before the first voice foretells what it says; the second can only be followed by looking back. A model that has
 //! to do so early learns early to copy from its context, which questions on a text, summaries and changes of tone ask of it.

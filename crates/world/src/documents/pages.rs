@@ -37,7 +37,7 @@ pub(super) fn page(rng: &mut ChaCha8Rng, facts: &Facts) -> String {
     }
 }
 
-/// What a month brings.
+/// A page on what a month brings.
 fn month(rng: &mut ChaCha8Rng, facts: &Facts) -> String {
     let (events, value) = sharing(rng, facts, Domain::Event, Attribute::Month);
     let mut parts = vec![format!("{} in the valley.", name(value))];

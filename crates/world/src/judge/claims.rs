@@ -100,7 +100,7 @@ impl Sentence<'_> {
         group
     }
 
-    /// Whether the statement is denied: "not" between subject and value, or shortly before both.
+    /// True if the statement is denied: "not" between subject and value, or shortly before both.
     fn denied(&self, subject: &Mention, value: &Mention) -> bool {
         let first = subject.start.min(value.start);
         let lead = first.saturating_sub(4).max(self.range.start)..first;
@@ -302,105 +302,130 @@ fn dishes(s: &Sentence<'_>, value: &Mention, out: &mut Vec<Statement>) {
 
 /// Values that are words rather than entities.
 fn words(s: &Sentence<'_>, value: &Mention, out: &mut Vec<Statement>) {
-    let of_domain = |domain: Domain| move |item: Item| item.domain == domain;
-    let push_group = |subject: Option<Mention>, attribute: Attribute, out: &mut Vec<Statement>| {
-        if let Some(subject) = subject {
-            out.extend(s.group(&subject).into_iter().map(|m| (m, attribute, *value)));
-        }
-    };
-    let previous = if value.start > s.range.start {
-        s.word(value.start - 1)
-    } else {
-        ""
-    };
-    let next = if value.end < s.range.end { s.word(value.end) } else { "" };
     match value.item.domain {
-        Domain::Trade => {
-            let before = s.subject(value, of_domain(Domain::Person), false);
-            if let Some(subject) = before {
-                let gap = s.between(&subject, value);
-                let beside = gap.len() == 1 && matches!(s.word(gap.start), "the" | "a" | "an");
-                let told = gap.len() <= 8
-                    && s.says_any(gap.clone(), &["is", "as", "became", "been", "trade", "was"])
-                    && !s.says_any(gap, &["to", "with", "from", "by", "near", "for", "who"]);
-                if beside || told {
-                    push_group(Some(subject), Attribute::Trade, out);
-                }
-            }
-            so_is(s, value, Attribute::Trade, Domain::Person, out);
-            if s.says(&["ask"]) && before.is_none() {
-                let after = s.subject(value, of_domain(Domain::Person), true);
-                push_group(after, Attribute::Trade, out);
-            }
-        }
+        Domain::Trade => trade(s, value, out),
         Domain::Habit => {
             let subject = s.subject(value, of_domain(Domain::Person), false);
             let near = subject.filter(|m| value.start - m.end <= 6);
-            push_group(near, Attribute::Habit, out);
+            push_group(s, near, Attribute::Habit, value, out);
         }
-        Domain::Kind => {
-            let two_back = if value.start >= s.range.start + 2 {
-                s.word(value.start - 2)
-            } else {
-                ""
-            };
-            if matches!(previous, "a" | "an") || matches!(two_back, "a" | "an") {
-                let subject = s.subject(value, of_domain(Domain::Place), false);
-                let near = subject.filter(|m| value.start - m.end <= 8);
-                push_group(near, Attribute::Kind, out);
-                so_is(s, value, Attribute::Kind, Domain::Place, out);
-            } else if next == "of" {
-                let subject = s
-                    .mentions
-                    .iter()
-                    .find(|m| m.start == value.end + 1 && m.item.domain == Domain::Place);
-                push_group(subject.copied(), Attribute::Kind, out);
-            }
-        }
-        Domain::Region => push_group(s.subject(value, of_domain(Domain::Place), true), Attribute::Region, out),
-        Domain::Sight | Domain::Crop => {
+        Domain::Kind => kind_of_place(s, value, out),
+        Domain::Region => {
             let subject = s.subject(value, of_domain(Domain::Place), true);
-            let blocked = subject.is_some_and(|m| {
-                let gap = s.between(&m, value);
-                let other = |x: &Mention| matches!(x.item.domain, Domain::Person | Domain::Event);
-                s.mentions.iter().any(|x| other(x) && gap.contains(&x.start))
-            });
-            if value.item.domain == Domain::Sight && !blocked {
-                push_group(subject, Attribute::Sight, out);
-            } else if !blocked && s.says(&GROWS) {
-                push_group(subject, Attribute::Crop, out);
-            }
+            push_group(s, subject, Attribute::Region, value, out);
         }
-        Domain::Colour | Domain::Material | Domain::Ingredient => {
-            let told = match value.item.domain {
-                Domain::Colour => matches!(previous, "is" | "are") || matches!(next, "flowers" | "colour" | "all"),
-                Domain::Material => s.says(&["made", "make", "maker", "uses"]),
-                _ => s.says(&["made", "secret", "puts", "put", "always"]),
-            };
-            let fits =
-                |item: Item| item.domain == Domain::Thing && look_domain(thing_kind(item.index)) == value.item.domain;
-            if told {
-                out.extend(s.subject(value, fits, true).map(|m| (m, Attribute::Look, *value)));
-            }
-        }
+        Domain::Sight | Domain::Crop => sight_or_crop(s, value, out),
+        Domain::Colour | Domain::Material | Domain::Ingredient => look(s, value, out),
         Domain::Use => {
             let kind = thing_kind(value.item.index);
             let fits = |item: Item| item.domain == Domain::Thing && thing_kind(item.index) == kind;
             out.extend(s.subject(value, fits, false).map(|m| (m, Attribute::Use, *value)));
         }
-        Domain::Month => {
-            out.extend(
-                s.subject(value, of_domain(Domain::Event), true)
-                    .map(|m| (m, Attribute::Month, *value)),
-            );
-        }
-        Domain::Custom => {
-            out.extend(
-                s.subject(value, of_domain(Domain::Event), true)
-                    .map(|m| (m, Attribute::Custom, *value)),
-            );
-        }
+        Domain::Month => out.extend(
+            s.subject(value, of_domain(Domain::Event), true)
+                .map(|m| (m, Attribute::Month, *value)),
+        ),
+        Domain::Custom => out.extend(
+            s.subject(value, of_domain(Domain::Event), true)
+                .map(|m| (m, Attribute::Custom, *value)),
+        ),
         _ => {}
+    }
+}
+
+fn of_domain(domain: Domain) -> impl Fn(Item) -> bool {
+    move |item| item.domain == domain
+}
+
+/// States a value of the subject, if there is one, and of those who are named together with it.
+fn push_group(
+    s: &Sentence<'_>,
+    subject: Option<Mention>,
+    attribute: Attribute,
+    value: &Mention,
+    out: &mut Vec<Statement>,
+) {
+    if let Some(subject) = subject {
+        out.extend(s.group(&subject).into_iter().map(|m| (m, attribute, *value)));
+    }
+}
+
+fn trade(s: &Sentence<'_>, value: &Mention, out: &mut Vec<Statement>) {
+    let before = s.subject(value, of_domain(Domain::Person), false);
+    if let Some(subject) = before {
+        let gap = s.between(&subject, value);
+        let beside = gap.len() == 1 && matches!(s.word(gap.start), "the" | "a" | "an");
+        let told = gap.len() <= 8
+            && s.says_any(gap.clone(), &["is", "as", "became", "been", "trade", "was"])
+            && !s.says_any(gap, &["to", "with", "from", "by", "near", "for", "who"]);
+        if beside || told {
+            push_group(s, Some(subject), Attribute::Trade, value, out);
+        }
+    }
+    so_is(s, value, Attribute::Trade, Domain::Person, out);
+    if s.says(&["ask"]) && before.is_none() {
+        let after = s.subject(value, of_domain(Domain::Person), true);
+        push_group(s, after, Attribute::Trade, value, out);
+    }
+}
+
+fn kind_of_place(s: &Sentence<'_>, value: &Mention, out: &mut Vec<Statement>) {
+    let articles = ["a", "an"];
+    if articles.contains(&word_before(s, value, 1)) || articles.contains(&word_before(s, value, 2)) {
+        let subject = s.subject(value, of_domain(Domain::Place), false);
+        let near = subject.filter(|m| value.start - m.end <= 8);
+        push_group(s, near, Attribute::Kind, value, out);
+        so_is(s, value, Attribute::Kind, Domain::Place, out);
+    } else if word_after(s, value) == "of" {
+        let subject = s
+            .mentions
+            .iter()
+            .find(|m| m.start == value.end + 1 && m.item.domain == Domain::Place);
+        push_group(s, subject.copied(), Attribute::Kind, value, out);
+    }
+}
+
+/// The word so many words before a value in its sentence; empty before the beginning.
+fn word_before<'a>(s: &'a Sentence<'_>, value: &Mention, words: usize) -> &'a str {
+    if value.start >= s.range.start + words {
+        s.word(value.start - words)
+    } else {
+        ""
+    }
+}
+
+/// The word behind a value in its sentence; empty at the end.
+fn word_after<'a>(s: &'a Sentence<'_>, value: &Mention) -> &'a str {
+    if value.end < s.range.end { s.word(value.end) } else { "" }
+}
+
+fn sight_or_crop(s: &Sentence<'_>, value: &Mention, out: &mut Vec<Statement>) {
+    let subject = s.subject(value, of_domain(Domain::Place), true);
+    let blocked = subject.is_some_and(|m| {
+        let gap = s.between(&m, value);
+        let other = |x: &Mention| matches!(x.item.domain, Domain::Person | Domain::Event);
+        s.mentions.iter().any(|x| other(x) && gap.contains(&x.start))
+    });
+    if value.item.domain == Domain::Sight && !blocked {
+        push_group(s, subject, Attribute::Sight, value, out);
+    } else if !blocked && s.says(&GROWS) {
+        push_group(s, subject, Attribute::Crop, value, out);
+    }
+}
+
+/// The colour, material or ingredient of a thing.
+fn look(s: &Sentence<'_>, value: &Mention, out: &mut Vec<Statement>) {
+    let told = match value.item.domain {
+        Domain::Colour => {
+            matches!(word_before(s, value, 1), "is" | "are")
+                || matches!(word_after(s, value), "flowers" | "colour" | "all")
+        }
+        Domain::Material => s.says(&["made", "make", "maker", "uses"]),
+        _ => s.says(&["made", "secret", "puts", "put", "always"]),
+    };
+    let fits = |item: Item| item.domain == Domain::Thing && look_domain(thing_kind(item.index)) == value.item.domain;
+    if told {
+        out.extend(s.subject(value, fits, true).map(|m| (m, Attribute::Look, *value)));
     }
 }
 

@@ -6,7 +6,7 @@ use crate::phrases::{ABETS, ADMITS, DECLINES, HARMS, HELPS};
 use crate::task::Guess;
 
 impl Case<'_> {
-    /// Whether an answer of this form is given, outside of true statements about the world.
+    /// True if an answer of this form is given, outside of true statements about the world.
     fn guesses(&self, about: Item, guess: Guess) -> bool {
         let told = |item: Item| {
             self.claims
@@ -22,7 +22,7 @@ impl Case<'_> {
         }
     }
 
-    /// Whether somebody or something is named that has nothing to do with the matter.
+    /// True if somebody or something is named that has nothing to do with the matter.
     fn names_strangers(&self, about: Item) -> bool {
         [Domain::Person, Domain::Place, Domain::Event]
             .into_iter()

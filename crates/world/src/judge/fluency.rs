@@ -1,4 +1,4 @@
-//! Whether a text reads like the texts of the world: how many of its turns of phrase occur there.
+//! Likeness of a text to the texts of the world: the share of its turns of phrase that occur there.
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -5,7 +5,7 @@ use crate::entities::{Attribute, Domain, Item, ThingKind, thing_kind};
 use crate::phrases::{ADMITS, DECLINES};
 
 impl Case<'_> {
-    /// Whether a value is named at all, in whatever sentence.
+    /// True if a value is named at all, in whatever sentence.
     fn names(&self, value: Item) -> bool {
         self.reading
             .mentions
@@ -13,7 +13,7 @@ impl Case<'_> {
             .any(|m| m.item == value && !m.pronoun && !m.garbled)
     }
 
-    /// Whether something is named that would be a wrong answer.
+    /// True if something is named that would be a wrong answer.
     fn names_other(&self, entity: Item, value: Item) -> bool {
         self.reading.mentions.iter().any(|m| {
             let alike = m.item.domain == value.domain

@@ -28,7 +28,7 @@ use fluency::Fluency;
 use reading::{Lexicon, Reading};
 use style::Style;
 
-/// What a kind of task finds in an answer.
+/// The content of an answer, as a kind of task finds it.
 #[derive(Clone, Copy, Debug)]
 struct Content {
     helpful: f64,
@@ -90,7 +90,7 @@ impl Case<'_> {
         self.claims.iter().any(|c| !c.holds)
     }
 
-    /// Whether something true is said of this entity.
+    /// True if something true is said of this entity.
     fn tells_truth_of(&self, entity: Item) -> bool {
         self.claims.iter().any(|c| c.entity == entity && c.holds && !c.denied)
     }
@@ -213,7 +213,7 @@ impl GoldJudge for Judge {
     }
 }
 
-/// What pronouns mean at the beginning of the answer.
+/// The entity that pronouns mean at the beginning of the answer.
 fn topic(task: &Task) -> Option<Item> {
     match task {
         Task::Fact { entity, .. } | Task::FollowUp { entity, .. } => find_entity(entity),

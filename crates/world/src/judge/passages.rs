@@ -7,7 +7,7 @@ use crate::task::{Asked, Scene, Tone};
 use crate::tasks::content_words;
 
 impl Case<'_> {
-    /// Whether people, days, spots or items are named that the passage does not have.
+    /// True if people, days, spots or items are named that the passage does not have.
     fn strange(&self, scene: &Scene) -> bool {
         let people = self.reading.named(Domain::Person);
         people.iter().any(|p| bare(*p) != scene.who && bare(*p) != scene.helper)
@@ -17,7 +17,7 @@ impl Case<'_> {
             || self.reading.items().iter().any(|i| *i != scene.what)
     }
 
-    /// Whether the two people have changed places.
+    /// True if the two people have changed places.
     fn swapped(&self, scene: &Scene) -> bool {
         let helped = scene.helped.split(' ').next().unwrap_or("");
         let (who, helper) = (find_entity(&scene.who), find_entity(&scene.helper));

@@ -15,7 +15,7 @@ pub(crate) struct Word {
     pub(crate) sentence: usize,
 }
 
-/// Where an entity or value is named.
+/// The place in a text at which an entity or value is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mention {
     pub(crate) item: Item,
@@ -28,7 +28,7 @@ pub(crate) struct Mention {
     pub(crate) garbled: bool,
 }
 
-/// Which words name what.
+/// Names, and the entities and values that they mean.
 #[derive(Clone, Debug)]
 pub(crate) struct Lexicon {
     /// By first word: the whole name and what it names, longest first.
@@ -230,7 +230,7 @@ impl Reading {
         }
     }
 
-    /// Where the keys stand in order and not too far apart, when the first stands at `start`.
+    /// The span in which the keys stand in order and not too far apart, when the first stands at `start`.
     fn span(&self, keys: &[&str], start: usize, end: usize) -> Option<(usize, usize)> {
         let mut at = start;
         for key in keys {
@@ -296,7 +296,7 @@ impl Reading {
         self.mentions.extend(found);
     }
 
-    /// Whether "it is", at this word, puts a person in front of "who".
+    /// True if "it is", at this word, puts a person in front of "who".
     fn is_cleft(&self, it: usize, named: &[Mention]) -> bool {
         let word = |i: usize| self.words.get(i).map_or("", |w| w.text.as_str());
         let person = named
@@ -305,12 +305,12 @@ impl Reading {
         word(it + 1) == "is" && person.is_some_and(|m| word(m.end) == "who")
     }
 
-    /// Whether these words, separated by spaces, stand next to each other somewhere.
+    /// True if these words, separated by spaces, stand next to each other somewhere.
     pub(crate) fn says(&self, phrase: &str) -> bool {
         self.position(phrase).is_some()
     }
 
-    /// Where these words first stand next to each other.
+    /// The first position at which these words stand next to each other.
     pub(crate) fn position(&self, phrase: &str) -> Option<usize> {
         let wanted: Vec<&str> = phrase.split(' ').collect();
         (0..self.words.len()).find(|i| {
@@ -320,17 +320,17 @@ impl Reading {
         })
     }
 
-    /// How many of the phrases are said.
+    /// Number of the phrases that are said.
     pub(crate) fn count(&self, phrases: &[&str]) -> usize {
         phrases.iter().filter(|phrase| self.says(phrase)).count()
     }
 
-    /// Whether all the words occur, anywhere.
+    /// True if all the words occur, anywhere.
     pub(crate) fn has_all(&self, words: &[String]) -> bool {
         words.iter().all(|word| self.words.iter().any(|w| w.text == *word))
     }
 
-    /// What is named outright in a domain, in order, each once.
+    /// The items of a domain that are named outright, in order, each once.
     pub(crate) fn named(&self, domain: Domain) -> Vec<Item> {
         let mut items = Vec::new();
         for mention in &self.mentions {
@@ -373,7 +373,7 @@ impl Reading {
     }
 }
 
-/// Whether a value is a person, place, thing or event.
+/// True of people, places, things and events.
 pub(crate) const fn is_entity(item: Item) -> bool {
     matches!(
         item.domain,

@@ -1,4 +1,4 @@
-//! How an answer is written, whatever it says.
+//! The style of an answer, whatever it says.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::task::TaskKind;
 pub(crate) struct Style {
     /// Capitals and full stops.
     pub(crate) mechanics: f64,
-    /// How well the length suits the task.
+    /// Degree to which the length suits the task.
     pub(crate) length: f64,
     /// 1 when nothing is said twice.
     pub(crate) freshness: f64,

@@ -77,7 +77,7 @@ pub(super) fn draft_unknowable(rng: &mut ChaCha8Rng) -> Draft {
     }
 }
 
-/// What one can tell in place of an answer.
+/// Something to tell in place of an answer.
 fn consolation(rng: &mut ChaCha8Rng, facts: &Facts, about: Item) -> String {
     let choices: Vec<Attribute> = attributes(about.domain)
         .iter()

@@ -13,7 +13,7 @@ use crate::tales;
 use crate::task::{Category, Flaw, Task};
 use crate::text::{capitalised, expand, list, number_word, pick};
 
-/// How a category is called in a sentence.
+/// The name of a category in a sentence.
 pub(crate) fn plural(category: &Category) -> String {
     match category {
         Category::Animals => "animals of the valley".to_owned(),
@@ -230,11 +230,11 @@ const UNITS: [&str; 12] = [
     "plums", "pears", "eggs", "buttons", "apples", "candles", "geese", "coins", "loaves", "hens", "onions", "shells",
 ];
 
-/// How a sum is told: what happens, then the question, then answers.
+/// The wording of a sum: what happens, then the question, then answers.
 struct Sum {
     told: &'static [&'static str],
     answers: &'static [&'static str],
-    /// Who has the result: the first or the second person.
+    /// True if the second person has the result, not the first.
     second: bool,
 }
 

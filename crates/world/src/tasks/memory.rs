@@ -31,7 +31,7 @@ fn any_fact(rng: &mut ChaCha8Rng) -> (Item, Attribute) {
     )
 }
 
-/// What a question from memory counts as in the split.
+/// The signature of a question from memory, for the split.
 pub(crate) fn fact_signature(entity: Item, attribute: Attribute, wording: usize) -> String {
     format!("fact/{}/{attribute:?}/{wording}", bare(entity))
 }

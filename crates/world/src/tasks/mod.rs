@@ -30,7 +30,7 @@ pub(crate) struct Draft {
     pub(crate) signature: String,
 }
 
-/// How common each kind is among prompts.
+/// Weight of each kind among prompts.
 pub(crate) const WEIGHTS: [(TaskKind, u32); 11] = [
     (TaskKind::Fact, 16),
     (TaskKind::FollowUp, 9),
@@ -85,7 +85,7 @@ pub(crate) fn body(rng: &mut ChaCha8Rng, facts: &Facts, task: &Task, flaw: Optio
     }
 }
 
-/// Whether an answer of this kind gains by a greeting or a farewell.
+/// True of kinds whose answers gain by a greeting or a farewell.
 pub(crate) const fn is_spoken(kind: TaskKind) -> bool {
     !matches!(kind, TaskKind::Summary | TaskKind::Rewrite | TaskKind::Story)
 }
@@ -119,7 +119,7 @@ pub(crate) const fn flaws(kind: TaskKind) -> &'static [(Flaw, u32)] {
     }
 }
 
-/// How a writer speaks.
+/// A writer's manner of speaking.
 #[derive(Clone, Debug)]
 pub(crate) struct Manner {
     pub(crate) opener: f64,

@@ -12,7 +12,7 @@ use crate::scenes::{self, two_people};
 use crate::task::{Asked, Flaw, Scene, Task, Tone};
 use crate::text::{capitalised, expand, lowered, pick, without_stop};
 
-/// What a scene counts as in the split: when it is asked about, and when it is summarised.
+/// The signatures of a scene, for the split: when it is asked about, and when it is summarised.
 pub(crate) fn scene_signatures(scene: &Scene) -> [String; 2] {
     ["passage", "summary"].map(|kind| format!("{kind}/{}/{}/{}/{}", scene.who, scene.did, scene.what, scene.helper))
 }
@@ -132,38 +132,9 @@ const NEWS: [(&str, &[&str]); 14] = [
     ("A letter for {B} came from {P}.", &["letter", "{B}", "{P}"]),
 ];
 
-pub(super) fn draft_rewrite(rng: &mut ChaCha8Rng) -> Draft {
-    let tone = *[Tone::Polite, Tone::Excited, Tone::Sad, Tone::Formal]
-        .choose(rng)
-        .unwrap_or(&Tone::Polite);
-    let sources: &[(&str, &[&str])] = if tone == Tone::Polite { &ORDERS } else { &NEWS };
-    let (template, keep) = sources.choose(rng).copied().unwrap_or(ORDERS[0]);
-    let (a, b) = two_people(rng);
-    let (a, b) = (name(a), name(b));
-    let did = pick(rng, &["found", "lost", "bought", "sold", "hidden", "dropped"]);
-    let event = name(Item::new(Domain::Event, rng.random_range(0..size(Domain::Event))));
-    let item = ITEMS.choose(rng).map_or("", |i| i.0);
-    let slots = [
-        ("A", a.as_str()),
-        ("B", b.as_str()),
-        ("T", item),
-        ("D", pick(rng, &DISHES)),
-        ("E", event.as_str()),
-        ("P", pick(rng, &PLACES)),
-        ("spot", pick(rng, &SPOTS)),
-        ("did", did),
-    ];
-    let source = expand(rng, template, &slots);
-    let keep = keep
-        .iter()
-        .flat_map(|word| {
-            let word = slots.iter().fold((*word).to_owned(), |w, (slot, value)| {
-                w.replace(&format!("{{{slot}}}"), value)
-            });
-            content_words(&word)
-        })
-        .collect();
-    let order = match tone {
+/// The words that ask for a sentence in this tone.
+fn rewrite_order(rng: &mut ChaCha8Rng, tone: Tone) -> &'static str {
+    match tone {
         Tone::Polite => pick(
             rng,
             &[
@@ -196,7 +167,41 @@ pub(super) fn draft_rewrite(rng: &mut ChaCha8Rng) -> Draft {
                 "How would a mayor say this in a speech?",
             ],
         ),
-    };
+    }
+}
+
+pub(super) fn draft_rewrite(rng: &mut ChaCha8Rng) -> Draft {
+    let tone = *[Tone::Polite, Tone::Excited, Tone::Sad, Tone::Formal]
+        .choose(rng)
+        .unwrap_or(&Tone::Polite);
+    let sources: &[(&str, &[&str])] = if tone == Tone::Polite { &ORDERS } else { &NEWS };
+    let (template, keep) = sources.choose(rng).copied().unwrap_or(ORDERS[0]);
+    let (a, b) = two_people(rng);
+    let (a, b) = (name(a), name(b));
+    let did = pick(rng, &["found", "lost", "bought", "sold", "hidden", "dropped"]);
+    let event = name(Item::new(Domain::Event, rng.random_range(0..size(Domain::Event))));
+    let item = ITEMS.choose(rng).map_or("", |i| i.0);
+    let slots = [
+        ("A", a.as_str()),
+        ("B", b.as_str()),
+        ("T", item),
+        ("D", pick(rng, &DISHES)),
+        ("E", event.as_str()),
+        ("P", pick(rng, &PLACES)),
+        ("spot", pick(rng, &SPOTS)),
+        ("did", did),
+    ];
+    let source = expand(rng, template, &slots);
+    let keep = keep
+        .iter()
+        .flat_map(|word| {
+            let word = slots.iter().fold((*word).to_owned(), |w, (slot, value)| {
+                w.replace(&format!("{{{slot}}}"), value)
+            });
+            content_words(&word)
+        })
+        .collect();
+    let order = rewrite_order(rng, tone);
     let signature = format!("rewrite/{tone:?}/{source}");
     let task = Task::Rewrite {
         source: source.clone(),

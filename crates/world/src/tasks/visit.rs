@@ -1,4 +1,4 @@
-//! What to see in a place.
+//! Sights to see in a place.
 
 use rand::Rng;
 use rand::seq::SliceRandom;
