@@ -5,9 +5,12 @@
 mod bench;
 mod checks;
 mod device;
+#[cfg(test)]
+mod docs;
 mod libtorch;
 mod pipeline;
 mod process;
+mod tour;
 
 use std::process::ExitCode;
 
@@ -37,6 +40,8 @@ enum Command {
     ///
     /// Downloads about 0.9 GB from PyPI, keeps about 0.5 GB.
     Libtorch(libtorch::Args),
+    /// Write the line numbers of docs/tour.md anew, where code that it shows has moved
+    Tour,
 }
 
 fn main() -> ExitCode {
@@ -46,6 +51,7 @@ fn main() -> ExitCode {
         Command::Check => checks::check(),
         Command::Bench(args) => bench::run(&args),
         Command::Libtorch(args) => libtorch::run(&args),
+        Command::Tour => tour::run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
