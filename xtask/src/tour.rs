@@ -56,13 +56,23 @@ fn sources(page: &str) -> Result<BTreeMap<String, String>> {
 }
 
 /// The page with the line numbers at which its code is found.
+///
+/// # Errors
+/// Code that is not in its file any more, all of it.
 fn renumbered(page: &str, sources: &BTreeMap<String, String>) -> Result<String> {
     let mut lines: Vec<String> = page.lines().map(str::to_owned).collect();
+    let mut lost = Vec::new();
     for stop in stops(page)? {
-        let found = stop.found_in(&sources[&stop.file]);
-        let found = found.ok_or_else(|| Failure::new(stop.lost()))?;
-        let line = &mut lines[stop.page_line - 1];
-        *line = line.replace(&link(&stop.file, stop.line), &link(&stop.file, found));
+        match stop.found_in(&sources[&stop.file]) {
+            Some(found) => {
+                let line = &mut lines[stop.page_line - 1];
+                *line = line.replace(&link(&stop.file, stop.line), &link(&stop.file, found));
+            }
+            None => lost.push(stop.lost()),
+        }
+    }
+    if !lost.is_empty() {
+        return Err(Failure::new(lost.join("\n")));
     }
     lines.push(String::new());
     Ok(lines.join("\n"))
