@@ -371,7 +371,35 @@ fn every_name_in_the_documentation_exists() {
     );
 }
 
-/// A workspace of three files.
+/// Lines of code in a page, without those that stand for others.
+fn code(page: &str) -> Vec<&str> {
+    let blocks = page.split("```rust\n").skip(1);
+    let code = blocks.flat_map(|block| block.split("```").next().unwrap_or_default().lines());
+    code.map(str::trim)
+        .filter(|line| !line.is_empty() && *line != "…")
+        .collect()
+}
+
+#[test]
+fn the_code_that_the_readmes_of_stages_show_is_that_of_their_examples_and_tests() {
+    for stage in ["sft", "reward", "ppo"] {
+        let read = |path: &str| {
+            fs::read_to_string(root().join(format!("crates/{stage}/{path}"))).expect("a file of the stage")
+        };
+        let compiled = [read(&format!("examples/train_{stage}.rs")), read("tests/learning.rs")].concat();
+        let compiled: BTreeSet<&str> = compiled.lines().map(str::trim).collect();
+        let readme = read("README.md");
+        let shown = code(&readme);
+        assert!(shown.len() > 5, "{stage} shows an example");
+        let other: Vec<&&str> = shown.iter().filter(|line| !compiled.contains(**line)).collect();
+        assert!(
+            other.is_empty(),
+            "crates/{stage}/README.md shows what is not compiled: {other:#?}"
+        );
+    }
+}
+
+/// A workspace of a few files.
 fn example() -> Workspace {
     let files = [
         (
