@@ -202,9 +202,10 @@ fn is_at(code: &[String], lines: &[&str], indent: usize) -> bool {
     let Some((line, others)) = lines.split_first() else {
         return false;
     };
-    let is_same = match first.is_empty() {
-        true => line.trim().is_empty(),
-        false => line.get(indent..) == Some(first) && indentation(line) >= indent,
+    let is_same = if first.is_empty() {
+        line.trim().is_empty()
+    } else {
+        line.get(indent..) == Some(first) && indentation(line) >= indent
     };
     is_same && is_at(rest, others, indent)
 }
