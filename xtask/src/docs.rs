@@ -371,6 +371,52 @@ fn every_name_in_the_documentation_exists() {
     );
 }
 
+/// Our crates that a manifest depends on, by their short names.
+fn dependencies(manifest: &str) -> BTreeSet<&str> {
+    let section = manifest.split("\n[dependencies]\n").nth(1).unwrap_or_default();
+    let section = section.split("\n[").next().unwrap_or_default();
+    section
+        .lines()
+        .filter_map(|line| line.strip_prefix("rlhf-")?.split([' ', '.']).next())
+        .collect()
+}
+
+/// The crates of the table in `docs/architecture.md`, each with those it builds on.
+fn table(page: &str) -> BTreeMap<&str, BTreeSet<&str>> {
+    let rows = page.lines().filter(|row| row.starts_with("| `"));
+    let cells = rows.filter_map(|row| {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').collect();
+        (cells.len() == 4).then(|| (cells[0].trim().trim_matches('`'), cells[1]))
+    });
+    cells
+        .map(|(name, cell)| (name, cell.split('`').skip(1).step_by(2).collect()))
+        .collect()
+}
+
+#[test]
+fn the_table_of_crates_says_what_each_builds_on() {
+    let page = fs::read_to_string(root().join("docs/architecture.md")).expect("the page");
+    let table = table(&page);
+    let mut crates = vec![("xtask".to_owned(), root().join("xtask"))];
+    for entry in fs::read_dir(root().join("crates")).expect("a folder of the workspace") {
+        let entry = entry.expect("an entry");
+        crates.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
+    }
+    assert_eq!(
+        table.keys().copied().collect::<Vec<_>>(),
+        crates
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect::<Vec<_>>()
+    );
+    for (name, dir) in &crates {
+        let manifest = fs::read_to_string(dir.join("Cargo.toml")).expect("a manifest");
+        assert_eq!(table[name.as_str()], dependencies(&manifest), "what `{name}` builds on");
+    }
+}
+
 /// Lines of code in a page, without those that stand for others.
 fn code(page: &str) -> Vec<&str> {
     let blocks = page.split("```rust\n").skip(1);
