@@ -1,7 +1,7 @@
-//! Names in the documentation: what stands between back-ticks and looks like a name of ours exists.
+//! Tests of the documentation: names that exist, examples that compile, a table of crates that is so.
 //!
-//! Looked at are `README.md`, `docs/*.md` and `crates/*/README.md`, outside of blocks of code. The form of a name says where it has
-//! to be found ([`Workspace::has`]); what is no name, a command or a formula, is passed over.
+//! A name is whatever stands between back-ticks in `README.md`, `docs/*.md` and `crates/*/README.md`, outside of blocks of code. Its
+//! form says where it has to be found ([`Workspace::has`]); commands and formulas are passed over.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,7 +13,14 @@ use crate::process::root;
 const OTHERS: &[(&str, &[&str])] = &[
     (
         "crates, and features of crates",
-        &["hf-hub", "crossbeam-epoch", "cubecl-cuda", "x86-v4", "blocking"],
+        &[
+            "hf-hub",
+            "cargo-mutants",
+            "crossbeam-epoch",
+            "cubecl-cuda",
+            "x86-v4",
+            "blocking",
+        ],
     ),
     (
         "the standard library and Burn",
@@ -53,7 +60,7 @@ const ENDINGS: &[&str] = &[
 /// Folders that hold nothing of ours.
 const LEFT_OUT: &[&str] = &["target", "runs", "corpus", "shared"];
 
-/// What the documentation may name.
+/// All that the documentation may name.
 struct Workspace {
     /// Every file, by its path from the root.
     files: BTreeSet<String>,
@@ -66,7 +73,7 @@ struct Workspace {
 struct Source {
     path: String,
     text: String,
-    /// What it gives a name to.
+    /// The names that it gives.
     defined: BTreeSet<String>,
     words: BTreeSet<String>,
     /// Words between quotation marks.
@@ -323,7 +330,7 @@ fn collect(root: &Path, dir: &Path, files: &mut BTreeMap<String, Option<String>>
     }
 }
 
-/// What stands between back-ticks outside of blocks of code, each with its line.
+/// The texts between back-ticks outside of blocks of code, each with its line.
 fn names(page: &str) -> Vec<(usize, &str)> {
     let mut in_code = false;
     let mut found = Vec::new();

@@ -13,7 +13,7 @@ use crate::process::{Failure, Result, root};
 const PAGE: &str = "docs/tour.md";
 /// Stands for lines of the file that are not shown.
 const SKIP: &str = "…";
-/// What opens and closes a block of code.
+/// Opens and closes a block of code.
 const FENCE: &str = "```";
 
 /// A link with file and line, and the code that it says is there.
@@ -177,7 +177,7 @@ impl Stop {
         )
     }
 
-    /// What is wrong with the link, given the text of its file.
+    /// The fault of the link, if there is one, given the text of its file.
     #[cfg(test)]
     fn fault(&self, source: &str) -> Option<String> {
         match self.found_in(source) {
