@@ -66,8 +66,9 @@ fn named(name: &str) -> Option<&'static dyn Stage> {
 impl Subcommand for StageCommand {
     fn augment_subcommands(command: Command) -> Command {
         STAGES.into_iter().fold(command, |command, stage| {
-            let own = Command::new(stage.name()).about(stage.about());
-            command.subcommand(StageArgs::augment_args(own))
+            // Said last, for the arguments would say what they are.
+            let own = StageArgs::augment_args(Command::new(stage.name()));
+            command.subcommand(own.about(stage.about()).long_about(None))
         })
     }
 
