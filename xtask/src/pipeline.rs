@@ -5,58 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use clap::ValueEnum;
-
 use crate::device;
 use crate::process::{self, Failure, Result, cargo, from_root};
-
-/// A stage of `rlhf`, by the name of its command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub(crate) enum Stage {
-    /// Write the data of the built-in world, train the tokenizer
-    Tokenizer,
-    /// Train a language model on text
-    Pretrain,
-    /// Fine-tune it on demonstrations
-    Sft,
-    /// Sample answers to each prompt
-    Sample,
-    /// Rank the answers
-    Label,
-    /// Train the reward model on the rankings
-    Reward,
-    /// Optimise against the reward model
-    Ppo,
-    /// Compare the models on held-out prompts
-    Eval,
-}
-
-impl Stage {
-    /// The order of the pipeline.
-    const ALL: [Self; 8] = [
-        Self::Tokenizer,
-        Self::Pretrain,
-        Self::Sft,
-        Self::Sample,
-        Self::Label,
-        Self::Reward,
-        Self::Ppo,
-        Self::Eval,
-    ];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Tokenizer => "tokenizer",
-            Self::Pretrain => "pretrain",
-            Self::Sft => "sft",
-            Self::Sample => "sample",
-            Self::Label => "label",
-            Self::Reward => "reward",
-            Self::Ppo => "ppo",
-            Self::Eval => "eval",
-        }
-    }
-}
 
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct Args {
@@ -66,12 +16,12 @@ pub(crate) struct Args {
     /// Folder of the run [default: runs/default]
     #[arg(long)]
     run: Option<PathBuf>,
-    /// First stage; from it on everything is done again
+    /// First stage, one that `rlhf stages` prints; from it on everything is done again
     #[arg(long, value_name = "STAGE")]
-    from: Option<Stage>,
+    from: Option<String>,
     /// Last stage
     #[arg(long, value_name = "STAGE")]
-    to: Option<Stage>,
+    to: Option<String>,
     /// Override one key of the configuration; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -90,7 +40,6 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let stages = stages(args.from, args.to)?;
     let config = args.config.clone().unwrap_or_else(|| from_root("configs/default.toml"));
     let text = fs::read_to_string(&config).map_err(|error| {
         Failure::new(format!(
@@ -100,14 +49,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     })?;
     let device = device_of(args, &text);
     process::outlive_interrupts()?;
-    let rlhf = build(&device)?;
+    let rlhf = Rlhf {
+        program: build(&device)?,
+        device,
+    };
+    let recipe = rlhf.stages()?;
+    let stages = range(&recipe, args.from.as_deref(), args.to.as_deref())?;
     let started = Instant::now();
-    for &stage in stages {
-        let mut command = Command::new(&rlhf);
+    for stage in stages {
+        let mut command = rlhf.command()?;
         command.args(stage_arguments(args, &config, stage));
-        if device.starts_with("tch") {
-            device::with_libtorch(&mut command)?;
-        }
         process::run(&mut command).map_err(|failure| explained(failure, stage, args))?;
     }
     eprintln!(
@@ -118,25 +69,55 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// The stages from `from` to `to`, both included.
-fn stages(from: Option<Stage>, to: Option<Stage>) -> Result<&'static [Stage]> {
-    let first = from.map_or(0, |stage| stage as usize);
-    let last = to.map_or(Stage::ALL.len() - 1, |stage| stage as usize);
-    if first <= last {
-        return Ok(&Stage::ALL[first..=last]);
+/// The program, and the device whose libraries it needs.
+struct Rlhf {
+    program: PathBuf,
+    device: String,
+}
+
+impl Rlhf {
+    fn command(&self) -> Result<Command> {
+        let mut command = Command::new(&self.program);
+        if self.device.starts_with("tch") {
+            device::with_libtorch(&mut command)?;
+        }
+        Ok(command)
     }
-    Err(Failure::new(format!(
-        "--from {} comes after --to {}: the order is {}",
-        Stage::ALL[first].name(),
-        Stage::ALL[last].name(),
-        Stage::ALL.map(Stage::name).join(", ")
-    )))
+
+    /// The names of the stages, in order.
+    fn stages(&self) -> Result<Vec<String>> {
+        let names = process::output(self.command()?.arg("stages"))?;
+        let names: Vec<String> = names.lines().map(str::to_owned).collect();
+        if names.is_empty() {
+            return Err(Failure::new("`rlhf stages` printed no stage"));
+        }
+        Ok(names)
+    }
+}
+
+/// The stages from `from` to `to`, both included.
+fn range<'a>(recipe: &'a [String], from: Option<&str>, to: Option<&str>) -> Result<&'a [String]> {
+    let order = || recipe.join(", ");
+    let place = |option: &str, name: &str| {
+        let place = recipe.iter().position(|stage| stage == name);
+        place.ok_or_else(|| Failure::new(format!("{option} {name}: no such stage; the order is {}", order())))
+    };
+    let first = from.map_or(Ok(0), |name| place("--from", name))?;
+    let last = to.map_or(Ok(recipe.len() - 1), |name| place("--to", name))?;
+    let stages = (first <= last).then(|| &recipe[first..=last]);
+    stages.ok_or_else(|| {
+        let [first, last] = [first, last].map(|place| &recipe[place]);
+        Failure::new(format!(
+            "--from {first} comes after --to {last}: the order is {}",
+            order()
+        ))
+    })
 }
 
 /// The arguments that `rlhf` runs a stage with.
-fn stage_arguments(args: &Args, config: &Path, stage: Stage) -> Vec<String> {
+fn stage_arguments(args: &Args, config: &Path, stage: &str) -> Vec<String> {
     let run = args.run.clone().unwrap_or_else(|| from_root("runs/default"));
-    let mut words = vec![stage.name().to_owned()];
+    let mut words = vec![stage.to_owned()];
     let mut option = |name: &str, value: String| words.extend([name.to_owned(), value]);
     option("--config", config.display().to_string());
     option("--run", run.display().to_string());
@@ -155,7 +136,8 @@ fn stage_arguments(args: &Args, config: &Path, stage: Stage) -> Vec<String> {
     if args.offline {
         words.push("--offline".to_owned());
     }
-    if args.from.is_some_and(|from| stage >= from) {
+    // The stages that are run begin with it.
+    if args.from.is_some() {
         words.push("--overwrite".to_owned());
     }
     words
@@ -208,14 +190,13 @@ fn executable(message: &str) -> Option<&str> {
 }
 
 /// Advice after a stage that failed; it has said why itself.
-fn explained(failure: Failure, stage: Stage, args: &Args) -> Failure {
-    let name = stage.name();
-    match (failure.code, args.from) {
-        (process::INTERRUPTED, None) => eprintln!("interrupted in stage {name}; the same command continues there"),
+fn explained(failure: Failure, stage: &str, args: &Args) -> Failure {
+    match (failure.code, &args.from) {
+        (process::INTERRUPTED, None) => eprintln!("interrupted in stage {stage}; the same command continues there"),
         (process::INTERRUPTED, Some(_)) => {
-            eprintln!("interrupted in stage {name}; the same command without --from continues there");
+            eprintln!("interrupted in stage {stage}; the same command without --from continues there");
         }
-        _ => eprintln!("stage {name} failed; what the stages before it made is kept"),
+        _ => eprintln!("stage {stage} failed; what the stages before it made is kept"),
     }
     failure
 }
@@ -224,34 +205,42 @@ fn explained(failure: Failure, stage: Stage, args: &Args) -> Failure {
 mod tests {
     use super::*;
 
+    /// A recipe of four stages.
+    fn recipe() -> Vec<String> {
+        ["a", "b", "c", "d"].map(str::to_owned).into()
+    }
+
     #[test]
     fn a_range_of_stages_includes_both_ends() {
-        use Stage::{Eval, Label, Ppo, Reward, Sample};
-        assert_eq!(stages(None, None), Ok(Stage::ALL.as_slice()));
-        assert_eq!(
-            stages(Some(Sample), Some(Reward)),
-            Ok([Sample, Label, Reward].as_slice())
-        );
-        assert_eq!(stages(Some(Ppo), None), Ok([Ppo, Eval].as_slice()));
-        assert_eq!(stages(Some(Eval), Some(Eval)), Ok([Eval].as_slice()));
+        let recipe = recipe();
+        assert_eq!(range(&recipe, None, None), Ok(recipe.as_slice()));
+        assert_eq!(range(&recipe, Some("b"), Some("c")), Ok(&recipe[1..3]));
+        assert_eq!(range(&recipe, Some("c"), None), Ok(&recipe[2..]));
+        assert_eq!(range(&recipe, None, Some("a")), Ok(&recipe[..1]));
+        assert_eq!(range(&recipe, Some("d"), Some("d")), Ok(&recipe[3..]));
     }
 
     #[test]
-    fn a_range_that_runs_backwards_is_refused_with_the_order() {
-        let failure = stages(Some(Stage::Ppo), Some(Stage::Sft)).expect_err("ppo comes after sft");
-        let message = failure.message.expect("it says why");
-        assert!(message.starts_with("--from ppo comes after --to sft"), "{message}");
-        assert!(message.contains("tokenizer, pretrain, sft"), "{message}");
-    }
-
-    #[test]
-    fn the_order_is_that_of_the_enum_and_names_are_those_of_the_command_line() {
-        assert!(Stage::ALL.is_sorted());
-        for stage in Stage::ALL {
-            assert_eq!(Stage::from_str(stage.name(), false), Ok(stage));
-            assert_eq!(Stage::ALL[stage as usize], stage);
+    fn a_range_that_runs_backwards_or_a_stage_that_is_none_is_refused_with_the_order() {
+        let refusal = |from, to| {
+            let failure = range(&recipe(), from, to).expect_err("there is no such range");
+            failure.message.expect("it says why")
+        };
+        // Neighbours too: a range of none is no range.
+        for (from, to) in [("d", "b"), ("d", "c")] {
+            let message = refusal(Some(from), Some(to));
+            assert!(
+                message.starts_with(&format!("--from {from} comes after --to {to}")),
+                "{message}"
+            );
+            assert!(message.contains("a, b, c, d"), "{message}");
         }
-        assert_eq!(Stage::value_variants().len(), Stage::ALL.len());
+        let message = refusal(Some("e"), None);
+        assert!(
+            message.starts_with("--from e: no such stage") && message.contains("a, b, c, d"),
+            "{message}"
+        );
+        assert!(refusal(None, Some("x")).starts_with("--to x"));
     }
 
     #[test]
@@ -265,7 +254,7 @@ mod tests {
             offline: true,
             ..Args::default()
         };
-        let words = stage_arguments(&args, Path::new("c.toml"), Stage::Ppo).join(" ");
+        let words = stage_arguments(&args, Path::new("c.toml"), "ppo").join(" ");
         let expected = "ppo --config c.toml --run runs/a --set ppo.episodes=8 --set data.root=x --seed 2 --device tch \
                         --base hf://org/name --offline";
         assert_eq!(words, expected);
@@ -273,18 +262,15 @@ mod tests {
 
     #[test]
     fn only_an_explicit_first_stage_overwrites() {
-        let overwrites = |from, stage| {
+        let overwrites = |from: Option<&str>| {
             let args = Args {
-                from,
+                from: from.map(str::to_owned),
                 ..Args::default()
             };
-            stage_arguments(&args, Path::new("c.toml"), stage).contains(&"--overwrite".to_owned())
+            stage_arguments(&args, Path::new("c.toml"), "c").contains(&"--overwrite".to_owned())
         };
-        assert!(!overwrites(None, Stage::Tokenizer));
-        assert!(!overwrites(None, Stage::Eval));
-        assert!(overwrites(Some(Stage::Reward), Stage::Reward));
-        assert!(overwrites(Some(Stage::Reward), Stage::Eval));
-        assert!(!overwrites(Some(Stage::Reward), Stage::Label));
+        assert!(!overwrites(None));
+        assert!(overwrites(Some("b")));
     }
 
     #[test]

@@ -10,49 +10,11 @@ pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub(crate) enum Error {
     #[error(transparent)]
-    Core(#[from] rlhf_core::Error),
-    #[error("the configuration is wrong:\n{0}")]
-    Config(#[from] rlhf_config::ConfigErrors),
+    Pipeline(#[from] rlhf_pipeline::Error),
     #[error(transparent)]
     ConfigFile(rlhf_config::Error),
     #[error(transparent)]
-    Model(#[from] rlhf_model::Error),
-    #[error(transparent)]
-    Data(#[from] rlhf_data::Error),
-    #[error(transparent)]
-    Hub(#[from] rlhf_hub::Error),
-    #[error(transparent)]
-    Tasks(#[from] rlhf_tasks::Error),
-    #[error(transparent)]
-    Stories(#[from] rlhf_stories::Error),
-    #[error(transparent)]
     Generate(#[from] rlhf_inference::Error),
-    #[error("sft: {0}")]
-    Sft(#[from] rlhf_sft::Error),
-    #[error("reward: {0}")]
-    Reward(#[from] rlhf_reward::Error),
-    #[error("ppo: {0}")]
-    Ppo(#[from] rlhf_ppo::Error),
-    #[error("stage `{stage}` needs `{}`, which is not there: run stage `{produced_by}` first", path.display())]
-    MissingStage {
-        stage: &'static str,
-        path: PathBuf,
-        produced_by: &'static str,
-    },
-    #[error("{}: this stage was finished with another configuration ({field}: now {expected}, then {found}); give --overwrite to replace it, or another --run", path.display())]
-    OtherRun {
-        path: PathBuf,
-        field: String,
-        expected: String,
-        found: String,
-    },
-    #[error("this needs {needed} of memory and {available} are free ({parts}); {advice}; or give --ignore-memory")]
-    Memory {
-        needed: String,
-        available: String,
-        parts: String,
-        advice: String,
-    },
     #[error("interrupted; start again to continue")]
     Interrupted,
     #[error("{}: {source}", path.display())]
@@ -70,21 +32,40 @@ pub(crate) enum Error {
 impl From<rlhf_config::Error> for Error {
     fn from(error: rlhf_config::Error) -> Self {
         match error {
-            rlhf_config::Error::Faults(faults) => Self::Config(faults),
+            rlhf_config::Error::Faults(faults) => faults.into(),
             other => Self::ConfigFile(other),
         }
     }
 }
 
+/// A fault of another crate is told as the pipeline tells it.
+macro_rules! as_the_pipeline {
+    ($($fault:ty),*) => {
+        $(impl From<$fault> for Error {
+            fn from(fault: $fault) -> Self {
+                Self::Pipeline(fault.into())
+            }
+        })*
+    };
+}
+
+as_the_pipeline!(
+    rlhf_config::ConfigErrors,
+    rlhf_core::Error,
+    rlhf_model::Error,
+    rlhf_data::Error,
+    rlhf_sft::Error,
+    rlhf_reward::Error,
+    rlhf_ppo::Error
+);
+
 impl Error {
     /// Whether the user stopped the command; the exit status then is 130, as a shell gives it.
     pub(crate) fn is_interrupt(&self) -> bool {
-        matches!(
-            self,
-            Self::Interrupted
-                | Self::Sft(rlhf_sft::Error::Interrupted { .. })
-                | Self::Reward(rlhf_reward::Error::Interrupted { .. })
-                | Self::Ppo(rlhf_ppo::Error::Interrupted { .. })
-        )
+        match self {
+            Self::Interrupted => true,
+            Self::Pipeline(error) => error.is_interrupt(),
+            _ => false,
+        }
     }
 }

@@ -3,21 +3,18 @@
 mod commands;
 mod config;
 mod error;
-mod memory;
-mod pace;
-mod places;
 mod progress;
-mod run;
-mod stages;
+mod stage;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
+use std::rc::Rc;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
+use rlhf_pipeline::Locations;
 
 use crate::error::Result;
-use crate::places::Places;
-use crate::stages::Stage;
+use crate::progress::Terminal;
+use crate::stage::StageCommand;
 
 /// Keeps the pages of large temporaries instead of mapping them anew at every step.
 #[global_allocator]
@@ -36,61 +33,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Write the data of the built-in world, train the tokenizer
-    Tokenizer(StageArgs),
-    /// Train a language model on text, from random weights
-    Pretrain(StageArgs),
-    /// Fine-tune it on demonstrations (step 1)
-    Sft(StageArgs),
-    /// Sample K answers to each prompt from the SFT model (step 2)
-    Sample(StageArgs),
-    /// Rank the answers (step 2)
-    Label(StageArgs),
-    /// Train the reward model on the rankings (step 2)
-    Reward(StageArgs),
-    /// Optimise the SFT model against the reward model (step 3)
-    Ppo(StageArgs),
-    /// Compare base, SFT, best-of-n and PPO on held-out prompts
-    Eval(StageArgs),
+    #[command(flatten)]
+    Stage(StageCommand),
     #[command(flatten)]
     Other(commands::Command),
-}
-
-/// Options of every stage.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct StageArgs {
-    #[command(flatten)]
-    pub(crate) config: ConfigArgs,
-    /// Folder of the run
-    #[arg(long, default_value = "runs/default")]
-    pub(crate) run: PathBuf,
-    /// Do the stage again from its start, whatever it began or finished earlier
-    #[arg(long)]
-    pub(crate) overwrite: bool,
-    /// Start even if the memory forecast says that the stage cannot fit
-    #[arg(long)]
-    pub(crate) ignore_memory: bool,
-}
-
-/// Where the configuration comes from.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct ConfigArgs {
-    /// TOML file; without it the built-in defaults hold
-    #[arg(long)]
-    pub(crate) config: Option<PathBuf>,
-    /// Override one key, such as --set ppo.kl.coef=0.02; may be given several times
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub(crate) set: Vec<String>,
-    /// Device: flex, tch, tch:cuda:N, cuda:N or wgpu, as far as this build has them
-    #[arg(long)]
-    pub(crate) device: Option<String>,
-    /// Seed of everything random
-    #[arg(long)]
-    pub(crate) seed: Option<u64>,
-    /// Model to start from instead of pretraining, data.base: a folder with config.json, model.safetensors, tokenizer.json, which
-    /// starts from data.root if it is relative, or `hf://org/name[@revision]`
-    #[arg(long, value_name = "DIR")]
-    pub(crate) base: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -108,7 +54,7 @@ fn main() -> ExitCode {
     }
     // On a thread of the pool that computes: it takes a share of the work it hands out, where the main thread would
     // only be put to sleep and woken again at every operation.
-    match rayon::scope(|_| dispatch(cli.command, Places::new(cli.offline))) {
+    match rayon::scope(|_| dispatch(cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             progress::note(&format!("error: {error}"));
@@ -117,21 +63,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn dispatch(command: Command, places: Places) -> Result<()> {
-    let (stage, args) = match command {
-        Command::Tokenizer(args) => (Stage::Tokenizer, args),
-        Command::Pretrain(args) => (Stage::Pretrain, args),
-        Command::Sft(args) => (Stage::Sft, args),
-        Command::Sample(args) => (Stage::Sample, args),
-        Command::Label(args) => (Stage::Label, args),
-        Command::Reward(args) => (Stage::Reward, args),
-        Command::Ppo(args) => (Stage::Ppo, args),
-        Command::Eval(args) => (Stage::Eval, args),
-        Command::Other(command) => return commands::run(command, &places),
-    };
-    // Steps of training need again what the last one freed; what only reads a model does not.
-    rlhf_kernels::allocator::keep_freed_pages();
-    run::run_stage(stage, &args, places)
+fn dispatch(cli: Cli) -> Result<()> {
+    match cli.command {
+        Command::Stage(command) => {
+            // Steps of training need again what the last one freed; what only reads a model does not.
+            rlhf_kernels::allocator::keep_freed_pages();
+            command.run(cli.offline)
+        }
+        Command::Other(command) => commands::run(command, &Locations::new(cli.offline, Rc::new(Terminal))),
+    }
 }
 
 fn install_tracing() {

@@ -1,17 +1,33 @@
-//! A bar with the time that is left, and lines for people on standard error.
+//! Standard error, for people: a bar with the time that is left, and lines.
 
+use std::cell::Cell;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use rlhf_core::stage::Progress;
-use std::cell::Cell;
+use rlhf_pipeline::Listener;
+
+use crate::error::{Error, Result};
 
 /// Without a terminal, a line this often takes the place of the bar.
 const LINE_EVERY: Duration = Duration::from_secs(15);
 
+/// Shows what a run does.
+pub(crate) struct Terminal;
+
+impl Listener for Terminal {
+    fn note(&self, subject: &str, line: &str) {
+        note(&format!("{subject:>9} {line}"));
+    }
+
+    fn begin(&self, subject: &'static str) -> Box<dyn rlhf_pipeline::Bar> {
+        Box::new(Bar::new(subject))
+    }
+}
+
 /// Progress of a stage: a bar on a terminal, a line now and then elsewhere.
-pub(crate) struct Bar {
+struct Bar {
     name: &'static str,
     bar: ProgressBar,
     terminal: bool,
@@ -21,7 +37,7 @@ pub(crate) struct Bar {
 }
 
 impl Bar {
-    pub(crate) fn new(name: &'static str) -> Self {
+    fn new(name: &'static str) -> Self {
         let bar = ProgressBar::new(0);
         let template = "{prefix:>9} [{bar:32}] {pos}/{len}  {msg}  {elapsed} + {eta}";
         if let Ok(style) = ProgressStyle::with_template(template) {
@@ -36,10 +52,6 @@ impl Bar {
             first: Cell::new(None),
             said: Cell::new(Instant::now()),
         }
-    }
-
-    pub(crate) fn finish(&self) {
-        self.bar.finish_and_clear();
     }
 
     fn line(&self, done: u64, total: u64, message: &str) {
@@ -75,6 +87,12 @@ impl Progress for Bar {
     }
 }
 
+impl rlhf_pipeline::Bar for Bar {
+    fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
 /// A line on standard error.
 pub(crate) fn note(line: &str) {
     // A closed standard error leaves nobody to tell.
@@ -82,8 +100,8 @@ pub(crate) fn note(line: &str) {
 }
 
 /// A line on standard output: what a command was asked for.
-pub(crate) fn say(line: &str) -> crate::error::Result<()> {
-    writeln!(std::io::stdout(), "{line}").map_err(|source| crate::error::Error::Io {
+pub(crate) fn say(line: &str) -> Result<()> {
+    writeln!(std::io::stdout(), "{line}").map_err(|source| Error::Io {
         path: "standard output".into(),
         source,
     })

@@ -38,13 +38,25 @@ pub fn parse_device(name: &str) -> Result<Device> {
         name: name.to_owned(),
         available: available_devices().join(", "),
     };
-    let (family, index) = match name.rsplit_once(':') {
-        Some((family, number)) if number.chars().all(|c| c.is_ascii_digit()) => {
-            (family, number.parse::<usize>().map_err(|_| unknown())?)
-        }
-        _ => (name, 0),
+    let family = backend_of(name);
+    let index = match &name[family.len()..] {
+        "" => 0,
+        number => number[1..].parse().map_err(|_| unknown())?,
     };
     build(family, index).ok_or_else(unknown)
+}
+
+/// What computes on the device called `name`, whichever of several it is: devices of one backend give the same bytes.
+///
+/// ```
+/// assert_eq!(rlhf_core::backend_of("tch:cuda:1"), rlhf_core::backend_of("tch:cuda:0"));
+/// assert_ne!(rlhf_core::backend_of("tch:cuda:0"), rlhf_core::backend_of("tch"));
+/// ```
+pub fn backend_of(name: &str) -> &str {
+    match name.rsplit_once(':') {
+        Some((family, number)) if number.chars().all(|c| c.is_ascii_digit()) => family,
+        _ => name,
+    }
 }
 
 fn build(family: &str, index: usize) -> Option<Device> {

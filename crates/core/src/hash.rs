@@ -112,7 +112,7 @@ impl Fingerprint {
         &self.sha256
     }
 
-    /// Difference of `found` from this one, if there is one.
+    /// Difference of `found` from this one, if there is one: a field that both have, before one that is new or gone.
     pub fn difference(&self, found: &Self) -> Option<Difference> {
         const ABSENT: &str = "absent";
         let show = |value: Option<&Value>| value.map_or(ABSENT.to_owned(), Value::to_string);
@@ -121,7 +121,10 @@ impl Fingerprint {
             .keys()
             .chain(found.fields.keys())
             .filter(|field| self.fields.get(*field) != found.fields.get(*field))
-            .min();
+            .min_by_key(|field| {
+                let is_in_both = self.fields.contains_key(*field) && found.fields.contains_key(*field);
+                (!is_in_both, *field)
+            });
         if let Some(field) = field {
             let (expected, found) = (show(self.fields.get(field)), show(found.fields.get(field)));
             return Some(Difference {
@@ -184,6 +187,14 @@ mod tests {
             ("ppo.gamma", "absent")
         );
         assert_eq!(b.difference(&a).unwrap().found, "absent");
+    }
+
+    #[test]
+    fn a_field_that_changed_is_named_before_those_that_came_and_went_with_it() {
+        let constant = fingerprint(&json!({"lr": {"kind": "constant"}})).unwrap();
+        let linear = fingerprint(&json!({"episodes": 96, "lr": {"kind": "linear"}})).unwrap();
+        assert_eq!(constant.difference(&linear).unwrap().field, "lr.kind");
+        assert_eq!(linear.difference(&constant).unwrap().field, "lr.kind");
     }
 
     #[test]

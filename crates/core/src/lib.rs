@@ -31,7 +31,7 @@ pub use batch::{
 };
 pub use checkpoint::{Checkpoint, CheckpointStore, CheckpointWriter};
 pub use clock::{PartTimes, timed};
-pub use device::{available_devices, parse_device};
+pub use device::{available_devices, backend_of, parse_device};
 pub use error::{Error, Result};
 pub use interrupt::StopFlag;
 pub use learner::Learner;

@@ -140,13 +140,19 @@ impl StageDir {
         Ok(StageLock { _file: file })
     }
 
-    /// Removes everything the stage has written, to start it over.
-    pub fn clear(&self, _lock: &StageLock) -> Result<()> {
-        // The mark goes first: half a folder must not look finished.
+    /// Takes away the mark that the stage has ended, for it is going on; what it has written stays.
+    pub fn unmark(&self, _lock: &StageLock) -> Result<()> {
         let mark = self.path.join(COMPLETE);
         if mark.exists() {
             fs::remove_file(&mark).map_err(|e| Error::io("remove", &mark, e))?;
         }
+        Ok(())
+    }
+
+    /// Removes everything the stage has written, to start it over.
+    pub fn clear(&self, lock: &StageLock) -> Result<()> {
+        // The mark goes first: half a folder must not look finished.
+        self.unmark(lock)?;
         for entry in fs::read_dir(&self.path).map_err(|e| Error::io("list", &self.path, e))? {
             let entry = entry.map_err(|e| Error::io("list", &self.path, e))?;
             if entry.file_name() == LOCK {
@@ -225,6 +231,9 @@ pub struct Completion {
     pub versions: BTreeMap<String, String>,
     /// Duration of the stage in seconds, all its interrupted parts together if the stage counts them.
     pub seconds: f64,
+    /// How far the stage went, where it may go on for more: its own units, which the fingerprint leaves out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extent: Option<u64>,
 }
 
 #[cfg(test)]
@@ -240,6 +249,7 @@ mod tests {
             inputs: [("a.jsonl".to_owned(), "00ff".to_owned())].into(),
             versions: [("rlhf".to_owned(), "0.1.0".to_owned())].into(),
             seconds: 1.5,
+            extent: Some(6),
         }
     }
 
@@ -253,6 +263,33 @@ mod tests {
         assert_eq!(stage.completion().unwrap(), Some(completion(0.1)));
         assert!(stage.is_complete(&completion(0.1).fingerprint).unwrap());
         assert!(!stage.is_complete(&completion(0.2).fingerprint).unwrap());
+    }
+
+    #[test]
+    fn a_stage_that_goes_on_loses_its_mark_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let stage = StageDir::new(dir.path());
+        let lock = stage.lock().unwrap();
+        stage.mark_complete(&completion(0.1)).unwrap();
+        fs::write(stage.samples_path(), "{}").unwrap();
+        stage.unmark(&lock).unwrap();
+        assert_eq!(stage.completion().unwrap(), None);
+        assert!(stage.samples_path().exists());
+        stage.unmark(&lock).unwrap();
+    }
+
+    #[test]
+    fn a_mark_of_a_version_without_extents_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let stage = StageDir::new(dir.path());
+        let old = Completion {
+            extent: None,
+            ..completion(0.1)
+        };
+        stage.mark_complete(&old).unwrap();
+        let text = fs::read_to_string(dir.path().join(COMPLETE)).unwrap();
+        assert!(!text.contains("extent"), "{text}");
+        assert_eq!(stage.completion().unwrap(), Some(old));
     }
 
     #[test]

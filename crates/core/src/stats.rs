@@ -192,6 +192,12 @@ mod tests {
     }
 
     #[test]
+    fn an_order_is_agreed_with_wholly_half_or_not_at_all() {
+        assert_eq!([0.2, 0.0, -0.0, -3.0].map(order_agreement), [1.0, 0.5, 0.5, 0.0]);
+        assert_eq!(order_agreement(f64::NAN), 0.0);
+    }
+
+    #[test]
     fn nothing_is_null_in_json_and_nan_in_memory() {
         let text = serde_json::to_string(&wilson(0.0, 0)).unwrap();
         assert_eq!(text, r#"{"value":null,"low":null,"high":null,"n":0}"#);

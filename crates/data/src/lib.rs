@@ -47,7 +47,7 @@ pub use columns::Columns;
 pub use error::{Error, Result};
 pub use inspect::{DataKind, Fit, InspectOptions, Inspection, Lengths, ShownPart, ShownRow, inspect};
 pub use marked::MarkedTokens;
-pub use order::{cyclic_rows, shuffled_order};
+pub use order::{cyclic_rows, mixed_in, shuffled_order};
 pub use read::{
     FileReport, LoadReport, Loaded, read_comparisons, read_comparisons_from, read_demonstrations,
     read_demonstrations_from, read_prompts, read_prompts_from, read_text, read_text_from,

@@ -5,6 +5,8 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
+use crate::sequence::TokenSequence;
+
 /// The numbers below `n`, shuffled by `purpose` and `counters` alone.
 pub(crate) fn seeded_order(n: usize, purpose: &str, counters: &[u64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..n).collect();
@@ -40,6 +42,28 @@ pub fn cyclic_rows(n: usize, seed: u64, first: u64, count: usize) -> Vec<usize> 
     rows
 }
 
+/// Windows of text that make up `fraction` of all tokens once they stand among `others`, drawn by `seed`; all of them if they
+/// are too few.
+///
+/// Windows are taken to be as long as the first, as [`pack_documents`](crate::pack_documents) cuts them.
+///
+/// # Panics
+/// If `fraction` is not in [0, 1).
+pub fn mixed_in(windows: &[TokenSequence], others: &[TokenSequence], fraction: f64, seed: u64) -> Vec<TokenSequence> {
+    assert!(
+        (0.0..1.0).contains(&fraction),
+        "a share of {fraction} leaves nothing to mix into"
+    );
+    let Some(window) = windows.first() else {
+        return Vec::new();
+    };
+    let tokens: usize = others.iter().map(TokenSequence::len).sum();
+    let wanted = tokens as f64 * fraction / (1.0 - fraction);
+    let mut order = shuffled_order(windows.len(), seed, 0);
+    order.truncate((wanted / window.len() as f64).ceil() as usize);
+    order.into_iter().map(|row| windows[row].clone()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,5 +73,27 @@ mod tests {
         assert_eq!(shuffled_order(100, 7, 0), shuffled_order(100, 7, 0));
         assert_ne!(shuffled_order(100, 7, 0), shuffled_order(100, 7, 1));
         assert_ne!(shuffled_order(100, 7, 0), shuffled_order(100, 8, 0));
+    }
+
+    #[test]
+    fn what_is_mixed_in_makes_up_its_share() {
+        let sequences = |n: usize, len: usize| -> Vec<TokenSequence> {
+            let sequence = |first| TokenSequence {
+                input_ids: vec![first; len],
+                loss_mask: vec![true; len],
+            };
+            (0..n as u32).map(sequence).collect()
+        };
+        let (windows, others) = (sequences(50, 20), sequences(40, 9));
+        // 360 tokens are nine tenths of 400: 40 more, two windows of 20; a hair more is one window more.
+        assert_eq!(mixed_in(&windows, &others, 0.1, 1).len(), 2);
+        assert_eq!(mixed_in(&windows, &others, 0.101, 1).len(), 3);
+        assert_eq!(mixed_in(&windows, &others, 0.0, 1), []);
+        assert_eq!(mixed_in(&[], &others, 0.1, 1), []);
+        // No more than there are, each once, in an order of the seed's.
+        let mut all = mixed_in(&windows, &others, 0.9, 1);
+        assert_ne!(all, mixed_in(&windows, &others, 0.9, 2));
+        all.sort_by_key(|window| window.input_ids[0]);
+        assert_eq!(all, windows);
     }
 }

@@ -10,13 +10,14 @@ use std::time::Duration;
 use rlhf_core::StopFlag;
 use rlhf_data::{Message, Tokenizer};
 use rlhf_inference::{GenerateOptions, Generator, Sampling};
+use rlhf_pipeline::Locations;
 
+use super::break_if;
 use super::model::{ModelArgs, ModelFolder};
 use super::output::Output;
 use super::sampling::SamplingArgs;
 use super::turns::{Conversation, NoWindow};
 use crate::error::{Error, Result};
-use crate::places::Places;
 use crate::progress::note;
 
 #[derive(Debug, clap::Args)]
@@ -44,12 +45,12 @@ const HELP: &str = "/reset  begin a new conversation
 /// How often a wait for input looks whether Ctrl-C was pressed.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-pub(super) fn run(args: &Args, places: &Places) -> Result<()> {
+pub(super) fn run(args: &Args, locations: &Locations) -> Result<()> {
     if args.max_new_tokens == 0 {
         return Err(Error::Usage("--max-new-tokens: 0, expected at least 1".into()));
     }
     let sampling = args.sampling.sampling()?;
-    let folder = ModelFolder::open(&args.model, places)?;
+    let folder = ModelFolder::open(&args.model, locations)?;
     let save = args.save.as_deref().map(Saved::open).transpose()?;
     let mut chat = Chat {
         tokenizer: folder.tokenizer()?,
@@ -182,10 +183,7 @@ impl Chat<'_> {
         self.answers += 1;
         let text = self.stream(&window.ids, &options)?;
         self.conversation.push(Message::assistant(text));
-        Ok(match StopFlag::process().requested() {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        })
+        Ok(break_if(StopFlag::process().requested()))
     }
 
     /// Writes an answer as it comes and returns it; Ctrl-C ends it.
@@ -199,10 +197,7 @@ impl Chat<'_> {
                 text.push_str(&piece);
                 written = output.text(&piece).and_then(|()| output.flush());
             }
-            match written.is_err() || stop.requested() {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            }
+            break_if(written.is_err() || stop.requested())
         })?;
         written?;
         let rest = decoder.finish().unwrap_or_default();

@@ -1,10 +1,10 @@
 //! `rlhf config`.
 
+use rlhf_pipeline::Config;
+
 use super::output::Output;
-use crate::ConfigArgs;
-use crate::config::Config;
+use crate::config::ConfigArgs;
 use crate::error::Result;
-use crate::run::load_config;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -16,9 +16,10 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<()> {
-    let text = match args.markdown {
-        true => rlhf_config::markdown_table::<Config>()?,
-        false => load_config(&args.config)?.resolved_toml_with_sources(),
+    let text = if args.markdown {
+        rlhf_config::markdown_table::<Config>()?
+    } else {
+        args.config.load()?.resolved_toml_with_sources()
     };
     let mut output = Output::open();
     output.text(&text)?;

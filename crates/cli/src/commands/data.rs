@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use rlhf_data::{InspectOptions, Tokenizer, inspect};
 use rlhf_hub::Want;
 use rlhf_model::load_config;
+use rlhf_pipeline::Locations;
 
 use super::output::Output;
 use crate::error::{Error, Result};
-use crate::places::Places;
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
@@ -40,13 +40,13 @@ pub(crate) struct InspectArgs {
     json: bool,
 }
 
-pub(super) fn run(command: &Command, places: &Places) -> Result<()> {
+pub(super) fn run(command: &Command, locations: &Locations) -> Result<()> {
     let Command::Inspect(args) = command;
     if args.max_seq_len.is_some_and(|tokens| tokens < 2) {
         return Err(Error::Usage("--max-seq-len: expected at least 2".into()));
     }
     let model = args.model.as_deref();
-    let model = model.map(|model| places.model(model, Want::Tokenizer)).transpose()?;
+    let model = model.map(|model| locations.model(model, Want::Tokenizer)).transpose()?;
     let tokenizer = model.as_deref().map(Tokenizer::load).transpose()?;
     let of_model = model.as_deref().map(context_of).transpose()?.flatten();
     let options = InspectOptions {
@@ -56,11 +56,12 @@ pub(super) fn run(command: &Command, places: &Places) -> Result<()> {
         row: args.row,
     };
     let mut output = Output::open();
-    for file in places.data(&args.file)? {
+    for file in locations.data(&args.file)? {
         let found = inspect(&file, &options)?;
-        match args.json {
-            true => output.row(&found)?,
-            false => output.text(&format!("{found}\n"))?,
+        if args.json {
+            output.row(&found)?;
+        } else {
+            output.text(&format!("{found}\n"))?;
         }
     }
     output.flush()
@@ -68,8 +69,8 @@ pub(super) fn run(command: &Command, places: &Places) -> Result<()> {
 
 /// The longest sequence of a model; nothing for a folder with a tokenizer alone.
 fn context_of(dir: &Path) -> Result<Option<usize>> {
-    match dir.join("config.json").exists() {
-        true => Ok(Some(load_config(dir)?.max_seq_len())),
-        false => Ok(None),
+    if !dir.join("config.json").exists() {
+        return Ok(None);
     }
+    Ok(Some(load_config(dir)?.max_seq_len()))
 }

@@ -1,19 +1,18 @@
 //! `rlhf generate`.
 
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use rlhf_core::StopFlag;
 use rlhf_inference::{Completion, GenerateOptions, Generator};
+use rlhf_pipeline::Locations;
 use serde_json::{Map, Value, json};
 
 use super::input::{Row, read_rows};
 use super::model::{ModelArgs, ModelFolder};
 use super::output::Output;
 use super::sampling::SamplingArgs;
-use super::{ROWS_AT_ONCE, check_stop};
+use super::{ROWS_AT_ONCE, break_if, check_stop};
 use crate::error::{Error, Result};
-use crate::places::Places;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -58,13 +57,13 @@ struct Prompt {
     ids: Vec<u32>,
 }
 
-pub(super) fn run(args: &Args, places: &Places) -> Result<()> {
+pub(super) fn run(args: &Args, locations: &Locations) -> Result<()> {
     if args.n == 0 || args.max_new_tokens == 0 {
         let option = if args.n == 0 { "--n" } else { "--max-new-tokens" };
         return Err(Error::Usage(format!("{option}: 0, expected at least 1")));
     }
     let sampling = args.sampling.sampling()?;
-    let folder = ModelFolder::open(&args.model, places)?;
+    let folder = ModelFolder::open(&args.model, locations)?;
     let mut options = GenerateOptions {
         max_new_tokens: args.max_new_tokens,
         eos_token_id: folder.eos_token_id()?,
@@ -90,9 +89,10 @@ pub(super) fn run(args: &Args, places: &Places) -> Result<()> {
         // A completion depends on the place of its prompt alone, not on how many are answered at once.
         options.first_stream += ids.len() as u64;
         for (prompt, completions) in some.iter().zip(completions.chunks(args.n)) {
-            match args.json {
-                true => output.row(&as_row(prompt, completions, &folder))?,
-                false => output.text(&as_text(prompt, completions, is_single, &folder))?,
+            if args.json {
+                output.row(&as_row(prompt, completions, &folder))?;
+            } else {
+                output.text(&as_text(prompt, completions, is_single, &folder))?;
             }
         }
         output.flush()?;
@@ -102,10 +102,7 @@ pub(super) fn run(args: &Args, places: &Places) -> Result<()> {
 
 fn generate(generator: &Generator, ids: &[&[u32]], options: &GenerateOptions) -> Result<Vec<Completion>> {
     let stop = StopFlag::process();
-    let completions = generator.generate_streaming(ids, options, &mut |_, _| match stop.requested() {
-        true => ControlFlow::Break(()),
-        false => ControlFlow::Continue(()),
-    })?;
+    let completions = generator.generate_streaming(ids, options, &mut |_, _| break_if(stop.requested()))?;
     check_stop()?;
     Ok(completions)
 }

@@ -49,10 +49,10 @@ pub(super) fn read_rows(path: &Path, expected: &'static str) -> Result<Vec<Row>>
             }
         }
     }
-    match rows.is_empty() {
-        true => Err(DataError::EmptyFile { path, expected }.into()),
-        false => Ok(rows),
+    if rows.is_empty() {
+        return Err(DataError::EmptyFile { path, expected }.into());
     }
+    Ok(rows)
 }
 
 /// The content of a file, and what to call it.
@@ -64,9 +64,10 @@ fn read(path: &Path, expected: &'static str) -> Result<(PathBuf, Vec<u8>)> {
         path.to_owned()
     };
     let mut bytes = Vec::new();
-    let result = match is_stdin {
-        true => std::io::stdin().read_to_end(&mut bytes).map(|_| bytes),
-        false => std::fs::read(path),
+    let result = if is_stdin {
+        std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        std::fs::read(path)
     };
     match result {
         Ok(bytes) => Ok((name, bytes)),
@@ -129,10 +130,10 @@ impl Row {
 
     fn names(&self) -> String {
         let names: Vec<&str> = self.fields.keys().map(String::as_str).collect();
-        match names.is_empty() {
-            true => "the row has no fields".to_owned(),
-            false => format!("the row has {}", names.join(", ")),
+        if names.is_empty() {
+            return "the row has no fields".to_owned();
         }
+        format!("the row has {}", names.join(", "))
     }
 
     /// A field, if it is there and not null.
@@ -262,15 +263,15 @@ impl Row {
             }
             .into());
         }
-        match completions < 2 {
-            true => Err(DataError::TooFewCompletions {
+        if completions < 2 {
+            return Err(DataError::TooFewCompletions {
                 path,
                 line,
                 found: completions,
             }
-            .into()),
-            false => Ok(ranks),
+            .into());
         }
+        Ok(ranks)
     }
 
     /// The whole of a row as tokens: `input_ids` as they are, `text` without any template, `messages` or `prompt` and

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use rlhf_model::sequence_logprobs;
+use rlhf_pipeline::Locations;
 use serde::Serialize;
 
 use super::input::{Row, read_rows};
@@ -10,7 +11,6 @@ use super::model::{ModelArgs, ModelFolder};
 use super::output::Output;
 use super::{ROWS_AT_ONCE, TOKENS_AT_ONCE, check_stop};
 use crate::error::Result;
-use crate::places::Places;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -32,14 +32,14 @@ struct Answer<'a> {
     logprobs: &'a [f32],
 }
 
-pub(super) fn run(args: &Args, places: &Places) -> Result<()> {
+pub(super) fn run(args: &Args, locations: &Locations) -> Result<()> {
     if !(args.temperature > 0.0 && args.temperature.is_finite()) {
         return Err(crate::error::Error::Usage(format!(
             "--temperature: {} is not above 0",
             args.temperature
         )));
     }
-    let folder = ModelFolder::open(&args.model, places)?;
+    let folder = ModelFolder::open(&args.model, locations)?;
     // Every row is checked before the first is answered: a fault in line 1000 costs no minutes.
     let sequences = read_rows(&args.input, EXPECTED)?
         .iter()

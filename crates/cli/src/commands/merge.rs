@@ -9,9 +9,9 @@ use rlhf_model::{
     AdapterTask, StorageType, load_adapter_config, load_causal_adapter, load_causal_lm, load_decoder,
     load_scalar_adapter, save_causal_lm, save_scalar_model,
 };
+use rlhf_pipeline::Locations;
 
 use crate::error::{Error, Result};
-use crate::places::Places;
 use crate::progress::note;
 
 #[derive(Debug, clap::Args)]
@@ -27,15 +27,15 @@ pub(crate) struct Args {
     out: PathBuf,
 }
 
-pub(super) fn run(args: &Args, places: &Places) -> Result<()> {
+pub(super) fn run(args: &Args, locations: &Locations) -> Result<()> {
     if args.out.exists() {
         return Err(Error::Usage(format!(
             "--out: {} is there already, expected the name of a new folder",
             args.out.display()
         )));
     }
-    let base = places.model(&args.base, Want::Model)?;
-    let adapter = places.model(&args.adapter, Want::Adapter)?;
+    let base = locations.model(&args.base, Want::Model)?;
+    let adapter = locations.model(&args.adapter, Want::Adapter)?;
     for (path, expected) in [
         (base.join("config.json"), "the folder of a model"),
         (

@@ -12,15 +12,17 @@ mod model;
 mod output;
 mod sampling;
 mod score;
+mod stages;
 mod template;
 mod turns;
 
 use std::io::ErrorKind;
+use std::ops::ControlFlow;
 
 use clap::Subcommand;
+use rlhf_pipeline::Locations;
 
 use crate::error::{Error, Result};
-use crate::places::Places;
 
 /// Tokens that go through a network together.
 const TOKENS_AT_ONCE: usize = 8192;
@@ -52,6 +54,8 @@ pub(crate) enum Command {
     Template(template::Args),
     /// Write a model with LoRA adapters as a model without: their updates are added to its weights
     Merge(merge::Args),
+    /// Print the stages of the recipe in order, one a line
+    Stages,
     /// Print the configuration that holds, with the source of each value
     Config(config::Args),
     /// Measure how fast this machine trains and samples: one JSON line a measurement
@@ -61,17 +65,18 @@ pub(crate) enum Command {
     Data(data::Command),
 }
 
-pub(crate) fn run(command: Command, places: &Places) -> Result<()> {
+pub(crate) fn run(command: Command, locations: &Locations) -> Result<()> {
     let result = match command {
-        Command::Logprobs(args) => logprobs::run(&args, places),
-        Command::Score(args) => score::run(&args, places),
-        Command::Generate(args) => generate::run(&args, places),
-        Command::Chat(args) => chat::run(&args, places),
-        Command::Template(args) => template::run(&args, places),
-        Command::Merge(args) => merge::run(&args, places),
+        Command::Logprobs(args) => logprobs::run(&args, locations),
+        Command::Score(args) => score::run(&args, locations),
+        Command::Generate(args) => generate::run(&args, locations),
+        Command::Chat(args) => chat::run(&args, locations),
+        Command::Template(args) => template::run(&args, locations),
+        Command::Merge(args) => merge::run(&args, locations),
+        Command::Stages => stages::run(),
         Command::Config(args) => config::run(&args),
         Command::Bench(args) => bench::run(&args),
-        Command::Data(command) => data::run(&command, places),
+        Command::Data(command) => data::run(&command, locations),
     };
     match result {
         // Whoever read the output, `head` say, has seen enough.
@@ -80,10 +85,19 @@ pub(crate) fn run(command: Command, places: &Places) -> Result<()> {
     }
 }
 
+/// Ends generation if the user has had enough.
+fn break_if(has_enough: bool) -> ControlFlow<()> {
+    if has_enough {
+        ControlFlow::Break(())
+    } else {
+        ControlFlow::Continue(())
+    }
+}
+
 /// Ends a command between two rows if the user pressed Ctrl-C.
 fn check_stop() -> Result<()> {
-    match rlhf_core::StopFlag::process().requested() {
-        true => Err(Error::Interrupted),
-        false => Ok(()),
+    if rlhf_core::StopFlag::process().requested() {
+        return Err(Error::Interrupted);
     }
+    Ok(())
 }

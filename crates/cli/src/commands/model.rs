@@ -9,9 +9,9 @@ use rlhf_hub::Want;
 use rlhf_model::{
     CausalLm, ModelConfig, Placement, ScalarModel, WeightPrecision, load_causal_lm, load_config, load_scalar_model,
 };
+use rlhf_pipeline::Locations;
 
 use crate::error::{Error, Result};
-use crate::places::Places;
 use crate::progress::note;
 
 const CONFIG_FILE: &str = "config.json";
@@ -50,16 +50,16 @@ pub(super) struct ModelFolder {
 
 impl ModelFolder {
     /// Reads configuration and tokenizer, and checks that they belong together.
-    pub(super) fn open(args: &ModelArgs, places: &Places) -> Result<Self> {
+    pub(super) fn open(args: &ModelArgs, locations: &Locations) -> Result<Self> {
         let device = match &args.device {
             Some(name) => parse_device(name)?,
             None => parse_device(available_devices().first().unwrap_or(&"flex"))?,
         };
-        let dir = places.model(&args.model, Want::Model)?;
+        let dir = locations.model(&args.model, Want::Model)?;
         let path = dir.join(CONFIG_FILE);
         if !path.exists() {
             let expected = "a model's folder, with config.json, model.safetensors and tokenizer.json";
-            return Err(Error::Data(rlhf_data::Error::MissingFile { path, expected }));
+            return Err(rlhf_data::Error::MissingFile { path, expected }.into());
         }
         let config = load_config(&dir)?;
         let tokenizer = Tokenizer::load_optional(&dir)?;
@@ -104,10 +104,11 @@ impl ModelFolder {
     pub(super) fn tokenizer(&self) -> Result<&Tokenizer> {
         match &self.tokenizer {
             Some(tokenizer) => Ok(tokenizer),
-            None => Err(Error::Data(rlhf_data::Error::MissingFile {
+            None => Err(rlhf_data::Error::MissingFile {
                 path: self.dir.join(TOKENIZER_FILE),
                 expected: "the tokenizer of the model; without it only rows of `input_ids` can be read",
-            })),
+            }
+            .into()),
         }
     }
 

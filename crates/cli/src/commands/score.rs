@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use rlhf_core::stats::Interval;
 use rlhf_data::Message;
 use rlhf_model::{ScalarModel, sequence_scores};
+use rlhf_pipeline::Locations;
 use rlhf_reward::{ScoredPair, pair_accuracy, pairs_from_ranking};
 use serde::Serialize;
 use serde_json::json;
@@ -14,7 +15,6 @@ use super::model::{ModelArgs, ModelFolder};
 use super::output::Output;
 use super::{ROWS_AT_ONCE, TOKENS_AT_ONCE, check_stop};
 use crate::error::Result;
-use crate::places::Places;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -55,8 +55,8 @@ impl Request {
     }
 }
 
-pub(super) fn run(args: &Args, places: &Places) -> Result<()> {
-    let folder = ModelFolder::open(&args.model, places)?;
+pub(super) fn run(args: &Args, locations: &Locations) -> Result<()> {
+    let folder = ModelFolder::open(&args.model, locations)?;
     let requests = read_rows(&args.input, EXPECTED)?
         .iter()
         .map(|row| request(row, &folder))
@@ -112,9 +112,10 @@ fn request(row: &Row, folder: &ModelFolder) -> Result<Request> {
     let request = if row.has("completions") {
         let (prompt, is_text) = row.prompt()?;
         let completions = row.completions("completions", is_text)?;
-        let pairs = match row.has("ranking") {
-            true => Some(pairs_from_ranking(&row.ranking(completions.len())?)),
-            false => None,
+        let pairs = if row.has("ranking") {
+            Some(pairs_from_ranking(&row.ranking(completions.len())?))
+        } else {
+            None
         };
         Request::Several {
             sequences: answers(row, folder, &prompt, &completions)?,

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use rlhf_data::{Chat, ChatTemplate, Clock, EncodedChat, MarkedTokens, Role, Tokenizer};
 use rlhf_hub::Want;
+use rlhf_pipeline::Locations;
 use serde::Serialize;
 
 use super::input::{Row, read_rows};
 use super::output::Output;
 use crate::error::Result;
-use crate::places::Places;
 
 const EXPECTED: &str = "JSON lines of {\"messages\"}";
 
@@ -59,8 +59,8 @@ impl Rendered {
     }
 }
 
-pub(super) fn run(args: &Args, places: &Places) -> Result<()> {
-    let mut tokenizer = Tokenizer::load(places.model(&args.model, Want::Tokenizer)?)?;
+pub(super) fn run(args: &Args, locations: &Locations) -> Result<()> {
+    let mut tokenizer = Tokenizer::load(locations.model(&args.model, Want::Tokenizer)?)?;
     if let Some(path) = &args.template {
         tokenizer = tokenizer.with_chat_template(ChatTemplate::from_file(path)?);
     }
@@ -75,9 +75,10 @@ pub(super) fn run(args: &Args, places: &Places) -> Result<()> {
             Some(template) => by_template(row, template, &tokenizer, args.add_generation_prompt)?,
             None => by_role_tokens(row, &tokenizer, args.add_generation_prompt)?,
         };
-        match args.table {
-            true => output.text(&rendered.table(&tokenizer))?,
-            false => output.row(&rendered)?,
+        if args.table {
+            output.text(&rendered.table(&tokenizer))?;
+        } else {
+            output.row(&rendered)?;
         }
     }
     output.flush()

@@ -117,7 +117,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         steps: args.steps.max(1),
         warmup: args.warmup,
     };
-    let ceiling = crate::pace::ceiling_gflops(&setting.device);
+    let ceiling = rlhf_pipeline::ceiling_gflops(&setting.device);
     let lines = match args.only {
         Bench::Sft => vec![sft::measure(&setting)?],
         Bench::Rm => vec![reward::measure(&setting)?],
@@ -182,7 +182,8 @@ fn metrics(dir: &Path, names: &[&'static str], warmup: usize) -> Result<Vec<Vec<
 
 /// Median of one column.
 fn median(rows: &[Vec<f64>], column: usize) -> f64 {
-    crate::pace::median(rows.iter().map(|row| row[column]).collect())
+    let values: Vec<f64> = rows.iter().map(|row| row[column]).collect();
+    rlhf_core::stats::median(&values)
 }
 
 /// What the time of all steps went into: each of the `parts` names a column of seconds; `whole` is what a step took.
@@ -225,7 +226,7 @@ fn step_line(setting: &Setting, bench: &'static str, batch: usize, measured: &[V
 
 /// Most memory the process has held so far, in MB; 0 where the system does not say.
 fn peak_rss_mb() -> f64 {
-    crate::memory::peak().map_or(0.0, |bytes| bytes as f64 / f64::from(1 << 20))
+    rlhf_pipeline::peak_memory().map_or(0.0, |bytes| bytes as f64 / f64::from(1 << 20))
 }
 
 #[cfg(test)]

@@ -70,7 +70,8 @@ pub(super) fn measure(setting: &Setting) -> Result<Line> {
         Ok(train(models, data, &config, context, &mut Quiet)?)
     })?;
     let whole = |row: &[f64]| row[0] + row[1];
-    let seconds = crate::pace::median(measured.iter().map(|row| whole(row)).collect());
+    let seconds: Vec<f64> = measured.iter().map(|row| whole(row)).collect();
+    let seconds = rlhf_core::stats::median(&seconds);
     Ok(Line {
         episodes_per_s: Some(EPISODES as f64 / seconds),
         step_ms_median: 1e3 * seconds,

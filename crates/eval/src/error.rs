@@ -1,0 +1,19 @@
+//! What can go wrong while models are compared.
+
+/// Result of this crate's functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A fault that ended a comparison.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Generation refused a prompt.
+    #[error(transparent)]
+    Generate(#[from] rlhf_inference::Error),
+    /// The judge cannot judge a row.
+    #[error(transparent)]
+    Judge(#[from] rlhf_tasks::Error),
+    /// Somebody asked to stop. Nothing is kept: answers are quickly had again.
+    #[error("interrupted; start again to continue")]
+    Interrupted,
+}

@@ -1,0 +1,156 @@
+//! What rankings say of those who made them.
+
+use std::collections::BTreeMap;
+
+use rlhf_core::stats::{Interval, order_agreement, wilson};
+use rlhf_data::{Comparison, Prompt};
+use rlhf_tasks::{Agreement, Ballot, GoldJudge, Verdict, agreement};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+
+/// What labelers said, in figures.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LabelReport {
+    /// Pairs of completions that a training labeler ordered, ties left out.
+    pub pairs: usize,
+    /// Share of pairs on which two training labelers agree.
+    pub labeler_agreement: Option<Agreement>,
+    /// The same among all labelers, those held out included.
+    pub all_agreement: Option<Agreement>,
+    /// Share of a labeler's pairs that the noise-free judge orders alike: what no reward model can exceed on average.
+    pub gold_accuracy: Option<Interval>,
+}
+
+impl LabelReport {
+    /// Rankings of people, of whom no judge knows better.
+    pub fn of_people(rankings: &[Comparison]) -> Self {
+        Self {
+            pairs: pairs(rankings),
+            labeler_agreement: None,
+            all_agreement: None,
+            gold_accuracy: None,
+        }
+    }
+
+    /// Rankings of simulated labelers: those to train on, and those of all training labelers and of those held out on the
+    /// same validation prompts.
+    ///
+    /// # Errors
+    /// A row that cannot be judged.
+    pub fn of_simulated(
+        judge: &dyn GoldJudge,
+        rankings: &[Comparison],
+        training: &[Comparison],
+        held_out: &[Comparison],
+        seed: u64,
+    ) -> Result<Self> {
+        let everyone: Vec<Comparison> = training.iter().chain(held_out).cloned().collect();
+        Ok(Self {
+            pairs: pairs(rankings),
+            labeler_agreement: Some(agreement(&ballots(training), seed)),
+            all_agreement: Some(agreement(&ballots(&everyone), seed)),
+            gold_accuracy: Some(gold_accuracy(judge, training)?),
+        })
+    }
+}
+
+fn pairs(rankings: &[Comparison]) -> usize {
+    rankings.iter().map(|row| row.pairs().len()).sum()
+}
+
+/// Rankings of the same prompt together.
+fn ballots(rankings: &[Comparison]) -> Vec<Ballot> {
+    let mut by_prompt: BTreeMap<&str, Ballot> = BTreeMap::new();
+    for row in rankings {
+        by_prompt.entry(&row.id).or_default().push(row.ranking.clone());
+    }
+    by_prompt.into_values().collect()
+}
+
+/// How often the noise-free judge orders a labeler's pair alike; a tie of the judge's counts half.
+///
+/// # Errors
+/// A row that cannot be judged.
+pub fn gold_accuracy(judge: &dyn GoldJudge, rankings: &[Comparison]) -> Result<Interval> {
+    let (mut agreed, mut pairs) = (0.0, 0);
+    let mut judged: (&str, Vec<Verdict>) = ("", Vec::new());
+    for row in rankings {
+        // The rankings of a prompt stand together.
+        if judged.0 != row.id {
+            let prompt = Prompt {
+                id: row.id.clone(),
+                messages: row.messages.clone(),
+                task: row.task.clone(),
+            };
+            judged = (row.id.as_str(), judge.assess_completions(&prompt, &row.completions)?);
+        }
+        for (better, worse) in row.pairs() {
+            agreed += order_agreement(judged.1[better].gold - judged.1[worse].gold);
+            pairs += 1;
+        }
+    }
+    Ok(wilson(agreed, pairs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rlhf_data::Message;
+
+    /// Longer is better, up to four letters.
+    #[derive(Debug)]
+    struct Length;
+
+    impl GoldJudge for Length {
+        fn assess(&self, _: &Prompt, completion: &str) -> rlhf_tasks::Result<Verdict> {
+            Ok(Verdict {
+                gold: completion.len().min(4) as f64 / 4.0,
+                ..Verdict::NOTHING
+            })
+        }
+    }
+
+    fn ranking(id: &str, completions: &[&str], ranking: &[u32]) -> Comparison {
+        Comparison {
+            id: id.to_owned(),
+            messages: vec![Message::user("how long?")],
+            completions: completions.iter().map(|text| (*text).to_owned()).collect(),
+            ranking: ranking.to_vec(),
+            labeler: None,
+            confidence: None,
+            margin: None,
+            task: None,
+        }
+    }
+
+    #[test]
+    fn the_judge_agrees_wholly_half_or_not_at_all() {
+        let rankings = [
+            // a < aaaa as the judge says; aaaaa and aaaa are equal to the judge.
+            ranking("1", &["a", "aaaa", "aaaaa"], &[2, 1, 0]),
+            // The reverse of what the judge says, and of another prompt.
+            ranking("2", &["a", "aa"], &[0, 1]),
+            // No pair.
+            ranking("3", &["a", "aa"], &[0, 0]),
+        ];
+        let found = gold_accuracy(&Length, &rankings).unwrap();
+        // 1 + 1 + 1/2 of three pairs, 0 of one.
+        assert_eq!((found.value, found.n), (2.5 / 4.0, 4));
+    }
+
+    #[test]
+    fn a_report_counts_pairs_of_all_and_agreement_of_each() {
+        let train = [ranking("1", &["a", "aa", "aaa"], &[2, 1, 0])];
+        let training = [ranking("2", &["a", "aa"], &[1, 0]), ranking("2", &["a", "aa"], &[1, 0])];
+        let held_out = [ranking("2", &["a", "aa"], &[0, 1])];
+        let report = LabelReport::of_simulated(&Length, &train, &training, &held_out, 1).unwrap();
+        assert_eq!(report.pairs, 3);
+        // Both training labelers alike; the third differs from each of them.
+        assert_eq!(report.labeler_agreement.unwrap().value, 1.0);
+        assert_eq!(report.all_agreement.unwrap().value, 1.0 / 3.0);
+        assert_eq!(report.gold_accuracy.unwrap().value, 1.0);
+        let people = LabelReport::of_people(&train);
+        assert!(people.pairs == 3 && people.gold_accuracy.is_none());
+    }
+}

@@ -1,0 +1,104 @@
+//! How models compare, in figures.
+
+use std::collections::BTreeMap;
+
+use rlhf_core::stats::{Interval, bootstrap_mean, mean, wilson, win_rate};
+use rlhf_data::Prompt;
+use rlhf_tasks::Verdict;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::exam::{Answers, Exam};
+
+/// The model that the others were trained from, in a [`Summary`].
+pub const BASE: &str = "base";
+/// The SFT model, with which the others are compared.
+pub const SFT: &str = "sft";
+/// The best of n answers of the SFT model.
+pub const BEST_OF_N: &str = "best_of_n";
+/// The policy that PPO ends with.
+pub const PPO: &str = "ppo";
+/// The average of its weights.
+pub const PPO_EMA: &str = "ppo_ema";
+
+/// How all models did, written as `summary.json`. Displayed, it is a table in Markdown and what is known of the reward model
+/// and the labelers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Summary {
+    /// Held-out prompts.
+    pub prompts: usize,
+    /// Figures by model: [`BASE`], [`SFT`], [`BEST_OF_N`], [`PPO`], and [`PPO_EMA`] where there is one.
+    #[serde(flatten)]
+    pub models: BTreeMap<String, ModelSummary>,
+    /// The n of best-of-n.
+    pub best_of_n_samples: usize,
+    /// What is known of the reward model.
+    pub reward: Value,
+    /// What is known of the labelers.
+    pub labeler_agreement: Value,
+}
+
+/// How one model did.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ModelSummary {
+    /// Mean verdict of the noise-free judge, with a bootstrap interval.
+    pub mean_gold: Option<Interval>,
+    /// Mean score of the reward model.
+    pub mean_score: f64,
+    /// Share of prompts on which its answer beats the SFT model's: by the judge, or by score where there is none.
+    pub win_rate_vs_sft: Interval,
+    /// Mean summed log-ratio to the SFT model, in nats; for best-of-n the formula ln n - (n-1)/n.
+    pub kl_to_sft: f64,
+    /// Share of answers that end with EOS.
+    pub eos_fraction: f64,
+    /// Mean tokens of an answer.
+    pub mean_length: f64,
+    /// e to the mean negative log-probability of held-out pretraining text.
+    pub pretrain_perplexity: f64,
+    /// Share of answers with something untrue, among those that can be checked.
+    pub untrue: Option<Interval>,
+    /// Mean gold by kind of task.
+    pub gold_by_kind: BTreeMap<String, f64>,
+}
+
+impl Exam<'_> {
+    /// The figures of one model beside those of the reference.
+    pub fn summarise(&self, answers: &Answers, of_reference: &Answers) -> ModelSummary {
+        let (own, theirs) = match (answers.gold(), of_reference.gold()) {
+            (Some(own), Some(theirs)) => (own, theirs),
+            _ => (answers.scores.clone(), of_reference.scores.clone()),
+        };
+        let outcomes: Vec<_> = own.iter().zip(&theirs).map(|(a, b)| a.total_cmp(b)).collect();
+        let completions = &answers.completions;
+        let count = completions.len().max(1) as f64;
+        ModelSummary {
+            mean_gold: answers.gold().map(|gold| bootstrap_mean(&gold, self.seed)),
+            mean_score: mean(&answers.scores),
+            win_rate_vs_sft: win_rate(&outcomes),
+            kl_to_sft: answers.kl,
+            eos_fraction: completions.iter().filter(|c| c.finished).count() as f64 / count,
+            mean_length: completions.iter().map(|c| c.tokens.len()).sum::<usize>() as f64 / count,
+            pretrain_perplexity: answers.perplexity,
+            untrue: answers.verdicts.as_deref().and_then(untrue_share),
+            gold_by_kind: gold_by_kind(self.prompts, answers.verdicts.as_deref().unwrap_or_default()),
+        }
+    }
+}
+
+/// Share of answers with something untrue among those that can be checked, if any can.
+pub fn untrue_share(verdicts: &[Verdict]) -> Option<Interval> {
+    let checkable = verdicts.iter().filter(|v| v.checkable).count();
+    let untrue = verdicts.iter().filter(|v| v.checkable && v.untrue).count();
+    (checkable > 0).then(|| wilson(untrue as f64, checkable))
+}
+
+/// Mean gold score of the answers to the prompts of each kind; `other` where a prompt names none.
+pub fn gold_by_kind(prompts: &[Prompt], verdicts: &[Verdict]) -> BTreeMap<String, f64> {
+    let mut kinds: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for (prompt, verdict) in prompts.iter().zip(verdicts) {
+        let kind = prompt.task.as_ref().and_then(|task| task["kind"].as_str());
+        let kind = kind.unwrap_or("other").to_owned();
+        kinds.entry(kind).or_default().push(verdict.gold);
+    }
+    kinds.into_iter().map(|(kind, gold)| (kind, mean(&gold))).collect()
+}

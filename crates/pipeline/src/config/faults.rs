@@ -1,0 +1,188 @@
+//! What is wrong with a configuration, by dotted path.
+
+use std::path::Path;
+
+use rlhf_config::ConfigErrors;
+use rlhf_data::{Clock, Source};
+use rlhf_hub::HubId;
+use rlhf_model::Family;
+
+use super::{Config, DataSource, LabelerKind};
+use crate::locations::on_hub;
+
+impl Config {
+    /// Faults by dotted path. A run refuses a configuration that has some.
+    pub fn validate(&self) -> ConfigErrors {
+        let mut errors = ConfigErrors::new();
+        self.check_data(&mut errors);
+        self.check_locations(&mut errors);
+        self.check_model(&mut errors);
+        errors.nest("pretrain", self.pretrain.validate());
+        errors.nest("sft", self.sft.validate());
+        let mix = self.sft_mix.pretrain_fraction;
+        errors.check((0.0..1.0).contains(&mix), "sft_mix.pretrain_fraction", || {
+            format!("{mix} is not in [0, 1)")
+        });
+        errors.nest("reward", self.reward.validate());
+        errors.nest("ppo", self.ppo.validate());
+        self.check_adapters(&mut errors);
+        self.check_answers(&mut errors);
+        self.check_labelers(&mut errors);
+        errors.check(self.eval.prompts > 0, "eval.prompts", || {
+            "0, expected at least 1".into()
+        });
+        errors
+    }
+
+    fn check_answers(&self, errors: &mut ConfigErrors) {
+        let sample = &self.sample;
+        errors.check(sample.k_min >= 2, "sample.k_min", || {
+            format!("{} completions cannot be compared, expected at least 2", sample.k_min)
+        });
+        errors.check(sample.k_max >= sample.k_min, "sample.k_max", || {
+            format!("{} is below k_min {}", sample.k_max, sample.k_min)
+        });
+        errors.check(!sample.sampling.is_empty(), "sample.sampling", || {
+            "empty, expected at least one way of choosing tokens".into()
+        });
+        let ways = sample.sampling.iter().enumerate();
+        let ways = ways.map(|(way, sampling)| (format!("sample.sampling[{way}]"), sampling));
+        for (path, sampling) in ways.chain([("eval.sampling".to_owned(), &self.eval.sampling)]) {
+            errors.nest(&path, sampling.validate());
+        }
+        let context = self.model.max_seq_len;
+        for (path, tokens) in [
+            ("sample.max_new_tokens", sample.max_new_tokens),
+            ("ppo.max_new_tokens", self.ppo.max_new_tokens),
+            ("eval.max_new_tokens", self.eval.max_new_tokens),
+        ] {
+            errors.check(tokens > 0 && tokens < context, path, || {
+                format!("{tokens} is not in 1 .. model.max_seq_len {context}")
+            });
+        }
+    }
+
+    fn check_labelers(&self, errors: &mut ConfigErrors) {
+        let (per_prompt, labelers) = (self.label.rankings_per_prompt, self.label.simulated.training);
+        errors.check(
+            (1..=labelers.max(1)).contains(&per_prompt),
+            "label.rankings_per_prompt",
+            || format!("{per_prompt} is not in 1 ..= label.simulated.training {labelers}"),
+        );
+        errors.nest("label.simulated", self.label.simulated.validate());
+    }
+
+    fn check_model(&self, errors: &mut ConfigErrors) {
+        let tokens = self.tokenizer.vocab_size;
+        let model = self.model.model_config(tokens, 0, Some(1));
+        let mut faults = model.validate();
+        if faults.is_empty() {
+            faults = self.model.init.validate(&model);
+        }
+        for fault in faults.iter() {
+            errors.push(
+                format!("model.{}", documented_name(&fault.path)),
+                fault.message.as_str(),
+            );
+        }
+    }
+
+    fn check_adapters(&self, errors: &mut ConfigErrors) {
+        if self.data.base().is_some() {
+            // The stages know the family once they have read it.
+            return;
+        }
+        for (path, lora) in [
+            ("sft.lora", &self.sft.lora),
+            ("reward.lora", &self.reward.lora),
+            ("ppo.lora", &self.ppo.lora),
+        ] {
+            if let Some(lora) = lora {
+                errors.nest(path, lora.validate_targets(Family::Gpt2));
+            }
+        }
+    }
+
+    fn check_locations(&self, errors: &mut ConfigErrors) {
+        let data = &self.data;
+        errors.check(on_hub(&data.root).is_none(), "data.root", || {
+            "a place on the Hub, expected a folder of this machine".into()
+        });
+        let mut check = |path: &str, location: &Path, read: fn(&str) -> rlhf_hub::Result<HubId>| {
+            if let Some(Err(error)) = on_hub(location).map(read) {
+                errors.push(path, error.to_string());
+            }
+        };
+        check("data.base", &data.base, HubId::model);
+        check(
+            "sft_selection.reward_model",
+            &self.sft_selection.reward_model,
+            HubId::model,
+        );
+        for (name, list) in [
+            ("pretrain", &data.pretrain),
+            ("demonstrations", &data.demonstrations),
+            ("comparisons", &data.comparisons),
+            ("reward_prompts", &data.reward_prompts),
+            ("ppo_prompts", &data.ppo_prompts),
+        ] {
+            for (index, source) in list.iter().enumerate() {
+                check(&format!("data.{name}[{index}].path"), &source.path, HubId::data);
+            }
+        }
+    }
+
+    fn check_data(&self, errors: &mut ConfigErrors) {
+        let fraction = self.data.validation_fraction;
+        errors.check(fraction > 0.0 && fraction < 1.0, "data.validation_fraction", || {
+            format!("{fraction} is not between 0 and 1")
+        });
+        if !self.data.chat_date.is_empty()
+            && let Err(rlhf_data::Error::Config { expected, found, .. }) = Clock::fixed(&self.data.chat_date, "")
+        {
+            errors.push("data.chat_date", format!("{found}, expected {expected}"));
+        }
+        let data = &self.data;
+        let (source, needed): (&str, Vec<(&str, &[Source])>) = match data.source {
+            DataSource::World => ("world", Vec::new()),
+            DataSource::Stories => ("stories", vec![("data.pretrain", &data.pretrain)]),
+            DataSource::Files => (
+                "files",
+                vec![
+                    ("data.pretrain", &data.pretrain),
+                    ("data.demonstrations", &data.demonstrations),
+                    ("data.ppo_prompts", &data.ppo_prompts),
+                ],
+            ),
+        };
+        for (path, list) in needed {
+            errors.check(!list.is_empty(), path, || {
+                format!("empty, expected at least one file when data.source is `{source}`")
+            });
+        }
+        if !data.source.is_judged() {
+            errors.check(self.label.labeler == LabelerKind::Files, "label.labeler", || {
+                "`simulated` needs data.source `world` or `stories`, expected `files`".into()
+            });
+        }
+        if self.label.labeler == LabelerKind::Files {
+            errors.check(!self.data.comparisons.is_empty(), "data.comparisons", || {
+                "empty, expected at least one file when label.labeler is `files`".into()
+            });
+        }
+        errors.nest("world", self.world.validate());
+        errors.nest("stories", self.stories.validate());
+        errors.nest("tokenizer", self.tokenizer.validate());
+    }
+}
+
+/// The name a model field has in `[model]`.
+fn documented_name(field: &str) -> &str {
+    match field {
+        "n_embd" => "d_model",
+        "n_layer" => "n_layers",
+        "n_head" => "n_heads",
+        "n_positions" => "max_seq_len",
+        other => other,
+    }
+}

@@ -1,0 +1,248 @@
+//! Rows that stages read: from the files that a judged task was written to, or from the user's lists in `[data]`.
+
+use std::path::Path;
+
+use rlhf_data::{
+    ChatTemplate, Clock, Comparison, Demonstration, Error as DataError, LossOn, Prompt, Source, TokenSequence,
+    Tokenizer, demonstration_sequence, load_comparisons, load_demonstrations, load_prompts, load_text, prompt_tokens,
+    split_documents, split_rows,
+};
+
+use crate::config::{DataConfig, LongPrompts, TemplateSource};
+use crate::error::Result;
+use crate::stage::Stage;
+use crate::stages;
+use crate::workspace::Workspace;
+
+/// Rows to learn from and rows kept aside.
+pub(crate) struct Halves<T> {
+    pub(crate) train: Vec<T>,
+    pub(crate) validation: Vec<T>,
+}
+
+/// A list of `[data]`, and the two files of the run that stand for it where a judged task was written: rows to learn from
+/// and rows kept aside.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RowSet {
+    key: &'static str,
+    sources: fn(&DataConfig) -> &[Source],
+    pub(crate) files: [&'static str; 2],
+}
+
+/// Pretraining text.
+pub(crate) const DOCUMENTS: RowSet = RowSet {
+    key: "pretrain",
+    sources: |data| &data.pretrain,
+    files: ["data/documents.jsonl", "data/documents.validation.jsonl"],
+};
+/// Demonstrations.
+pub(crate) const DEMONSTRATIONS: RowSet = RowSet {
+    key: "demonstrations",
+    sources: |data| &data.demonstrations,
+    files: ["data/demonstrations.jsonl", "data/demonstrations.validation.jsonl"],
+};
+/// Prompts whose sampled answers are ranked.
+pub(crate) const REWARD_PROMPTS: RowSet = RowSet {
+    key: "reward_prompts",
+    sources: |data| &data.reward_prompts,
+    files: ["data/prompts.reward.jsonl", "data/prompts.reward.validation.jsonl"],
+};
+/// Prompts of PPO, and those held out for evaluation.
+pub(crate) const PPO_PROMPTS: RowSet = RowSet {
+    key: "ppo_prompts",
+    sources: |data| &data.ppo_prompts,
+    files: ["data/prompts.ppo.jsonl", "data/prompts.held_out.jsonl"],
+};
+
+impl RowSet {
+    /// The rows to learn from.
+    pub(crate) fn train(self) -> RowsRead {
+        RowsRead {
+            set: self,
+            written: 0..1,
+        }
+    }
+
+    /// The rows kept aside.
+    pub(crate) fn validation(self) -> RowsRead {
+        RowsRead {
+            set: self,
+            written: 1..2,
+        }
+    }
+
+    /// All of them.
+    pub(crate) fn both(self) -> RowsRead {
+        RowsRead {
+            set: self,
+            written: 0..2,
+        }
+    }
+}
+
+/// Rows that a stage reads.
+#[derive(Debug, Clone)]
+pub(crate) struct RowsRead {
+    set: RowSet,
+    written: std::ops::Range<usize>,
+}
+
+impl RowsRead {
+    /// The list's key in `[data]`.
+    pub(crate) fn key(&self) -> &'static str {
+        self.set.key
+    }
+
+    /// The user's list. Which of its rows are kept aside depends on the whole of it.
+    pub(crate) fn sources<'a>(&self, data: &'a DataConfig) -> &'a [Source] {
+        (self.set.sources)(data)
+    }
+
+    /// The files that a judged task was written to, by their place in the run.
+    pub(crate) fn written(&self) -> &[&'static str] {
+        &self.set.files[self.written.clone()]
+    }
+}
+
+impl Workspace<'_> {
+    /// The tokenizer in the folder of a stage. A chat template is told the configured date, or none.
+    pub(crate) fn tokenizer(&self, stage: &dyn Stage) -> Result<Tokenizer> {
+        let tokenizer = Tokenizer::load(self.folder(stage))?;
+        Ok(match self.config().data.chat_date.as_str() {
+            "" => tokenizer.with_clock(Clock::Unset),
+            date => tokenizer.with_clock(Clock::fixed(date, "data.chat_date")?),
+        })
+    }
+
+    /// The configured chat template, if there is one.
+    pub(crate) fn chat_template(&self) -> Result<Option<ChatTemplate>> {
+        Ok(match self.config().data.template_source() {
+            None => None,
+            Some(TemplateSource::Text(text)) => Some(ChatTemplate::new(&text, "data.chat_template")?),
+            Some(TemplateSource::File(path)) => Some(ChatTemplate::from_file(path)?),
+        })
+    }
+
+    /// Rows of a judged task, from the files that were written of it, or the user's, split.
+    fn written_or<T>(
+        &self,
+        set: RowSet,
+        load: impl Fn(&[Source], &Path) -> Result<Vec<T>>,
+        split: impl Fn(Vec<T>) -> (Vec<T>, Vec<T>),
+    ) -> Result<Halves<T>> {
+        if self.config().data.source.is_judged() {
+            let read = |file: &str| {
+                load(
+                    &[Source::new(self.written_by(&stages::Tokenizer, self.path(file))?)],
+                    Path::new("."),
+                )
+            };
+            return Ok(Halves {
+                train: read(set.files[0])?,
+                validation: read(set.files[1])?,
+            });
+        }
+        let sources = self.locations().sources((set.sources)(&self.config().data))?;
+        let (train, validation) = split(load(&sources, &self.config().data.root)?);
+        Ok(Halves { train, validation })
+    }
+
+    /// Pretraining text.
+    pub(crate) fn documents(&self) -> Result<Halves<String>> {
+        let fraction = self.config().data.validation_fraction;
+        self.written_or(
+            DOCUMENTS,
+            |sources, root| Ok(load_text(sources, root, self.seed())?.rows),
+            |rows| split_documents(rows, fraction),
+        )
+    }
+
+    /// Demonstrations.
+    pub(crate) fn demonstrations(&self) -> Result<Halves<Demonstration>> {
+        let fraction = self.config().data.validation_fraction;
+        self.written_or(
+            DEMONSTRATIONS,
+            |sources, root| Ok(load_demonstrations(sources, root, self.seed())?.rows),
+            |rows| split_rows(rows, fraction, Demonstration::key),
+        )
+    }
+
+    /// Prompts whose sampled answers are ranked.
+    pub(crate) fn reward_prompts(&self) -> Result<Halves<Prompt>> {
+        self.prompts(REWARD_PROMPTS)
+    }
+
+    /// Prompts of PPO, and those held out for evaluation.
+    pub(crate) fn ppo_prompts(&self) -> Result<Halves<Prompt>> {
+        self.prompts(PPO_PROMPTS)
+    }
+
+    fn prompts(&self, set: RowSet) -> Result<Halves<Prompt>> {
+        let fraction = self.config().data.validation_fraction;
+        self.written_or(
+            set,
+            |sources, root| Ok(load_prompts(sources, root, self.seed())?.rows),
+            |rows| split_rows(rows, fraction, Prompt::key),
+        )
+    }
+
+    /// Comparisons that people made.
+    pub(crate) fn human_comparisons(&self) -> Result<Halves<Comparison>> {
+        let data = &self.config().data;
+        let sources = self.locations().sources(&data.comparisons)?;
+        let rows = load_comparisons(&sources, &data.root, self.seed())?.rows;
+        let (train, validation) = split_rows(rows, data.validation_fraction, Comparison::key);
+        Ok(Halves { train, validation })
+    }
+
+    /// Token ids of prompts, with the index of each; those that do not fit are an error or left out, as configured.
+    pub(crate) fn prompt_ids(
+        &self,
+        tokenizer: &Tokenizer,
+        prompts: &[Prompt],
+        max_new_tokens: usize,
+        context: usize,
+    ) -> Result<(Vec<Vec<u32>>, Vec<usize>)> {
+        let mut ids = Vec::with_capacity(prompts.len());
+        let mut kept = Vec::with_capacity(prompts.len());
+        for (index, prompt) in prompts.iter().enumerate() {
+            match prompt_tokens(tokenizer, prompt, context, max_new_tokens) {
+                Ok(tokens) => {
+                    ids.push(tokens);
+                    kept.push(index);
+                }
+                Err(DataError::PromptTooLong { .. }) if self.config().data.long_prompts == LongPrompts::Skip => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if kept.len() < prompts.len() {
+            let left_out = prompts.len() - kept.len();
+            self.note(&format!(
+                "{left_out} of {} prompts are too long and left out",
+                prompts.len()
+            ));
+        }
+        Ok((ids, kept))
+    }
+
+    /// Supervised sequences of demonstrations; those that do not fit are left out and counted.
+    pub(crate) fn supervised(
+        &self,
+        tokenizer: &Tokenizer,
+        rows: &[Demonstration],
+        context: usize,
+    ) -> Result<Vec<TokenSequence>> {
+        let sequences = rows
+            .iter()
+            .filter_map(|row| demonstration_sequence(tokenizer, row, LossOn::Assistant, context).transpose())
+            .collect::<Result<Vec<TokenSequence>, _>>()?;
+        if sequences.len() < rows.len() {
+            let left_out = rows.len() - sequences.len();
+            self.note(&format!(
+                "{left_out} of {} demonstrations are too long and left out",
+                rows.len()
+            ));
+        }
+        Ok(sequences)
+    }
+}

@@ -1,0 +1,32 @@
+//! The stages in their order, each a file: what its result depends on, what it runs, what it writes.
+
+mod adapters;
+mod eval;
+mod label;
+mod ppo;
+mod pretrain;
+mod reward;
+mod sample;
+mod samples;
+mod sft;
+mod task;
+mod tokenizer;
+
+use crate::stage::Stage;
+
+pub use eval::Eval;
+pub use label::Label;
+pub use ppo::Ppo;
+pub use pretrain::Pretrain;
+pub use reward::Reward;
+pub use sample::Sample;
+pub use sft::Sft;
+pub use tokenizer::Tokenizer;
+
+/// The recipe: every stage, in order.
+pub const STAGES: [&dyn Stage; 8] = [&Tokenizer, &Pretrain, &Sft, &Sample, &Label, &Reward, &Ppo, &Eval];
+
+/// The weights in a model's folder.
+pub(crate) const WEIGHTS: &str = "model.safetensors";
+/// What a stage says of itself at its end.
+const REPORT: &str = "report.json";

@@ -1,0 +1,249 @@
+//! PPO against the reward model.
+
+use std::path::{Path, PathBuf};
+
+use rlhf_core::atomic;
+use rlhf_data::{Tokenizer, pack_documents};
+use rlhf_model::{
+    CausalLm, ModelConfig, ScalarModel, StorageType, load_causal_lm, load_config, load_scalar_adapter,
+    load_scalar_model, save_causal_lm, save_scalar_model,
+};
+use rlhf_ppo::{
+    Episode, Observer, PpoConfig, PpoData, PpoModels, PpoOutcome, PpoPrompt, ValueInit, memory_forecast, train,
+};
+use serde_json::{Value, json};
+
+use super::adapters::{self, ADAPTER};
+use super::pretrain::save_model;
+use super::samples::write_samples;
+use super::{REPORT, Reward, Sft, WEIGHTS};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::files::write_json;
+use crate::inputs::Inputs;
+use crate::memory::Savings;
+use crate::rows::{DOCUMENTS, PPO_PROMPTS, RowsRead};
+use crate::settings::Settings;
+use crate::stage::{Extent, Stage};
+use crate::workspace::Workspace;
+
+/// Optimises the SFT model against the reward model.
+#[derive(Debug, Clone, Copy)]
+pub struct Ppo;
+
+impl Ppo {
+    /// The averaged policy, in a folder beside the model's files.
+    pub(super) const EMA_MODEL: &str = "ema_model";
+    /// The value network.
+    const VALUE_MODEL: &str = "value_model";
+}
+
+fn reads(config: &Config) -> Vec<RowsRead> {
+    let mixed = config.ppo.ptx.is_on().then(|| DOCUMENTS.train());
+    [PPO_PROMPTS.train()].into_iter().chain(mixed).collect()
+}
+
+impl Stage for Ppo {
+    fn name(&self) -> &'static str {
+        "ppo"
+    }
+
+    fn about(&self) -> &'static str {
+        "Optimise the SFT model against the reward model (step 3)"
+    }
+
+    fn settings(&self, config: &Config) -> Value {
+        Settings::new()
+            .section(self.name(), &config.ppo.identity())
+            .rows(config, &reads(config))
+            .keys("data", &config.data, &["long_prompts", "chat_date"])
+            .into()
+    }
+
+    fn inputs<'a>(&self, work: &'a Workspace<'_>) -> Result<Inputs<'a>> {
+        let inputs = work
+            .inputs()
+            .output(&Sft, WEIGHTS)?
+            .output(&Reward, WEIGHTS)?
+            .rows(&reads(work.config()))?;
+        Ok(match reward_adapter(work) {
+            Some(adapter) => inputs.file(adapter),
+            None => inputs,
+        })
+    }
+
+    fn extent(&self, config: &Config) -> Option<Extent> {
+        let falling = "the learning rate falls towards the last update, so that a longer run is another from its first on; a \
+                       run whose ppo.lr.kind and ppo.value_lr.kind are `constant` from the start can go on";
+        Some(Extent {
+            key: "ppo.episodes",
+            unit: "updates",
+            asked: config.ppo.updates() as u64,
+            obstacle: (!config.ppo.may_grow()).then(|| falling.to_owned()),
+        })
+    }
+
+    fn run(&self, work: &Workspace<'_>) -> Result<()> {
+        let settings = &work.config().ppo;
+        let tokenizer = work.tokenizer(&Sft)?;
+        let config = load_config(&work.folder(&Sft))?;
+        adapters::check(work, self, settings.lora.as_ref(), &config)?;
+        let config = config.with_storage(StorageType::F32);
+        let prompts = prompts(work, &tokenizer, config.max_seq_len())?;
+        let documents = if settings.ptx.is_on() {
+            work.documents()?.train
+        } else {
+            Vec::new()
+        };
+        let pretraining = pack_documents(&tokenizer, &documents, config.max_seq_len());
+        let data = PpoData {
+            prompts: &prompts,
+            pretraining: &pretraining,
+            eos_token_id: tokenizer.eos_token_id(),
+        };
+        let models = models(work, data, &config)?;
+        let reward_model = models.scorer.model();
+        let reward_has_adapters = reward_model.is_some_and(|model| model.transformer.lora().is_some());
+        let value_base = match settings.value_init {
+            ValueInit::RewardModel if !reward_has_adapters => work.folder(&Reward),
+            _ => work.folder(&Sft),
+        };
+        let mut observer = RolloutSamples {
+            path: work.dir().samples_path(),
+            tokenizer: &tokenizer,
+        };
+        let outcome = train(models, data, settings, &work.context()?, &mut observer)?;
+        work.finish();
+        let report = &outcome.report;
+        work.note(&format!(
+            "score {:+.3} -> {:+.3} at {:.2} nats from the SFT model",
+            report.first_score, report.last_score, report.last_kl,
+        ));
+        write_json(&work.dir().path().join(REPORT), report)?;
+        save(work, &outcome, &value_base, &config, &tokenizer)
+    }
+}
+
+/// The prompts that are answered, each with its task.
+fn prompts(work: &Workspace<'_>, tokenizer: &Tokenizer, max_seq_len: usize) -> Result<Vec<PpoPrompt>> {
+    let prompts = work.ppo_prompts()?.train;
+    let max_new_tokens = work.config().ppo.max_new_tokens;
+    let (ids, kept) = work.prompt_ids(tokenizer, &prompts, max_new_tokens, max_seq_len)?;
+    let with_task = |(input_ids, row): (Vec<u32>, usize)| PpoPrompt {
+        input_ids,
+        task: prompts[row].task.clone(),
+    };
+    Ok(ids.into_iter().zip(kept).map(with_task).collect())
+}
+
+/// The SFT model and the reward model, once it is known that there is memory for them.
+fn models(work: &Workspace<'_>, data: PpoData<'_>, config: &ModelConfig) -> Result<PpoModels> {
+    let settings = &work.config().ppo;
+    let is_shared = shares_backbone(work)?;
+    let placement = adapters::placement(work.device(), settings.lora.as_ref());
+    let outline = CausalLm::outline(config, placement);
+    let outline = with_reward_model(outline, is_shared, work, |dir| {
+        Ok(ScalarModel::outline(&load_config(dir)?, work.device()))
+    })?;
+    let forecast = memory_forecast(&outline, data, settings, work.seed())?;
+    work.announce_memory(&forecast, savings(&Ppo, settings))?;
+    drop(outline);
+    let (sft, _) = load_causal_lm(&work.folder(&Sft), placement)?;
+    with_reward_model(sft, is_shared, work, |dir| Ok(load_scalar_model(dir, work.device())?.0))
+}
+
+/// Writes policy, average and value model. The adapters of the value model belong to `value_base`.
+fn save(
+    work: &Workspace<'_>,
+    outcome: &PpoOutcome,
+    value_base: &Path,
+    config: &ModelConfig,
+    tokenizer: &Tokenizer,
+) -> Result<()> {
+    let base = work.folder(&Sft);
+    if let Some(ema) = &outcome.ema {
+        atomic::write_dir(work.dir().other_model_dir(Ppo::EMA_MODEL), |dir| -> Result<()> {
+            adapters::save_causal(dir, ema, &base)?;
+            save_causal_lm(dir, ema, config)?;
+            Ok(tokenizer.save(dir)?)
+        })?;
+    }
+    atomic::write_dir(work.dir().other_model_dir(Ppo::VALUE_MODEL), |dir| -> Result<()> {
+        adapters::save_scalar(dir, &outcome.value, value_base)?;
+        save_scalar_model(dir, &outcome.value, config)?;
+        Ok(tokenizer.save(dir)?)
+    })?;
+    adapters::save_causal(work.dir().model_dir(), &outcome.policy, &base)?;
+    save_model(work, &outcome.policy, config, tokenizer)
+}
+
+/// The file of the reward model's adapters, if PPO may read them in place of the merged model: where it trains adapters
+/// itself, so that no weight of the trunk changes.
+fn reward_adapter(work: &Workspace<'_>) -> Option<PathBuf> {
+    let adapter = work.folder(&Reward).join(ADAPTER).join("adapter_model.safetensors");
+    (work.config().ppo.lora.is_some() && adapter.exists()).then_some(adapter)
+}
+
+/// The reward model is adapters on the trunk of the SFT model, trained on this very model, so that all models of PPO can
+/// share it.
+fn shares_backbone(work: &Workspace<'_>) -> Result<bool> {
+    let sft = work.folder(&Sft).join(WEIGHTS);
+    let trained_on = work.digest_read_by(&Reward, &sft)?;
+    let is_shared =
+        reward_adapter(work).is_some() && trained_on.is_some() && trained_on.as_deref() == work.input_digest(&sft);
+    if is_shared {
+        work.note("policy, reference, reward and value models share one backbone");
+    }
+    Ok(is_shared)
+}
+
+/// The SFT model and the reward model, on its trunk or `alone`, from the folder it is in.
+fn with_reward_model(
+    sft: CausalLm,
+    is_shared: bool,
+    work: &Workspace<'_>,
+    alone: impl FnOnce(&Path) -> Result<ScalarModel>,
+) -> Result<PpoModels> {
+    let dir = work.folder(&Reward);
+    let reward = if is_shared {
+        load_scalar_adapter(&dir.join(ADAPTER), sft.transformer.clone())?
+    } else {
+        alone(&dir)?
+    };
+    Ok(PpoModels::with_reward_model(sft, reward, &work.config().ppo))
+}
+
+/// How the stage could do with less memory.
+fn savings(stage: &dyn Stage, settings: &PpoConfig) -> Savings<'static> {
+    Savings {
+        section: stage.name(),
+        microbatch_tokens: settings.microbatch_tokens,
+        gradient_checkpointing: settings.gradient_checkpointing,
+        could_have_adapters: settings.lora.is_none(),
+        generates: true,
+    }
+}
+
+struct RolloutSamples<'a> {
+    path: PathBuf,
+    tokenizer: &'a Tokenizer,
+}
+
+impl Observer for RolloutSamples<'_> {
+    type Error = Error;
+
+    fn sampled(&mut self, update: u64, episodes: &[Episode]) -> Result<()> {
+        let rows = episodes
+            .iter()
+            .map(|Episode { response, scored, .. }| {
+                json!({
+                    "score": scored.score,
+                    "kl": scored.sequence_kl(),
+                    "prompt": self.tokenizer.decode(response.prompt_tokens(), true),
+                    "completion": self.tokenizer.decode(response.tokens(), true),
+                })
+            })
+            .collect();
+        write_samples(&self.path, update, rows)
+    }
+}

@@ -1,0 +1,211 @@
+//! What a stage works with: the run's configuration, its own folder, those of the stages before it, whom to tell.
+
+use std::cell::{Cell, OnceCell};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use rlhf_core::hash::Fingerprint;
+use rlhf_core::memory::MemoryForecast;
+use rlhf_core::stage::StageContext;
+use rlhf_core::{StageDir, StopFlag};
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::inputs::Inputs;
+use crate::listener::{Bar, Listener};
+use crate::locations::RunLocations;
+use crate::memory::{self, Savings};
+use crate::run::Run;
+use crate::stage::Stage;
+
+/// One stage of one run at work.
+pub struct Workspace<'r> {
+    run: &'r Run,
+    name: &'static str,
+    dir: StageDir,
+    bar: OnceCell<Box<dyn Bar>>,
+    inputs: OnceCell<BTreeMap<String, String>>,
+    fingerprint: OnceCell<Fingerprint>,
+    /// Bytes that the stage was forecast to need.
+    forecast: Cell<Option<u64>>,
+}
+
+impl<'r> Workspace<'r> {
+    pub(crate) fn new(run: &'r Run, stage: &dyn Stage) -> Self {
+        Self {
+            run,
+            name: stage.name(),
+            dir: run.dir().stage(stage.name()),
+            bar: OnceCell::new(),
+            inputs: OnceCell::new(),
+            fingerprint: OnceCell::new(),
+            forecast: Cell::new(None),
+        }
+    }
+
+    /// The configuration of the run.
+    pub fn config(&self) -> &Config {
+        self.run.config()
+    }
+
+    /// The seed of the run.
+    pub fn seed(&self) -> u64 {
+        self.config().seed
+    }
+
+    /// Where tensors live.
+    pub fn device(&self) -> &Device {
+        self.run.device()
+    }
+
+    /// The folder of this stage.
+    pub fn dir(&self) -> &StageDir {
+        &self.dir
+    }
+
+    /// The paths of what the user names, at the commits that this run has for repositories.
+    pub fn locations(&self) -> &RunLocations {
+        self.run.locations()
+    }
+
+    /// The folder of another stage of this run, in which its model lies.
+    pub fn folder(&self, stage: &dyn Stage) -> PathBuf {
+        self.path(stage.name())
+    }
+
+    /// A file that another stage of this run has written.
+    ///
+    /// # Errors
+    /// [`Error::MissingStage`] if it is not there.
+    pub fn output(&self, stage: &dyn Stage, file: &str) -> Result<PathBuf> {
+        self.written_by(stage, self.folder(stage).join(file))
+    }
+
+    /// A file of the run, which `stage` writes somewhere else than in its folder.
+    pub(crate) fn written_by(&self, stage: &dyn Stage, path: PathBuf) -> Result<PathBuf> {
+        if path.exists() {
+            return Ok(path);
+        }
+        Err(Error::MissingStage {
+            stage: self.name,
+            path,
+            produced_by: stage.name(),
+        })
+    }
+
+    /// A path in the folder of the run.
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.run.dir().path().join(relative)
+    }
+
+    /// Nothing yet of what this stage reads.
+    pub fn inputs(&self) -> Inputs<'_> {
+        Inputs::new(self)
+    }
+
+    /// The name of an input file: inside the run by its place there, so that a run can be moved.
+    pub(crate) fn input_name(&self, path: &Path) -> String {
+        path.strip_prefix(self.run.dir().path())
+            .unwrap_or(path)
+            .display()
+            .to_string()
+    }
+
+    /// The digest of an input of this stage, once inputs are known.
+    pub fn input_digest(&self, path: &Path) -> Option<&str> {
+        let found = self.inputs.get()?.get(&self.input_name(path));
+        found.map(String::as_str)
+    }
+
+    /// The digest that `path` had when another stage of this run read it, if that stage is complete.
+    ///
+    /// # Errors
+    /// A mark that cannot be read.
+    pub fn digest_read_by(&self, stage: &dyn Stage, path: &Path) -> Result<Option<String>> {
+        let completion = self.run.dir().stage(stage.name()).completion()?;
+        Ok(completion.and_then(|completion| completion.inputs.get(&self.input_name(path)).cloned()))
+    }
+
+    /// Keeps what the stage reads, and what its result depends on.
+    pub(crate) fn settle(&self, inputs: BTreeMap<String, String>, fingerprint: Fingerprint) {
+        // A workspace is made for one stage and settled once.
+        let _ = self.inputs.set(inputs);
+        let _ = self.fingerprint.set(fingerprint);
+    }
+
+    /// Surroundings of a training loop.
+    ///
+    /// # Errors
+    /// A folder of checkpoints that cannot be made.
+    pub fn context(&self) -> Result<StageContext<'_>> {
+        let fingerprint = self.fingerprint.get();
+        Ok(StageContext::new(
+            self.device().clone(),
+            self.seed(),
+            self.dir.path(),
+            self.dir.checkpoints(2)?,
+            fingerprint.expect("a stage runs when its fingerprint is known").clone(),
+            self.bar(),
+        ))
+    }
+
+    /// Says what memory the stage is going to need, and whether it is there. The models must not be loaded yet.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if it is not, unless the user insists.
+    pub fn announce_memory(&self, forecast: &MemoryForecast, savings: Savings<'_>) -> Result<()> {
+        let anyway = self.run.options().ignore_memory;
+        let needed = memory::announce(self.listener(), self.name, forecast, savings, anyway)?;
+        self.forecast.set(Some(needed));
+        Ok(())
+    }
+
+    /// For the end of a stage: what it took beside what was forecast.
+    pub(crate) fn memory_taken(&self) -> String {
+        match (memory::peak_memory(), self.forecast.get()) {
+            (Some(peak), Some(forecast)) => format!(
+                "; memory {} at most, forecast {}",
+                memory::amount(peak),
+                memory::amount(forecast)
+            ),
+            _ => String::new(),
+        }
+    }
+
+    fn bar(&self) -> &dyn Bar {
+        self.bar.get_or_init(|| self.listener().begin(self.name)).as_ref()
+    }
+
+    /// Tells how far the stage has come.
+    pub fn report(&self, done: u64, total: u64, message: &str) {
+        self.bar().report(done, total, message);
+    }
+
+    /// The end of progress: only notes follow.
+    pub fn finish(&self) {
+        if let Some(bar) = self.bar.get() {
+            bar.finish();
+        }
+    }
+
+    /// A line for people.
+    pub fn note(&self, line: &str) {
+        self.listener().note(self.name, line);
+    }
+
+    fn listener(&self) -> &dyn Listener {
+        self.run.listener()
+    }
+
+    /// Ends the stage if the user asked for it. Stages without a training loop start over.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] if so.
+    pub fn check_stop(&self) -> Result<()> {
+        if StopFlag::process().requested() {
+            return Err(Error::Interrupted);
+        }
+        Ok(())
+    }
+}
