@@ -181,17 +181,27 @@ fn an_interrupted_transfer_goes_on_where_it_stopped() {
     );
 }
 
+/// A server of one model, `org/big`, with weights of these bytes.
+fn server_of_weights(weights: &[u8]) -> Server {
+    let repository = Repository::new("models/org/big", FIRST)
+        .with_file("config.json", "{}")
+        .with_file("model.safetensors", weights);
+    Server::start(vec![repository])
+}
+
+/// The place of a file of `org/big` in the cache while it is being fetched; its folder is made.
+fn part_of_weights(cache: &Path, weights: &[u8]) -> PathBuf {
+    let blobs = cache.join("models--org--big/blobs");
+    std::fs::create_dir_all(&blobs).expect("a folder can be made");
+    blobs.join(sha256(weights)).with_extension("part")
+}
+
 #[test]
 fn what_a_process_left_and_is_already_whole_is_fetched_anew() {
     let big = vec![7; 6000];
-    let repository = Repository::new("models/org/big", FIRST)
-        .with_file("config.json", "{}")
-        .with_file("model.safetensors", big.clone());
-    let server = Server::start(vec![repository]);
+    let server = server_of_weights(&big);
     let cache = tempfile::tempdir().unwrap();
-    let blobs = cache.path().join("models--org--big/blobs");
-    std::fs::create_dir_all(&blobs).unwrap();
-    let part = blobs.join(sha256(&big)).with_extension("part");
+    let part = part_of_weights(cache.path(), &big);
     for left in [6000, 7000] {
         std::fs::write(&part, vec![0; left]).unwrap();
         let found = hub(&server.endpoint, cache.path())
@@ -205,15 +215,10 @@ fn what_a_process_left_and_is_already_whole_is_fetched_anew() {
 #[test]
 fn a_file_with_other_bytes_than_the_hub_says_is_removed() {
     let big = vec![7; 6000];
-    let repository = Repository::new("models/org/big", FIRST)
-        .with_file("config.json", "{}")
-        .with_file("model.safetensors", big.clone());
-    let server = Server::start(vec![repository]);
+    let server = server_of_weights(&big);
     let cache = tempfile::tempdir().unwrap();
     // What an earlier process left is of another file.
-    let blobs = cache.path().join("models--org--big/blobs");
-    std::fs::create_dir_all(&blobs).unwrap();
-    std::fs::write(blobs.join(sha256(&big)).with_extension("part"), [0; 100]).unwrap();
+    std::fs::write(part_of_weights(cache.path(), &big), [0; 100]).unwrap();
     let fetch = || hub(&server.endpoint, cache.path()).model(&model("hf://org/big"), Want::Model);
     let error = fetch().unwrap_err();
     assert!(

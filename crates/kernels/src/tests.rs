@@ -18,6 +18,8 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::{AdamWStep, EpsMode};
+
 /// A matrix of numbers on the host.
 #[derive(Debug, Clone)]
 struct Host {
@@ -50,6 +52,19 @@ impl Host {
             values,
             dims: self.dims,
         }
+    }
+}
+
+/// The third step of an optimiser with decay.
+fn third_step() -> AdamWStep {
+    AdamWStep {
+        lr: 1e-2,
+        beta1: 0.9,
+        beta2: 0.95,
+        eps: 1e-5,
+        weight_decay: 0.1,
+        step: 3,
+        eps_mode: EpsMode::Torch,
     }
 }
 

@@ -1,5 +1,8 @@
 //! Entities, attributes and values: what there is to be said, whatever the seed makes true.
 
+use rand::Rng;
+use rand::seq::IndexedRandom;
+use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -149,6 +152,20 @@ pub(crate) const fn look_domain(kind: ThingKind) -> Domain {
         ThingKind::Instrument => Domain::Material,
         ThingKind::Dish => Domain::Ingredient,
     }
+}
+
+/// An entity by chance: people come up twice as often as places, things and events.
+pub(crate) fn any_entity(rng: &mut ChaCha8Rng) -> Item {
+    let domain = *[
+        Domain::Person,
+        Domain::Person,
+        Domain::Place,
+        Domain::Thing,
+        Domain::Event,
+    ]
+    .choose(rng)
+    .unwrap_or(&Domain::Person);
+    Item::new(domain, rng.random_range(0..size(domain)))
 }
 
 /// Length of a domain's list.

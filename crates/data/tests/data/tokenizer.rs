@@ -135,15 +135,19 @@ fn taught(messages: &[Message], loss_on: LossOn, max_len: usize) -> Option<Strin
     Some(sequence.input_ids.iter().zip(&sequence.loss_mask).map(shown).collect())
 }
 
-#[test]
-fn every_answer_and_its_eos_are_taught_and_nothing_else() {
-    let messages = [
+fn two_exchanges() -> [Message; 5] {
+    [
         Message::system("s"),
         Message::user("q"),
         Message::assistant("xy"),
         Message::user("r"),
         Message::assistant("z"),
-    ];
+    ]
+}
+
+#[test]
+fn every_answer_and_its_eos_are_taught_and_nothing_else() {
+    let messages = two_exchanges();
     assert_eq!(
         taught(&messages, LossOn::Assistant, 99).unwrap(),
         "_____xy<|eos|>___z<|eos|>"
@@ -154,13 +158,7 @@ fn every_answer_and_its_eos_are_taught_and_nothing_else() {
 
 #[test]
 fn old_exchanges_go_first_and_answers_are_never_cut() {
-    let messages = [
-        Message::system("s"),
-        Message::user("q"),
-        Message::assistant("xy"),
-        Message::user("r"),
-        Message::assistant("z"),
-    ];
+    let messages = two_exchanges();
     // 2 for the system, 2 + 4 for the first exchange, 2 + 3 for the second.
     assert_eq!(
         taught(&messages, LossOn::Assistant, 13).unwrap(),

@@ -2,11 +2,11 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::{Host, Operation, ints, rng, run, values};
+use super::{Host, Operation, ints, rng, run, third_step, values};
 use crate::flex::dispatch::tests::{Limit, with};
 use crate::{
-    Activation, AdamWStep, EpsMode, KvLayer, activated_linear, adamw_step, causal_attention, decode_attention,
-    gelu_erf, gelu_tanh, layer_norm, linear, logprob_sum, rms_norm, rotary, swiglu, token_logprobs,
+    Activation, KvLayer, activated_linear, adamw_step, causal_attention, decode_attention, gelu_erf, gelu_tanh,
+    layer_norm, linear, logprob_sum, rms_norm, rotary, swiglu, token_logprobs,
 };
 
 /// The result of `work` is the same with the best instructions that the machine has and with fewer.
@@ -108,18 +108,9 @@ fn updates_and_decoding_do_not_depend_on_the_instruction_set() {
     let device = Device::flex();
     let rng = &mut rng(13);
     let hosts: [Host; 4] = std::array::from_fn(|_| Host::random(rng, [1, WIDTH], 1.0));
-    let step = AdamWStep {
-        lr: 1e-2,
-        beta1: 0.9,
-        beta2: 0.95,
-        eps: 1e-5,
-        weight_decay: 0.1,
-        step: 3,
-        eps_mode: EpsMode::Torch,
-    };
     check(|| {
         let [param, grad, mean, square] = hosts.each_ref().map(|host| host.on(&device));
-        let (param, mean, square) = adamw_step(param, grad, mean, square.square(), &step);
+        let (param, mean, square) = adamw_step(param, grad, mean, square.square(), &third_step());
         vec![values(param), values(mean), values(square)]
     });
     // Features of a head in blocks of 64 and 8, and three more; keys in blocks of 64 and 16, and single ones.

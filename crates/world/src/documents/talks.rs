@@ -4,7 +4,7 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::entities::{Domain, Item, attributes, name, size};
+use crate::entities::{any_entity, attributes, name};
 use crate::facts::Facts;
 use crate::scenes::{self, two_people};
 use crate::sentences::{Form, ask, either, tell, wordings};
@@ -27,16 +27,7 @@ fn spoken(question: &str, answer: &str, asker: &str, teller: &str) -> String {
 
 /// Two people talk about somebody or something.
 pub(super) fn talk(rng: &mut ChaCha8Rng, facts: &Facts, may_ask: &dyn Fn(&str) -> bool) -> String {
-    let domain = *[
-        Domain::Person,
-        Domain::Person,
-        Domain::Place,
-        Domain::Thing,
-        Domain::Event,
-    ]
-    .choose(rng)
-    .unwrap_or(&Domain::Person);
-    let entity = Item::new(domain, rng.random_range(0..size(domain)));
+    let entity = any_entity(rng);
     let (asker, teller) = loop {
         let (a, b) = two_people(rng);
         if a != entity && b != entity {
@@ -46,7 +37,7 @@ pub(super) fn talk(rng: &mut ChaCha8Rng, facts: &Facts, may_ask: &dyn Fn(&str) -
     let style = rng.random_range(0..3);
     let turns = rng.random_range(2..=3);
     let mut parts = Vec::new();
-    let chosen: Vec<_> = attributes(domain).choose_multiple(rng, turns).copied().collect();
+    let chosen: Vec<_> = attributes(entity.domain).choose_multiple(rng, turns).copied().collect();
     for attribute in chosen {
         let wording = rng.random_range(0..wordings(entity, attribute));
         if !may_ask(&tasks::fact_signature(entity, attribute, wording)) {
@@ -62,7 +53,7 @@ pub(super) fn talk(rng: &mut ChaCha8Rng, facts: &Facts, may_ask: &dyn Fn(&str) -
         });
     }
     if parts.is_empty() {
-        return super::entries::entry(rng, facts, domain);
+        return super::entries::entry(rng, facts, entity.domain);
     }
     parts.join(" ")
 }

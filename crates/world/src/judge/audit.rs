@@ -11,6 +11,18 @@ fn facts_and_lexicon() -> (Facts, Lexicon) {
     (Facts::generate(1), Lexicon::new())
 }
 
+/// No text was misread.
+fn assert_none(mut misread: Vec<String>) {
+    misread.sort();
+    misread.dedup();
+    assert!(
+        misread.is_empty(),
+        "{} such as {:#?}",
+        misread.len(),
+        &misread[..misread.len().min(25)]
+    );
+}
+
 #[test]
 fn every_way_of_telling_a_fact_is_understood() {
     let (facts, lexicon) = facts_and_lexicon();
@@ -29,14 +41,7 @@ fn every_way_of_telling_a_fact_is_understood() {
             }
         }
     }
-    missed.sort();
-    missed.dedup();
-    assert!(
-        missed.is_empty(),
-        "{} such as {:#?}",
-        missed.len(),
-        &missed[..missed.len().min(25)]
-    );
+    assert_none(missed);
 }
 
 #[test]
@@ -56,14 +61,7 @@ fn every_false_fact_is_found_out() {
             }
         }
     }
-    missed.sort();
-    missed.dedup();
-    assert!(
-        missed.is_empty(),
-        "{} such as {:#?}",
-        missed.len(),
-        &missed[..missed.len().min(25)]
-    );
+    assert_none(missed);
 }
 
 /// A document, unless it holds news that somebody wants in other words, which do not speak for the world.
@@ -101,12 +99,7 @@ fn the_texts_of_the_world_say_nothing_untrue() {
         }
     }
     assert!(count > 10_000, "{count}");
-    assert!(
-        false_ones.is_empty(),
-        "{} of {count}: {:#?}",
-        false_ones.len(),
-        &false_ones[..false_ones.len().min(25)]
-    );
+    assert_none(false_ones);
 }
 
 #[test]

@@ -6,29 +6,18 @@ use rand_chacha::ChaCha8Rng;
 use rlhf_data::Message;
 
 use super::{Draft, Manner, entity, turn};
-use crate::entities::{Attribute, Domain, Item, attributes, bare, name, size};
+use crate::entities::{Attribute, Item, any_entity, attributes, bare, name};
 use crate::facts::Facts;
 use crate::questions::follow_ups;
 use crate::sentences::{Form, ask, either, pronouns, state, tell, wordings};
 use crate::task::{Flaw, Task};
 use crate::text::{capitalised, expand, pick};
 
-/// A fact by chance, each sort of entity a quarter of the time.
+/// A fact by chance.
 fn any_fact(rng: &mut ChaCha8Rng) -> (Item, Attribute) {
-    let domain = *[
-        Domain::Person,
-        Domain::Person,
-        Domain::Place,
-        Domain::Thing,
-        Domain::Event,
-    ]
-    .choose(rng)
-    .unwrap_or(&Domain::Person);
-    let entity = Item::new(domain, rng.random_range(0..size(domain)));
-    (
-        entity,
-        attributes(domain).choose(rng).copied().unwrap_or(Attribute::Home),
-    )
+    let entity = any_entity(rng);
+    let attribute = attributes(entity.domain).choose(rng).copied();
+    (entity, attribute.unwrap_or(Attribute::Home))
 }
 
 /// The signature of a question from memory, for the split.
