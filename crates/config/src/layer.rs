@@ -42,6 +42,14 @@ impl fmt::Display for Source {
 }
 
 impl Source {
+    /// Byte `at` of the text of `file`.
+    fn at(text: &str, file: &Path, at: usize) -> Self {
+        Self::File {
+            path: file.to_path_buf(),
+            line: line_of(text, at),
+        }
+    }
+
     /// The source with the line, for error messages.
     pub(super) fn place(&self) -> String {
         match self {
@@ -177,27 +185,13 @@ fn note_leaves(path: &str, value: &Value, into: &mut BTreeMap<String, Source>) {
 fn note_lines(text: &str, file: &Path, path: &str, table: &DeTable<'_>, into: &mut BTreeMap<String, Source>) {
     for (key, value) in table {
         let path = join(path, key.get_ref());
-        let line = line_of(text, key.span().start);
-        into.insert(
-            path.clone(),
-            Source::File {
-                path: file.to_path_buf(),
-                line,
-            },
-        );
+        into.insert(path.clone(), Source::at(text, file, key.span().start));
         match value.get_ref() {
             DeValue::Table(table) => note_lines(text, file, &path, table, into),
             DeValue::Array(items) => {
                 for (i, item) in items.iter().enumerate() {
                     let path = format!("{path}[{i}]");
-                    let line = line_of(text, item.span().start);
-                    into.insert(
-                        path.clone(),
-                        Source::File {
-                            path: file.to_path_buf(),
-                            line,
-                        },
-                    );
+                    into.insert(path.clone(), Source::at(text, file, item.span().start));
                     if let DeValue::Table(table) = item.get_ref() {
                         note_lines(text, file, &path, table, into);
                     }

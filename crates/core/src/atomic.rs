@@ -1,7 +1,7 @@
 //! Files and folders that are there whole or not at all.
 //!
 //! Everything is written under a temporary name beside its final one, synced to the disk and renamed. A process that
-//! is killed leaves at most a temporary name behind, which [`clean_leftovers`] removes at the next start.
+//! is killed leaves at most a temporary name behind, which is removed at the next start.
 
 use std::{
     ffi::OsStr,
@@ -64,7 +64,7 @@ pub fn write_dir<T, E: From<Error>>(path: impl AsRef<Path>, fill: impl FnOnce(&P
 
 /// A folder under its temporary name; dropped without [`PendingDir::commit`] it disappears.
 #[derive(Debug)]
-pub struct PendingDir {
+pub(crate) struct PendingDir {
     temporary: PathBuf,
     target: PathBuf,
     committed: bool,
@@ -72,7 +72,7 @@ pub struct PendingDir {
 
 impl PendingDir {
     /// Starts a folder that is to stand at `path`, whose parent is made if it is missing.
-    pub fn new(path: impl AsRef<Path>) -> Result<Self> {
+    pub(crate) fn new(path: impl AsRef<Path>) -> Result<Self> {
         let target = path.as_ref().to_path_buf();
         make_dir(parent(&target))?;
         let temporary = temporary_name(&target)?;
@@ -85,12 +85,12 @@ impl PendingDir {
     }
 
     /// Path to write to for now.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.temporary
     }
 
     /// Syncs everything inside and gives the folder its final name, replacing what is there.
-    pub fn commit(mut self) -> Result<()> {
+    pub(crate) fn commit(mut self) -> Result<()> {
         sync_tree(&self.temporary)?;
         let replaced = self
             .target
@@ -118,7 +118,7 @@ impl Drop for PendingDir {
 }
 
 /// Removes a folder in two steps, so that a process killed in between leaves no half of it under its own name.
-pub fn remove_dir(path: impl AsRef<Path>) -> Result<()> {
+pub(crate) fn remove_dir(path: impl AsRef<Path>) -> Result<()> {
     let path = path.as_ref();
     let temporary = temporary_name(path)?;
     fs::rename(path, &temporary).map_err(|e| Error::io("remove", path, e))?;
@@ -127,7 +127,7 @@ pub fn remove_dir(path: impl AsRef<Path>) -> Result<()> {
 
 /// Removes from `dir` what a killed process left under temporary names, and puts back a folder whose replacement it
 /// did not finish. Only for folders in which no other process writes.
-pub fn clean_leftovers(dir: impl AsRef<Path>) -> Result<()> {
+pub(crate) fn clean_leftovers(dir: impl AsRef<Path>) -> Result<()> {
     let dir = dir.as_ref();
     for entry in fs::read_dir(dir).map_err(|e| Error::io("list", dir, e))? {
         let entry = entry.map_err(|e| Error::io("list", dir, e))?;

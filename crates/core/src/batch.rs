@@ -201,11 +201,6 @@ impl TokenBatch {
         self.rows * self.row_len
     }
 
-    /// Tokens that belong to sequences.
-    pub fn real_tokens(&self) -> usize {
-        self.spans.iter().map(|span| span.len).sum()
-    }
-
     /// Flat index, into `[rows * row_len]`, of token `position` of sequence `sequence`.
     ///
     /// # Panics
@@ -218,11 +213,6 @@ impl TokenBatch {
             span.len
         );
         span.flat_index(position)
-    }
-
-    /// The largest position id plus one: what the model's context must hold.
-    pub fn longest(&self) -> usize {
-        self.spans.iter().map(|span| span.len).max().unwrap_or(0)
     }
 
     /// Copies the batch to `device`.
@@ -296,7 +286,7 @@ mod tests {
         // Two completions of the prompt 1 2: 3 4 and 5. One sequence more: 6.
         let groups: [&[Vec<u32>]; 2] = [&[vec![1, 2, 3, 4], vec![1, 2, 5]], &[vec![6]]];
         let batch = TokenBatch::pack_groups(&groups, 8);
-        assert_eq!((batch.rows(), batch.row_len(), batch.real_tokens()), (1, 6, 8));
+        assert_eq!((batch.rows(), batch.row_len()), (1, 6));
         assert_eq!(batch.input_ids, [1, 2, 3, 4, 5, 6]);
         assert_eq!(batch.position_ids, [0, 1, 2, 3, 2, 0]);
         // The 5 sees itself and 0..2, not 2..4.

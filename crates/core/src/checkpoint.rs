@@ -152,7 +152,9 @@ impl CheckpointWriter<'_> {
             what: name.into(),
             message: e.to_string(),
         })?;
-        self.add_written(name, "json", &bytes)
+        self.add(name, "json", |path| {
+            fs::write(path, bytes).map_err(|e| Error::io("write", path, e))
+        })
     }
 
     /// Adds tensors that are read back with [`Checkpoint::tensors`]. They are kept bit for bit, in a safetensors file, and
@@ -166,17 +168,6 @@ impl CheckpointWriter<'_> {
                     message: other.to_string(),
                 },
             })
-        })
-    }
-
-    /// Adds a part that is read back with [`Checkpoint::bytes`].
-    pub fn add_bytes(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        self.add_written(name, "bin", bytes)
-    }
-
-    fn add_written(&mut self, name: &str, extension: &str, bytes: &[u8]) -> Result<()> {
-        self.add(name, extension, |path| {
-            fs::write(path, bytes).map_err(|e| Error::io("write", path, e))
         })
     }
 
@@ -239,14 +230,10 @@ impl Checkpoint {
         self.manifest.step
     }
 
-    /// Its folder.
-    pub fn path(&self) -> &Path {
-        &self.dir
-    }
-
     /// Reads what [`CheckpointWriter::add_json`] wrote.
     pub fn json<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
-        let (path, bytes) = self.read(name, "json")?;
+        let path = self.path_of(name, "json")?;
+        let bytes = fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
         serde_json::from_slice(&bytes).map_err(|e| Error::Malformed {
             path,
             line: Some(e.line()),
@@ -258,17 +245,6 @@ impl Checkpoint {
     /// Opens what [`CheckpointWriter::add_tensors`] wrote.
     pub fn tensors(&self, name: &str) -> Result<TensorFile> {
         TensorFile::open(&self.path_of(name, "safetensors")?)
-    }
-
-    /// Reads what [`CheckpointWriter::add_bytes`] wrote.
-    pub fn bytes(&self, name: &str) -> Result<Vec<u8>> {
-        Ok(self.read(name, "bin")?.1)
-    }
-
-    fn read(&self, name: &str, extension: &str) -> Result<(PathBuf, Vec<u8>)> {
-        let path = self.path_of(name, extension)?;
-        let bytes = fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
-        Ok((path, bytes))
     }
 
     /// Path of a part of the checkpoint.

@@ -181,7 +181,7 @@ impl Error {
     /// Sorts an operating-system error into the variant a user can act on.
     ///
     /// `action` completes the sentence "cannot …".
-    pub fn io(action: &'static str, path: impl AsRef<Path>, source: io::Error) -> Self {
+    pub(crate) fn io(action: &'static str, path: impl AsRef<Path>, source: io::Error) -> Self {
         let path = path.as_ref().to_path_buf();
         match source.kind() {
             io::ErrorKind::NotFound => Self::NotFound { action, path },

@@ -23,7 +23,7 @@ pub fn file_sha256(path: impl AsRef<Path>) -> Result<String> {
 }
 
 /// The SHA-256 of some bytes, in lowercase hexadecimal.
-pub fn bytes_sha256(bytes: &[u8]) -> String {
+pub(crate) fn bytes_sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
@@ -54,7 +54,7 @@ pub struct Difference {
 
 impl Difference {
     /// The error that says that `path` was made with another configuration.
-    pub fn into_error(self, path: impl Into<std::path::PathBuf>) -> Error {
+    pub(crate) fn into_error(self, path: impl Into<std::path::PathBuf>) -> Error {
         let Self { field, expected, found } = self;
         Error::OtherConfig {
             path: path.into(),
@@ -107,11 +107,6 @@ fn flatten(path: &str, value: Value, into: &mut BTreeMap<String, Value>) {
 }
 
 impl Fingerprint {
-    /// The digest of all fields, in lowercase hexadecimal.
-    pub fn sha256(&self) -> &str {
-        &self.sha256
-    }
-
     /// Difference of `found` from this one, if there is one: a field that both have, before one that is new or gone.
     pub fn difference(&self, found: &Self) -> Option<Difference> {
         const ABSENT: &str = "absent";
@@ -168,7 +163,7 @@ mod tests {
         let c = fingerprint(&json!({"data": ["x", "z"], "seed": 1, "lr": 0.1})).unwrap();
         assert_eq!(a, b);
         assert_eq!(a.difference(&b), None);
-        assert_ne!(a.sha256(), c.sha256());
+        assert_ne!(a.sha256, c.sha256);
         let expected = Difference {
             field: "data[1]".into(),
             expected: "\"y\"".into(),

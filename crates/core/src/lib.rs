@@ -36,12 +36,12 @@ pub use error::{Error, Result};
 pub use interrupt::StopFlag;
 pub use learner::Learner;
 pub use logprobs::{Targets, last_positions};
-pub use metrics::{METRICS_FILE, MetricRow, MetricWriter, TIME_PREFIX, read_metrics};
+pub use metrics::{METRICS_FILE, MetricRow, MetricWriter, read_metrics};
 pub use optim::{AdamW, AdamWConfig, EpsMode, GradientBuffer, ema_update};
 pub use params::{
     DeviceTensor, NamedTensor, TensorMap, count_parameters, count_trained_parameters, device_parameters,
-    load_parameter_data_from, load_parameters, load_parameters_from, load_trained_parameters, named_parameters,
-    trained_device_parameters, trained_parameters,
+    load_parameter_data_from, load_parameters, load_trained_parameters, named_parameters, trained_device_parameters,
+    trained_parameters,
 };
 pub use run_dir::{Completion, RunDir, StageDir, StageLock};
 pub use schedule::{LrSchedule, ScheduleKind};

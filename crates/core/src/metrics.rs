@@ -20,7 +20,7 @@ pub const METRICS_FILE: &str = "metrics.jsonl";
 
 /// Begins the name of everything that depends on the wall clock. All other values of an interrupted and resumed run
 /// equal those of an uninterrupted one.
-pub const TIME_PREFIX: &str = "time/";
+const TIME_PREFIX: &str = "time/";
 
 const STEP: &str = "step";
 

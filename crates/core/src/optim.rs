@@ -238,51 +238,6 @@ impl AdamW {
 
     /// Applies one step to every parameter that has a gradient.
     pub fn step<M: Module>(&mut self, module: M, gradients: GradientBuffer, lr: f64) -> M {
-        struct Apply<'a> {
-            hyper: AdamWStep,
-            grads: std::vec::IntoIter<Option<Tensor<1>>>,
-            moments: &'a mut Vec<Option<Moments>>,
-            next: usize,
-            path: Vec<String>,
-        }
-        impl ModuleMapper for Apply<'_> {
-            fn enter_module(&mut self, name: &str, _: &str) {
-                self.path.push(name.to_owned());
-            }
-            fn exit_module(&mut self, _: &str, _: &str) {
-                self.path.pop();
-            }
-            fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-                let index = self.next;
-                self.next += 1;
-                let dims = param.val().dims();
-                let count: usize = dims.iter().product();
-                if self.moments.len() <= index {
-                    let device = param.val().device().inner();
-                    let zeros = || Tensor::zeros([count], &device);
-                    self.moments.push(param.val().is_require_grad().then(|| Moments {
-                        name: self.path.join("."),
-                        exp_avg: zeros(),
-                        exp_avg_sq: zeros(),
-                    }));
-                }
-                let (Some(grad), Some(slot)) = (self.grads.next().flatten(), &mut self.moments[index]) else {
-                    return param;
-                };
-                let hyper = &self.hyper;
-                param.map(|old| {
-                    let state = AutodiffState::of(&old);
-                    let device = old.device().inner();
-                    let empty = || Tensor::empty([0], &device);
-                    let exp_avg = std::mem::replace(&mut slot.exp_avg, empty());
-                    let exp_avg_sq = std::mem::replace(&mut slot.exp_avg_sq, empty());
-                    let (new, m, v) = adamw_step(old.inner().reshape([count]), grad, exp_avg, exp_avg_sq, hyper);
-                    slot.exp_avg = m;
-                    slot.exp_avg_sq = v;
-                    state.apply(new.reshape(dims))
-                })
-            }
-        }
         self.step += 1;
         let hyper = AdamWStep {
             lr,
@@ -327,43 +282,6 @@ impl AdamW {
         step: usize,
         state: &mut impl TensorSource,
     ) -> Result<Self> {
-        struct Restore<'a, S> {
-            path: Vec<String>,
-            state: &'a mut S,
-            moments: Vec<Option<Moments>>,
-            fault: Option<Error>,
-        }
-        impl<S: TensorSource> ModuleVisitor for Restore<'_, S> {
-            fn enter_module(&mut self, name: &str, _: &str) {
-                self.path.push(name.to_owned());
-            }
-            fn exit_module(&mut self, _: &str, _: &str) {
-                self.path.pop();
-            }
-            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-                if self.fault.is_some() {
-                    return;
-                }
-                if !param.val().is_require_grad() {
-                    return self.moments.push(None);
-                }
-                let name = self.path.join(".");
-                let count: usize = param.val().dims().iter().product();
-                let device = param.val().device().inner();
-                let pair = self
-                    .state
-                    .take(&format!("exp_avg.{name}"), &[count])
-                    .and_then(|m| Ok((m, self.state.take(&format!("exp_avg_sq.{name}"), &[count])?)));
-                match pair {
-                    Ok((m, v)) => self.moments.push(Some(Moments {
-                        name,
-                        exp_avg: Tensor::from_data(TensorData::new(m, [count]), &device),
-                        exp_avg_sq: Tensor::from_data(TensorData::new(v, [count]), &device),
-                    })),
-                    Err(fault) => self.fault = Some(fault),
-                }
-            }
-        }
         if step == 0 {
             return Ok(Self::new(config));
         }
@@ -381,6 +299,98 @@ impl AdamW {
                 step,
                 moments: visitor.moments,
             }),
+        }
+    }
+}
+
+/// One step over the parameters of a module.
+struct Apply<'a> {
+    hyper: AdamWStep,
+    grads: std::vec::IntoIter<Option<Tensor<1>>>,
+    moments: &'a mut Vec<Option<Moments>>,
+    next: usize,
+    path: Vec<String>,
+}
+
+impl ModuleMapper for Apply<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let index = self.next;
+        self.next += 1;
+        let dims = param.val().dims();
+        let count: usize = dims.iter().product();
+        if self.moments.len() <= index {
+            let device = param.val().device().inner();
+            let zeros = || Tensor::zeros([count], &device);
+            self.moments.push(param.val().is_require_grad().then(|| Moments {
+                name: self.path.join("."),
+                exp_avg: zeros(),
+                exp_avg_sq: zeros(),
+            }));
+        }
+        let (Some(grad), Some(slot)) = (self.grads.next().flatten(), &mut self.moments[index]) else {
+            return param;
+        };
+        let hyper = &self.hyper;
+        param.map(|old| {
+            let state = AutodiffState::of(&old);
+            let device = old.device().inner();
+            let empty = || Tensor::empty([0], &device);
+            let exp_avg = std::mem::replace(&mut slot.exp_avg, empty());
+            let exp_avg_sq = std::mem::replace(&mut slot.exp_avg_sq, empty());
+            let (new, m, v) = adamw_step(old.inner().reshape([count]), grad, exp_avg, exp_avg_sq, hyper);
+            slot.exp_avg = m;
+            slot.exp_avg_sq = v;
+            state.apply(new.reshape(dims))
+        })
+    }
+}
+
+/// A walk over the parameters of a module that takes their moments out of a state.
+struct Restore<'a, S> {
+    path: Vec<String>,
+    state: &'a mut S,
+    moments: Vec<Option<Moments>>,
+    fault: Option<Error>,
+}
+
+impl<S: TensorSource> ModuleVisitor for Restore<'_, S> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if self.fault.is_some() {
+            return;
+        }
+        if !param.val().is_require_grad() {
+            return self.moments.push(None);
+        }
+        let name = self.path.join(".");
+        let count: usize = param.val().dims().iter().product();
+        let device = param.val().device().inner();
+        let pair = self
+            .state
+            .take(&format!("exp_avg.{name}"), &[count])
+            .and_then(|m| Ok((m, self.state.take(&format!("exp_avg_sq.{name}"), &[count])?)));
+        match pair {
+            Ok((m, v)) => self.moments.push(Some(Moments {
+                name,
+                exp_avg: Tensor::from_data(TensorData::new(m, [count]), &device),
+                exp_avg_sq: Tensor::from_data(TensorData::new(v, [count]), &device),
+            })),
+            Err(fault) => self.fault = Some(fault),
         }
     }
 }

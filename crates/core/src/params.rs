@@ -139,24 +139,13 @@ pub fn load_trained_parameters<M: Module>(module: M, tensors: &mut impl TensorSo
 /// # Errors
 /// [`crate::Error::MissingTensor`] or [`crate::Error::TensorShape`], naming the first parameter at fault.
 pub fn load_parameters<M: Module>(module: M, tensors: &mut impl TensorSource) -> Result<M> {
-    load_parameters_from(module, |name, expected| tensors.take(name, expected))
-}
-
-/// Replaces every float parameter of `module` by what `values` gives for its name and shape, one after the other, so
-/// that the old and the new module never exist side by side.
-///
-/// # Errors
-/// The first that `values` returns.
-pub fn load_parameters_from<M: Module, E>(
-    module: M,
-    mut values: impl FnMut(&str, &[usize]) -> Result<Vec<f32>, E>,
-) -> Result<M, E> {
-    replace_parameters(module, |name, dims, _| {
-        Ok(Some(TensorData::new(values(name, dims)?, dims)))
+    load_parameter_data_from(module, |name, expected, _| {
+        Ok(TensorData::new(tensors.take(name, expected)?, expected))
     })
 }
 
-/// As [`load_parameters_from`], for modules that hold weights in less than f32: `data` is told what of, and may give either.
+/// Replaces every float parameter of `module` by what `data` gives for its name, its shape and the type it is held in,
+/// one after the other, so that the old and the new module never exist side by side. The values may be of another type.
 ///
 /// # Errors
 /// The first that `data` returns.
@@ -167,7 +156,7 @@ pub fn load_parameter_data_from<M: Module, E>(
     replace_parameters(module, |name, dims, dtype| data(name, dims, dtype).map(Some))
 }
 
-/// As [`load_parameters_from`]; a parameter for which there is `None` stays.
+/// As [`load_parameter_data_from`]; a parameter for which there is `None` stays.
 fn replace_parameters<M: Module, E>(
     module: M,
     data: impl FnMut(&str, &[usize], DType) -> Result<Option<TensorData>, E>,

@@ -40,7 +40,7 @@ impl RunDir {
     }
 
     /// The resolved configuration, `config.toml`.
-    pub fn config_path(&self) -> PathBuf {
+    fn config_path(&self) -> PathBuf {
         self.path.join("config.toml")
     }
 
@@ -187,19 +187,6 @@ impl StageDir {
         }
     }
 
-    /// True if the stage has ended, with this very configuration and input.
-    pub fn is_complete(&self, fingerprint: &Fingerprint) -> Result<bool> {
-        let Some(completion) = self.completion()? else {
-            return Ok(false);
-        };
-        let difference = fingerprint.difference(&completion.fingerprint);
-        if let Some(difference) = &difference {
-            let crate::hash::Difference { field, expected, found } = difference;
-            tracing::info!(stage = %self.path.display(), field, expected, found, "finished with another configuration");
-        }
-        Ok(difference.is_none())
-    }
-
     /// Marks the stage as ended; to be called after everything else is written.
     pub fn mark_complete(&self, completion: &Completion) -> Result<()> {
         let path = self.path.join(COMPLETE);
@@ -254,15 +241,13 @@ mod tests {
     }
 
     #[test]
-    fn a_stage_is_complete_for_the_configuration_it_ran_with_and_no_other() {
+    fn a_stage_that_has_ended_says_with_what() {
         let dir = tempfile::tempdir().unwrap();
         let stage = RunDir::open(dir.path().join("run")).unwrap().stage("sft");
-        assert!(!stage.is_complete(&completion(0.1).fingerprint).unwrap());
         let _lock = stage.lock().unwrap();
+        assert_eq!(stage.completion().unwrap(), None);
         stage.mark_complete(&completion(0.1)).unwrap();
         assert_eq!(stage.completion().unwrap(), Some(completion(0.1)));
-        assert!(stage.is_complete(&completion(0.1).fingerprint).unwrap());
-        assert!(!stage.is_complete(&completion(0.2).fingerprint).unwrap());
     }
 
     #[test]

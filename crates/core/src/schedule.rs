@@ -59,7 +59,7 @@ impl LrSchedule {
     }
 
     /// The learning rate of a step as a fraction of the peak.
-    pub fn fraction_at(&self, step: u64, total_steps: u64) -> f64 {
+    fn fraction_at(&self, step: u64, total_steps: u64) -> f64 {
         if step < self.warmup_steps {
             let done = step as f64 / self.warmup_steps as f64;
             return self.warmup_start_fraction + (1.0 - self.warmup_start_fraction) * done;

@@ -130,12 +130,15 @@ impl<'a> StageContext<'a> {
         }
     }
 
-    /// Writes the checkpoint of `step`, whole or not at all.
+    /// Writes the checkpoint of `step`, whole or not at all, once all metrics up to it are safe.
     ///
     /// # Errors
     /// A file that cannot be written, no disk space.
     pub fn checkpoint(&self, step: u64, fill: impl FnOnce(&mut CheckpointWriter<'_>) -> Result<()>) -> Result<()> {
         let Some(keeping) = &self.keeping else { return Ok(()) };
+        if let Some(metrics) = keeping.metrics.borrow().as_ref() {
+            metrics.sync()?;
+        }
         let mut writer = keeping.checkpoints.begin(step)?;
         fill(&mut writer)?;
         writer.commit(&keeping.fingerprint)

@@ -128,18 +128,8 @@ pub fn mean_std(values: &[f64]) -> (f64, f64) {
     (mean, (squares / (values.len() as f64 - 1.0)).sqrt())
 }
 
-/// `sum(weight · value) / sum(weight)` over `(value, weight)` pairs; NaN where the weights add up to 0.
-pub fn weighted_mean(pairs: impl IntoIterator<Item = (f64, f64)>) -> f64 {
-    let (mut sum, mut weights) = (0.0, 0.0);
-    for (value, weight) in pairs {
-        sum += value * weight;
-        weights += weight;
-    }
-    sum / weights
-}
-
 /// The `q`-quantile (0 to 1), interpolated between neighbours as NumPy does by default; NaN of nothing.
-pub fn quantile(values: &[f64], q: f64) -> f64 {
+fn quantile(values: &[f64], q: f64) -> f64 {
     if values.is_empty() {
         return f64::NAN;
     }
@@ -226,7 +216,6 @@ mod tests {
         near(median(&values), 2.5, 1e-12);
         near(quantile(&values, 0.25), 1.75, 1e-12); // position 0.75: a quarter of the way short of 2
         near(quantile(&values, 1.0), 4.0, 1e-12);
-        near(weighted_mean([(1.0, 3.0), (5.0, 1.0)]), 2.0, 1e-12); // (3 + 5) / 4
         assert_eq!(mean_std(&[7.0]), (7.0, 0.0));
         assert!(median(&[]).is_nan() && mean_std(&[]).0.is_nan());
     }

@@ -84,11 +84,6 @@ impl TensorFile {
             entries,
         })
     }
-
-    /// The tensors in the file, in the order of their names.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.entries.keys().map(String::as_str)
-    }
 }
 
 impl TensorSource for TensorFile {

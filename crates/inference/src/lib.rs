@@ -24,4 +24,4 @@ mod sampling;
 pub use error::{Error, Result};
 pub use generate::{Completion, GenerateOptions, Generator};
 pub use memory::generation_forecast;
-pub use sampling::{Sampling, argmax, next_token_distribution};
+pub use sampling::{Sampling, next_token_distribution};

@@ -139,7 +139,7 @@ fn block_sum(weights: &[f32]) -> f64 {
 }
 
 /// Index of the largest value, the first one of several.
-pub fn argmax(values: &[f32]) -> usize {
+fn argmax(values: &[f32]) -> usize {
     let mut best = 0;
     for (i, value) in values.iter().enumerate() {
         if *value > values[best] {

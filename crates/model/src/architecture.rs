@@ -138,7 +138,7 @@ pub struct AttentionShape {
 
 impl AttentionShape {
     /// Width of queries, keys and values side by side.
-    pub fn qkv_width(&self) -> usize {
+    pub(crate) fn qkv_width(&self) -> usize {
         (self.n_heads + 2 * self.n_kv_heads) * self.d_head
     }
 }
@@ -163,7 +163,7 @@ pub enum Residual {
 
 impl Architecture {
     /// Width of the first layer of the MLP.
-    pub fn mlp_width(&self) -> usize {
+    pub(crate) fn mlp_width(&self) -> usize {
         match self.activation {
             Activation::SwiGlu => 2 * self.d_inner,
             Activation::GeluTanh | Activation::GeluErf => self.d_inner,
@@ -171,7 +171,7 @@ impl Architecture {
     }
 
     /// Tokens that layer `layer` sees, if not all.
-    pub fn window(&self, layer: usize) -> Option<usize> {
+    pub(crate) fn window(&self, layer: usize) -> Option<usize> {
         let window = self.attention.sliding_window.as_ref()?;
         window.layers[layer].then_some(window.tokens)
     }

@@ -377,8 +377,9 @@ mod tests {
             tie_word_embeddings: true,
             ..config()
         };
-        let fields: Vec<&str> = WeightInit::Induction.faults(&shallow).iter().map(|f| f.0).collect();
+        let errors = WeightInit::Induction.validate(&shallow);
+        let fields: Vec<&str> = errors.iter().map(|error| error.path.as_str()).collect();
         assert_eq!(fields, ["tie_word_embeddings", "n_layer", "n_head"]);
-        assert!(WeightInit::Gpt2.faults(&shallow).is_empty());
+        assert!(WeightInit::Gpt2.validate(&shallow).is_empty());
     }
 }

@@ -1,5 +1,7 @@
 //! Between a parameter as we keep it and the tensors of a checkpoint that hold it.
 
+use std::ops::Range;
+
 use crate::families::{Layout, StoredParameter};
 use crate::storage::StorageType;
 
@@ -17,21 +19,15 @@ impl StoredParameter {
         if self.is_stored_as_held() {
             return storage.decode(bytes, ours);
         }
-        let OutputColumns {
-            input,
-            first,
-            width,
-            out,
-        } = self.output_columns(index);
+        let columns = self.output_columns(index);
+        let input = columns.input;
         let mut rows = vec![0.0; ROWS * input];
-        for start in (0..width).step_by(ROWS) {
-            let n = ROWS.min(width - start);
+        for start in (0..columns.width).step_by(ROWS) {
+            let n = ROWS.min(columns.width - start);
             let (from, len) = (start * input * storage.bytes(), n * input * storage.bytes());
             storage.decode(&bytes[from..from + len], &mut rows[..n * input]);
-            let places: Vec<usize> = (start..start + n)
-                .map(|row| self.layout.output(first + row, out))
-                .collect();
-            for (i, line) in ours.chunks_mut(out).enumerate() {
+            let places = columns.places(start..start + n);
+            for (i, line) in ours.chunks_mut(columns.out).enumerate() {
                 for (row, &place) in places.iter().enumerate() {
                     line[place] = rows[row * input + i];
                 }
@@ -44,17 +40,13 @@ impl StoredParameter {
         if self.is_stored_as_held() {
             return ours.to_vec();
         }
-        let OutputColumns {
-            input,
-            first,
-            width,
-            out,
-        } = self.output_columns(index);
+        let columns = self.output_columns(index);
+        let (input, width) = (columns.input, columns.width);
         let mut stored = vec![0.0; width * input];
         for start in (0..width).step_by(ROWS) {
             let rows = start..width.min(start + ROWS);
-            let places: Vec<usize> = rows.clone().map(|row| self.layout.output(first + row, out)).collect();
-            for (i, line) in ours.chunks(out).enumerate() {
+            let places = columns.places(rows.clone());
+            for (i, line) in ours.chunks(columns.out).enumerate() {
                 for (row, &place) in rows.clone().zip(&places) {
                     stored[row * input + i] = line[place];
                 }
@@ -68,6 +60,7 @@ impl StoredParameter {
         let out = self.shape[self.shape.len() - 1];
         let (first, width) = self.columns(index);
         OutputColumns {
+            layout: self.layout,
             input: self.shape.iter().product::<usize>() / out,
             first,
             width,
@@ -78,10 +71,18 @@ impl StoredParameter {
 
 /// The outputs `first .. first + width` of `out`, each a column of `input` numbers.
 struct OutputColumns {
+    layout: Layout,
     input: usize,
     first: usize,
     width: usize,
     out: usize,
+}
+
+impl OutputColumns {
+    /// Places in our weight of the outputs that are stored as `rows`.
+    fn places(&self, rows: Range<usize>) -> Vec<usize> {
+        rows.map(|row| self.layout.output(self.first + row, self.out)).collect()
+    }
 }
 
 #[cfg(test)]

@@ -29,13 +29,7 @@ pub const MAX_SHARD_BYTES: u64 = 5_000_000_000;
 /// # Errors
 /// Names the file that could not be written.
 pub fn save_causal_lm(dir: &Path, model: &CausalLm, config: &ModelConfig) -> Result<()> {
-    save(
-        dir,
-        model,
-        &model.transformer,
-        config,
-        (Head::Language, MAX_SHARD_BYTES),
-    )
+    save_causal_lm_in_shards(dir, model, config, MAX_SHARD_BYTES)
 }
 
 /// As [`save_causal_lm`], with files of at most `max_shard_bytes` of weights.

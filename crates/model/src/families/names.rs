@@ -152,7 +152,7 @@ impl Family {
     }
 
     /// The linear layers of a block, as checkpoints of the family name them.
-    pub fn linear_names(self) -> Vec<&'static str> {
+    pub(crate) fn linear_names(self) -> Vec<&'static str> {
         let names = self.names();
         [names.qkv, &[names.out], names.up, &[names.down]].concat()
     }
