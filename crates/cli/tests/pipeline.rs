@@ -4,16 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-const STAGES: [&str; 8] = [
-    "tokenizer",
-    "pretrain",
-    "sft",
-    "sample",
-    "label",
-    "reward",
-    "ppo",
-    "eval",
-];
+/// The names of the stages, in order.
+fn stages() -> impl Iterator<Item = &'static str> {
+    rlhf_pipeline::STAGES.into_iter().map(rlhf_pipeline::Stage::name)
+}
 
 /// What a finished run is compared by: every file of which a later stage or a user makes something.
 const RESULTS: [&str; 18] = [
@@ -127,7 +121,7 @@ fn assert_same(quiet: &Path, disturbed: &Path, files: &[&str]) {
 fn a_run_killed_in_every_stage_ends_with_the_bytes_of_an_undisturbed_one() {
     let dir = tempfile::tempdir().unwrap();
     let (quiet, disturbed) = (dir.path().join("quiet"), dir.path().join("disturbed"));
-    for (index, stage) in STAGES.into_iter().enumerate() {
+    for (index, stage) in stages().enumerate() {
         finish(stage, &quiet);
         disturb(stage, &disturbed, 37 * index as u64, &[]);
         finish(stage, &disturbed);
@@ -155,7 +149,7 @@ const ADAPTERS: [&str; 3] = [
 fn a_run_with_adapters_killed_in_every_stage_that_trains_ends_with_the_bytes_of_an_undisturbed_one() {
     let dir = tempfile::tempdir().unwrap();
     let (quiet, disturbed) = (dir.path().join("quiet"), dir.path().join("disturbed"));
-    for (index, stage) in STAGES.into_iter().enumerate() {
+    for (index, stage) in stages().enumerate() {
         for run in [&quiet, &disturbed] {
             let trains = ["sft", "reward", "ppo"].contains(&stage);
             if trains && run == &disturbed {

@@ -2,6 +2,8 @@
 
 use std::process::{Command, Stdio};
 
+use rlhf_pipeline::{STAGES, Stage};
+
 use crate::support::{argument, golden, rlhf};
 
 #[test]
@@ -13,30 +15,45 @@ fn an_unknown_command_or_option_names_the_nearest() {
 
 #[test]
 fn every_command_has_help() {
-    let commands = [
-        "tokenizer",
-        "pretrain",
-        "sft",
-        "sample",
-        "label",
-        "reward",
-        "ppo",
-        "eval",
-        "logprobs",
-        "score",
-        "generate",
-        "chat",
-        "config",
-        "data",
+    let others = [
+        "logprobs", "score", "generate", "chat", "template", "merge", "stages", "config", "bench", "data",
     ];
     let overview = rlhf(&["--help"]).printed();
-    for command in commands {
+    for command in STAGES.into_iter().map(Stage::name).chain(others) {
         assert!(
             overview.contains(&format!("  {command} ")),
             "{command} is not in the overview"
         );
         assert!(rlhf(&[command, "--help"]).printed().contains("Usage: rlhf"));
     }
+}
+
+#[test]
+fn a_stage_says_what_it_does_and_takes_the_options_of_all() {
+    let overview = rlhf(&["--help"]).printed();
+    for stage in STAGES {
+        assert!(overview.contains(stage.about()), "{}", stage.name());
+        let help = rlhf(&[stage.name(), "--help"]).printed();
+        assert!(help.starts_with(stage.about()), "{help}");
+        for option in [
+            "--config",
+            "--set",
+            "--seed",
+            "--base",
+            "--run",
+            "--overwrite",
+            "--ignore-memory",
+            "--offline",
+        ] {
+            assert!(help.contains(option), "{option} is not in: {help}");
+        }
+    }
+}
+
+#[test]
+fn the_stages_are_printed_in_order() {
+    let names: Vec<&str> = STAGES.into_iter().map(Stage::name).collect();
+    assert_eq!(rlhf(&["stages"]).printed(), names.join("\n") + "\n");
 }
 
 #[test]
