@@ -52,17 +52,6 @@ pub fn token_kl(estimator: KlEstimator, logprobs: &[f64], ref_logprobs: &[f64]) 
         .collect()
 }
 
-/// Divergence of best-of-`n` sampling from its base policy: `ln n - (n - 1) / n` nats (Gao et al., arXiv 2210.10760).
-///
-/// The price, on the axis of `objective/kl`, of drawing `n` responses and keeping the best; 0 for `n = 1`.
-pub fn best_of_n_kl(n: usize) -> f64 {
-    if n == 0 {
-        return 0.0;
-    }
-    let n = n as f64;
-    n.ln() - (n - 1.0) / n
-}
-
 /// Bound on the relative error that one update of [`KlController::Adaptive`] may see (Ziegler, arXiv 1909.08593).
 const MAX_RELATIVE_ERROR: f64 = 0.2;
 
@@ -201,14 +190,6 @@ mod tests {
         let (p, q) = ([1.0, -2.0, 0.5], [0.0, 0.3, -1.0]);
         let shifted = p.map(|logit| logit + 700.0);
         assert_close(&[full_kl(&shifted, &q)], &[full_kl(&p, &q)], 1e-12);
-    }
-
-    #[test]
-    fn best_of_n_matches_the_published_numbers() {
-        // Gao et al., arXiv 2210.10760.
-        for (n, expected) in [(1, 0.0), (4, 0.636), (16, 1.835), (64, 3.175)] {
-            assert_close(&[best_of_n_kl(n)], &[expected], 5e-4);
-        }
     }
 
     #[test]

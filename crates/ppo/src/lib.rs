@@ -44,7 +44,7 @@ pub use config::{
 };
 pub use episode::{Episode, Response, Scored, Steps};
 pub use error::{Error, Result};
-pub use kl::{KlController, KlEstimator, best_of_n_kl, token_kl};
+pub use kl::{KlController, KlEstimator, token_kl};
 pub use loss::{
     PolicyLoss, PolicyStats, PolicyTerms, Reduction, ValueLoss, ValueStats, ValueTerms, policy_loss, token_weights,
     value_loss,

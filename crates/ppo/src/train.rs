@@ -338,11 +338,9 @@ impl<'a> Run<'a> {
 
     /// The episodes of a step: those of an update are dealt out anew in each epoch.
     fn minibatch(&self, epoch: usize, minibatch: usize) -> Vec<Episode> {
+        let (seed, update) = (self.context.seed, self.state.cursor.update);
+        let rows = minibatch_rows(seed, update, epoch, minibatch, self.config);
         let episodes = &self.state.in_hand.episodes;
-        let counters = [self.state.cursor.update, epoch as u64];
-        let order = permutation(episodes.len(), &mut rng(self.context.seed, "ppo.minibatch", &counters));
-        let size = self.config.minibatch_size();
-        let rows = &order[minibatch * size..][..size];
         let mut dealt: Vec<Episode> = rows.iter().map(|&row| episodes[row].clone()).collect();
         if self.config.whiten_advantages == AdvantageWhitening::Minibatch {
             whiten_episodes(&mut dealt);
@@ -410,6 +408,14 @@ impl<'a> Run<'a> {
     }
 }
 
+/// The episodes of a step: all of an update are dealt out once in each epoch, in an order of its own.
+fn minibatch_rows(seed: u64, update: u64, epoch: usize, minibatch: usize, config: &PpoConfig) -> Vec<usize> {
+    let mut rng = rng(seed, "ppo.minibatch", &[update, epoch as u64]);
+    let order = permutation(config.batch_size, &mut rng);
+    let size = config.minibatch_size();
+    order[minibatch * size..][..size].to_vec()
+}
+
 impl InHand {
     /// True if the policy went further in the last epoch than `target_kl` allows, by the mean of the approximate KL (k3).
     fn strayed(&self, config: &PpoConfig) -> bool {
@@ -435,3 +441,30 @@ impl PpoReport {
 
 /// Keeps the order of pretraining sequences apart from that of prompts.
 const PTX_ORDER: u64 = 0x7074_785f_6f72_6465;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_episode_is_dealt_out_once_in_each_epoch() {
+        let config = PpoConfig {
+            batch_size: 12,
+            n_minibatches: 3,
+            ..PpoConfig::default()
+        };
+        let epochs: Vec<Vec<usize>> = [(0, 0), (0, 1), (1, 0)]
+            .map(|(update, epoch)| {
+                let minibatches: Vec<Vec<usize>> = (0..3)
+                    .map(|minibatch| minibatch_rows(7, update, epoch, minibatch, &config))
+                    .collect();
+                assert!(minibatches.iter().all(|rows| rows.len() == 4));
+                let mut all = minibatches.concat();
+                all.sort_unstable();
+                assert_eq!(all, (0..12).collect::<Vec<_>>());
+                minibatches.concat()
+            })
+            .into();
+        assert!(epochs[0] != epochs[1] && epochs[0] != epochs[2], "{epochs:?}");
+    }
+}
