@@ -1,4 +1,4 @@
-//! The order of rows in an epoch.
+//! The order of rows, each derived from what it is for.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -7,8 +7,10 @@ use sha2::{Digest, Sha256};
 
 use crate::sequence::TokenSequence;
 
-/// The numbers below `n`, shuffled by `purpose` and `counters` alone.
-pub(crate) fn seeded_order(n: usize, purpose: &str, counters: &[u64]) -> Vec<usize> {
+/// The numbers below `n`, shuffled by `purpose` and `counters` alone: by the seed of the run first, then say by the epoch.
+///
+/// Another purpose is an unrelated order, so that no two loops of a run go through their rows in step.
+pub fn shuffled_order(n: usize, purpose: &str, counters: &[u64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..n).collect();
     order.shuffle(&mut rng(purpose, counters));
     order
@@ -23,19 +25,14 @@ fn rng(purpose: &str, counters: &[u64]) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(hasher.finalize().into())
 }
 
-/// The order in which the `n` rows are visited in `epoch`: another permutation for each seed and epoch.
-pub fn shuffled_order(n: usize, seed: u64, epoch: u64) -> Vec<usize> {
-    seeded_order(n, "data.order", &[seed, epoch])
-}
-
 /// `count` rows, from place `first` on, of an endless list that goes through the `n` rows in another order at each pass.
-pub fn cyclic_rows(n: usize, seed: u64, first: u64, count: usize) -> Vec<usize> {
+pub fn cyclic_rows(n: usize, purpose: &str, seed: u64, first: u64, count: usize) -> Vec<usize> {
     let mut rows = Vec::with_capacity(count);
     let mut pass = (u64::MAX, Vec::new());
     for place in first..first + count as u64 {
         let (epoch, at) = (place / n as u64, place % n as u64);
         if pass.0 != epoch {
-            pass = (epoch, shuffled_order(n, seed, epoch));
+            pass = (epoch, shuffled_order(n, purpose, &[seed, epoch]));
         }
         rows.push(pass.1[at as usize]);
     }
@@ -59,7 +56,7 @@ pub fn mixed_in(windows: &[TokenSequence], others: &[TokenSequence], fraction: f
     };
     let tokens: usize = others.iter().map(TokenSequence::len).sum();
     let wanted = tokens as f64 * fraction / (1.0 - fraction);
-    let mut order = shuffled_order(windows.len(), seed, 0);
+    let mut order = shuffled_order(windows.len(), "data.mixed_in", &[seed]);
     order.truncate((wanted / window.len() as f64).ceil() as usize);
     order.into_iter().map(|row| windows[row].clone()).collect()
 }
@@ -69,10 +66,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_order_depends_on_seed_and_epoch_alone() {
-        assert_eq!(shuffled_order(100, 7, 0), shuffled_order(100, 7, 0));
-        assert_ne!(shuffled_order(100, 7, 0), shuffled_order(100, 7, 1));
-        assert_ne!(shuffled_order(100, 7, 0), shuffled_order(100, 8, 0));
+    fn the_order_depends_on_purpose_seed_and_epoch_alone() {
+        let order = |purpose, counters: &[u64]| shuffled_order(100, purpose, counters);
+        let first = order("a", &[7, 0]);
+        assert_eq!(first, order("a", &[7, 0]));
+        for other in [order("a", &[7, 1]), order("a", &[8, 0]), order("b", &[7, 0])] {
+            assert_ne!(first, other);
+        }
+    }
+
+    #[test]
+    fn an_endless_list_goes_through_all_rows_at_each_pass_wherever_it_is_entered() {
+        let rows = |first, count| cyclic_rows(5, "a", 7, first, count);
+        let whole = rows(0, 15);
+        for pass in whole.chunks(5) {
+            let mut pass = pass.to_vec();
+            pass.sort_unstable();
+            assert_eq!(pass, [0, 1, 2, 3, 4]);
+        }
+        assert_eq!([rows(0, 4), rows(4, 8), rows(12, 3)].concat(), whole);
+        assert_ne!(whole, cyclic_rows(5, "b", 7, 0, 15));
     }
 
     #[test]

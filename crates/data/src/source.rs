@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::columns::Columns;
 use crate::error::{Error, Result};
-use crate::order::seeded_order;
+use crate::order::shuffled_order;
 use crate::read::{
     LoadReport, Loaded, read_comparisons_from, read_demonstrations_from, read_prompts_from, read_text_from,
 };
@@ -167,7 +167,7 @@ fn load<T: Clone>(
 /// All rows `floor(weight)` times and a seeded choice of the rest, each round in the order of the file.
 fn weighted<T: Clone>(rows: Vec<T>, weight: f64, seed: u64, source: u64) -> Vec<T> {
     let extra = (weight.fract() * rows.len() as f64).round() as usize;
-    let mut chosen = seeded_order(rows.len(), "data.weight", &[seed, source]);
+    let mut chosen = shuffled_order(rows.len(), "data.weight", &[seed, source]);
     chosen.truncate(extra);
     chosen.sort_unstable();
     let fraction: Vec<T> = chosen.into_iter().map(|index| rows[index].clone()).collect();

@@ -333,7 +333,7 @@ impl<'a> Run<'a> {
     /// Prompts of an update: consecutive places of a list that is shuffled anew at each pass.
     fn prompts_from(&self, first_episode: u64) -> Vec<usize> {
         let (count, seed) = (self.config.batch_size, self.context.seed);
-        cyclic_rows(self.data.prompts.len(), seed, first_episode, count)
+        cyclic_rows(self.data.prompts.len(), "ppo.prompts", seed, first_episode, count)
     }
 
     /// The episodes of a step: those of an update are dealt out anew in each epoch.
@@ -352,8 +352,7 @@ impl<'a> Run<'a> {
     fn pretraining_batch(&self) -> Vec<&'a TokenSequence> {
         let count = self.config.ptx_examples_per_minibatch();
         let first = self.state.cursor.step * count as u64;
-        let seed = self.context.seed ^ PTX_ORDER;
-        let rows = cyclic_rows(self.data.pretraining.len(), seed, first, count);
+        let rows = cyclic_rows(self.data.pretraining.len(), "ppo.ptx", self.context.seed, first, count);
         rows.iter().map(|&row| &self.data.pretraining[row]).collect()
     }
 
@@ -438,9 +437,6 @@ impl PpoReport {
         }
     }
 }
-
-/// Keeps the order of pretraining sequences apart from that of prompts.
-const PTX_ORDER: u64 = 0x7074_785f_6f72_6465;
 
 #[cfg(test)]
 mod tests {

@@ -1,13 +1,12 @@
 //! Memory that training is going to need.
 
 use rlhf_core::memory::{MemoryForecast, ParameterBytes};
-use rlhf_data::shuffled_order;
 use rlhf_model::{HeadUse, LargestPass, MicroBatch, PassesAtOnce, ScalarModel};
 
 use crate::config::RewardConfig;
 use crate::error::Result;
 use crate::groups::RankedPrompt;
-use crate::train::RewardData;
+use crate::train::{RewardData, epoch_order};
 
 /// Memory of [`crate::train`] at its highest moment, the trunk that it starts from included. The values of `model`, a reward
 /// model without adapters, do not matter, only its sizes.
@@ -59,7 +58,7 @@ fn largest_pass(prompts: &[RankedPrompt], config: &RewardConfig, seed: u64) -> L
     let tokens: Vec<usize> = prompts.iter().map(RankedPrompt::tokens).collect();
     let epochs = 0..config.epochs as u64;
     let steps = epochs.flat_map(|epoch| {
-        let order = shuffled_order(prompts.len(), seed, epoch);
+        let order = epoch_order(prompts.len(), seed, 0, epoch);
         let batches: Vec<Vec<usize>> = order.chunks(config.batch_prompts).map(<[usize]>::to_vec).collect();
         batches
     });

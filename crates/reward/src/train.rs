@@ -188,8 +188,7 @@ impl<'a> Run<'a> {
         let n = self.data.train.len();
         let per_epoch = self.config.steps_per_epoch(n) as u64;
         let epoch = step / per_epoch;
-        let seed = self.context.seed.wrapping_add(seed_index << 32);
-        let order = shuffled_order(n, seed, epoch);
+        let order = epoch_order(n, self.context.seed, seed_index, epoch);
         let first = (step % per_epoch) as usize * self.config.batch_prompts;
         order[first..(first + self.config.batch_prompts).min(n)].to_vec()
     }
@@ -274,6 +273,11 @@ impl<'a> Run<'a> {
         let report = report(&model, &self.data, self.config, self.position.seed_losses, self.step);
         RewardOutcome { model, report }
     }
+}
+
+/// The order of `n` training prompts in an epoch of one of the seeds.
+pub(crate) fn epoch_order(n: usize, seed: u64, seed_index: u64, epoch: u64) -> Vec<usize> {
+    shuffled_order(n, "reward.order", &[seed, seed_index, epoch])
 }
 
 fn fresh_model(

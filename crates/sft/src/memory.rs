@@ -1,12 +1,12 @@
 //! Memory that training is going to need.
 
 use rlhf_core::memory::{MemoryForecast, ParameterBytes};
-use rlhf_data::{TokenSequence, shuffled_order};
+use rlhf_data::TokenSequence;
 use rlhf_model::{CausalLm, HeadUse, LargestPass, MicroBatch, PassesAtOnce};
 
 use crate::config::{Selection, SftConfig};
 use crate::error::Result;
-use crate::train::SftData;
+use crate::train::{SftData, epoch_order};
 
 /// Memory of [`crate::train`] at its highest moment. The values of `model` do not matter, only its sizes; `observer` is what its
 /// [`crate::Observer`] needs for a while at each evaluation.
@@ -58,7 +58,7 @@ fn largest_pass(rows: &[TokenSequence], config: &SftConfig, seed: u64) -> Larges
     let tokens: Vec<usize> = rows.iter().map(TokenSequence::len).collect();
     let epochs = 0..config.epochs as u64;
     let steps = epochs.flat_map(|epoch| {
-        let order = shuffled_order(rows.len(), seed, epoch);
+        let order = epoch_order(rows.len(), seed, epoch);
         let batches: Vec<Vec<usize>> = order.chunks(config.batch_size).map(<[usize]>::to_vec).collect();
         batches
     });

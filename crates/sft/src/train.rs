@@ -172,7 +172,7 @@ impl<'a> Run<'a> {
         let per_epoch = self.data.train.len().div_ceil(self.config.batch_size) as u64;
         let epoch = self.step / per_epoch;
         if self.epoch_order.0 != epoch {
-            self.epoch_order = (epoch, shuffled_order(self.data.train.len(), self.context.seed, epoch));
+            self.epoch_order = (epoch, epoch_order(self.data.train.len(), self.context.seed, epoch));
         }
         let first = (self.step % per_epoch) as usize * self.config.batch_size;
         let order = &self.epoch_order.1;
@@ -321,6 +321,11 @@ impl<'a> Run<'a> {
         let model = self.selected.unwrap_or_else(|| self.learner.module().valid());
         SftOutcome { model, report }
     }
+}
+
+/// The order of `n` training sequences in an epoch.
+pub(crate) fn epoch_order(n: usize, seed: u64, epoch: u64) -> Vec<usize> {
+    shuffled_order(n, "sft.order", &[seed, epoch])
 }
 
 /// A sequence on its own, whatever it is packed with.
