@@ -26,7 +26,9 @@ pub struct GenerateOptions {
     pub sampling: Sampling,
     /// Seed of the random streams.
     pub seed: u64,
-    /// Stream of prompt `i` is `first_stream + i`; distinct calls of one run use distinct streams.
+    /// Purpose of the random streams: what is sampled for one purpose has nothing to do with what is sampled for another.
+    pub purpose: &'static str,
+    /// Stream of prompt `i` is `first_stream + i`; calls of one purpose use distinct streams.
     pub first_stream: u64,
     /// Prompts decoded together, at most.
     pub batch_size: usize,
@@ -40,6 +42,7 @@ impl Default for GenerateOptions {
             stop_token_ids: Vec::new(),
             sampling: Sampling::default(),
             seed: 0,
+            purpose: "generate",
             first_stream: 0,
             batch_size: 64,
         }
@@ -92,7 +95,7 @@ impl Row {
         Self {
             index,
             prompt_len,
-            rng: rng(options.seed, "inference.sample", &[options.first_stream + index as u64]),
+            rng: rng(options.seed, options.purpose, &[options.first_stream + index as u64]),
             completion: Completion {
                 tokens: Vec::new(),
                 logprobs: Vec::new(),

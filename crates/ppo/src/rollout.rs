@@ -96,6 +96,7 @@ fn sample(policy: &CausalLm, request: &RolloutRequest<'_>, config: &PpoConfig) -
         eos_token_id: request.eos_token_id,
         sampling: Sampling::at_temperature(config.temperature),
         seed: request.seed,
+        purpose: "ppo.rollout",
         first_stream: request.first_stream,
         ..GenerateOptions::default()
     };

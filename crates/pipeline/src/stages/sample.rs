@@ -155,6 +155,7 @@ fn answers(
             eos_token_id: tokenizer.eos_token_id(),
             sampling: sampling.clone(),
             seed: work.seed(),
+            purpose: "sample.answers",
             first_stream: stream,
             ..GenerateOptions::default()
         };

@@ -58,6 +58,8 @@ pub(super) struct SampleObserver<'a> {
     pub(super) max_new_tokens: usize,
     pub(super) sampling: Sampling,
     pub(super) seed: u64,
+    /// Purpose of the random streams.
+    pub(super) purpose: &'static str,
     pub(super) reward_model: Option<ScalarModel>,
 }
 
@@ -70,6 +72,7 @@ impl Observer for SampleObserver<'_> {
             eos_token_id: self.tokenizer.eos_token_id(),
             sampling: self.sampling.clone(),
             seed: self.seed,
+            purpose: self.purpose,
             ..GenerateOptions::default()
         };
         let asked = if self.reward_model.is_some() {

@@ -111,6 +111,7 @@ impl Stage for Sft {
             max_new_tokens,
             sampling: config.eval.sampling.clone(),
             seed: work.seed(),
+            purpose: "sft.samples",
             reward_model: reward_model(work)?,
         };
         let SftOutcome { model, report } = train(model, data, settings, &work.context()?, &mut observer)?;
