@@ -1,5 +1,7 @@
 //! The networks that PPO starts from, and those that it trains.
 
+use rand::Rng;
+use rlhf_core::rng;
 use rlhf_model::{CausalLm, ScalarModel};
 
 use crate::config::{PpoConfig, ValueInit};
@@ -45,12 +47,12 @@ impl PpoModels {
             }
         };
         match &config.lora {
-            Some(lora) if value.transformer.lora().is_none() => Ok(value.with_lora(lora, seed ^ VALUE_ADAPTERS)?),
+            Some(lora) if value.transformer.lora().is_none() => {
+                let seed = rng(seed, "ppo.value_adapters", &[]).random();
+                Ok(value.with_lora(lora, seed)?)
+            }
             Some(_) => Ok(value),
             None => Ok(value.merged()),
         }
     }
 }
-
-/// Keeps the first adapters of the value function apart from those of the policy.
-const VALUE_ADAPTERS: u64 = 0x7661_6c75_655f_6c6f;
