@@ -118,6 +118,7 @@ fn pretrain(work: &Workspace<'_>, tokenizer: &Tokenizer) -> Result<()> {
         max_new_tokens,
         sampling: work.config().eval.sampling.clone(),
         seed,
+        purpose: "pretrain.samples",
         reward_model: None,
     };
     let SftOutcome { model, report } = train(model, data, settings, &work.context()?, &mut observer)?;
