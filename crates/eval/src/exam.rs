@@ -157,3 +157,139 @@ impl Exam<'_> {
         .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+    use rlhf_data::{Message, TokenizerConfig, pack_documents};
+    use rlhf_model::{Gpt2Config, ModelConfig};
+
+    /// Likes what is long.
+    #[derive(Debug)]
+    struct Length;
+
+    impl GoldJudge for Length {
+        fn assess(&self, _: &Prompt, completion: &str) -> rlhf_tasks::Result<Verdict> {
+            Ok(Verdict {
+                gold: completion.len() as f64 / 100.0,
+                ..Verdict::NOTHING
+            })
+        }
+    }
+
+    /// Two small models, a reward model and six prompts.
+    struct Hall {
+        tokenizer: Tokenizer,
+        prompts: Vec<Prompt>,
+        prompt_ids: Vec<Vec<u32>>,
+        text: Vec<TokenSequence>,
+        models: [CausalLm; 2],
+        reward: ScalarModel,
+        sampling: Sampling,
+    }
+
+    impl Hall {
+        fn new() -> Self {
+            let config = TokenizerConfig {
+                vocab_size: 270,
+                min_frequency: 2,
+            };
+            let tokenizer = Tokenizer::train(["the sea, the sea, the shore"], &config).unwrap();
+            let prompts: Vec<Prompt> = (0..6)
+                .map(|n| Prompt {
+                    id: n.to_string(),
+                    messages: vec![Message::user(format!("the sea {n}?"))],
+                    task: None,
+                })
+                .collect();
+            let prompt_ids = prompts
+                .iter()
+                .map(|prompt| tokenizer.encode_prompt(&prompt.messages).unwrap());
+            let config: ModelConfig = Gpt2Config {
+                vocab_size: tokenizer.vocab_size(),
+                n_positions: 48,
+                n_embd: 16,
+                n_layer: 1,
+                n_head: 2,
+                initializer_range: 0.3,
+                ..Gpt2Config::default()
+            }
+            .into();
+            let device = Device::flex();
+            let models = [1, 2].map(|seed| CausalLm::init(&config, seed, &device));
+            let trunk = CausalLm::init(&config, 3, &device).transformer;
+            Self {
+                prompt_ids: prompt_ids.collect(),
+                text: pack_documents(&tokenizer, ["the shore of the sea"], 16),
+                reward: ScalarModel::from_decoder(trunk, 3, &device),
+                sampling: Sampling::default(),
+                tokenizer,
+                prompts,
+                models,
+            }
+        }
+
+        fn exam(&self) -> Exam<'_> {
+            Exam {
+                tokenizer: &self.tokenizer,
+                prompts: &self.prompts,
+                prompt_ids: &self.prompt_ids,
+                text: &self.text,
+                reference: &self.models[0],
+                reward: &self.reward,
+                judge: Some(&Length),
+                max_new_tokens: 8,
+                sampling: &self.sampling,
+                seed: 1,
+                stop: StopFlag::new(),
+            }
+        }
+    }
+
+    #[test]
+    fn the_reference_is_no_distance_from_itself_and_wins_half() {
+        let hall = Hall::new();
+        let exam = hall.exam();
+        let own = exam.sit(exam.reference).unwrap();
+        assert_eq!(own.kl, 0.0);
+        let figures = exam.summarise(&own, &own);
+        assert_eq!((figures.win_rate_vs_sft.value, figures.win_rate_vs_sft.n), (0.5, 6));
+        let other = exam.sit(&hall.models[1]).unwrap();
+        assert!(other.kl > 0.1, "{}", other.kl);
+        assert_ne!(other.perplexity, own.perplexity);
+    }
+
+    #[test]
+    fn the_best_of_one_is_the_references_own_and_of_more_no_worse() {
+        let hall = Hall::new();
+        let exam = hall.exam();
+        let own = exam.sit(exam.reference).unwrap();
+        assert_eq!(exam.best_of_n(1, &own).unwrap().texts, own.texts);
+        let best = exam.best_of_n(5, &own).unwrap();
+        assert!(best.scores.iter().zip(&own.scores).all(|(best, own)| best >= own));
+        assert!(best.scores.iter().sum::<f64>() > own.scores.iter().sum::<f64>());
+        assert_eq!((best.kl, best.perplexity), (best_of_n_kl(5), own.perplexity));
+    }
+
+    #[test]
+    fn rows_hold_what_each_model_said_beside_the_prompt() {
+        let hall = Hall::new();
+        let exam = hall.exam();
+        let answers = exam.sit(exam.reference).unwrap();
+        let rows = exam.side_by_side(&[("a", &answers), ("b", &answers)]);
+        assert_eq!(rows.len(), 6);
+        assert_eq!(rows[3]["id"], "3");
+        assert_eq!(rows[3]["a"], rows[3]["b"]);
+        assert_eq!(rows[3]["a"]["completion"], answers.texts[3].as_str());
+        assert_eq!(rows[3]["a"]["gold"], answers.texts[3].len() as f64 / 100.0);
+    }
+
+    #[test]
+    fn an_exam_ends_when_it_is_told_to() {
+        let hall = Hall::new();
+        let exam = hall.exam();
+        exam.stop.request();
+        assert!(matches!(exam.sit(exam.reference), Err(Error::Interrupted)));
+    }
+}

@@ -102,3 +102,44 @@ pub fn gold_by_kind(prompts: &[Prompt], verdicts: &[Verdict]) -> BTreeMap<String
     }
     kinds.into_iter().map(|(kind, gold)| (kind, mean(&gold))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn verdict(gold: f64, checkable: bool, untrue: bool) -> Verdict {
+        Verdict {
+            gold,
+            checkable,
+            untrue,
+            ..Verdict::NOTHING
+        }
+    }
+
+    #[test]
+    fn untrue_is_a_share_of_what_can_be_checked() {
+        let verdicts = [
+            verdict(0.0, true, true),
+            verdict(0.0, true, false),
+            // Nobody can check it, so nobody counts it.
+            verdict(0.0, false, true),
+        ];
+        let share = untrue_share(&verdicts).unwrap();
+        assert_eq!((share.value, share.n), (0.5, 2));
+        assert!(untrue_share(&verdicts[2..]).is_none());
+    }
+
+    #[test]
+    fn gold_is_a_mean_over_the_prompts_of_each_kind() {
+        let prompt = |kind: Option<&str>| Prompt {
+            id: String::new(),
+            messages: Vec::new(),
+            task: kind.map(|kind| json!({ "kind": kind })),
+        };
+        let prompts = [prompt(Some("list")), prompt(None), prompt(Some("list"))];
+        let verdicts = [0.25, 0.5, 0.75].map(|gold| verdict(gold, false, false));
+        let found = gold_by_kind(&prompts, &verdicts);
+        assert_eq!(found, [("list".to_owned(), 0.5), ("other".to_owned(), 0.5)].into());
+    }
+}

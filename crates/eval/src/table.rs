@@ -92,3 +92,66 @@ fn percent(interval: &Interval) -> String {
     let [value, low, high] = [interval.value, interval.low, interval.high].map(|x| 100.0 * x);
     format!("{value:.1} % ({low:.1} to {high:.1})")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rlhf_core::stats::wilson;
+    use serde_json::json;
+
+    fn model(kl_to_sft: f64, judged: bool) -> ModelSummary {
+        ModelSummary {
+            mean_gold: judged.then(|| wilson(1.0, 4)),
+            mean_score: 0.5,
+            win_rate_vs_sft: wilson(2.0, 4),
+            kl_to_sft,
+            eos_fraction: 0.75,
+            mean_length: 12.3,
+            pretrain_perplexity: 40.0,
+            untrue: judged.then(|| wilson(1.0, 8)),
+            gold_by_kind: Default::default(),
+        }
+    }
+
+    fn summary(models: &[(&str, ModelSummary)]) -> Summary {
+        Summary {
+            prompts: 4,
+            models: models
+                .iter()
+                .map(|(name, model)| ((*name).to_owned(), model.clone()))
+                .collect(),
+            best_of_n_samples: 8,
+            reward: json!({ "pair_accuracy": wilson(3.0, 4), "demonstration_mean": -1e-9 }),
+            labeler_agreement: json!({ "labeler_agreement": null }),
+        }
+    }
+
+    #[test]
+    fn models_stand_in_the_order_of_the_recipe_and_what_is_not_known_is_a_dash() {
+        let found = summary(&[
+            (PPO, model(1.0, true)),
+            (SFT, model(0.0, false)),
+            (BEST_OF_N, model(1.2, true)),
+        ]);
+        let table = found.table();
+        let rows: Vec<&str> = table.lines().skip(2).collect();
+        assert_eq!(rows[0], "| SFT | – | +0.500 | – | 0.00 | – | 75 % | 12.3 | 40.00 |");
+        assert!(rows[1].starts_with("| best of 8 | 0.250 |"), "{table}");
+        assert!(
+            rows[2].starts_with("| PPO | 0.250 | +0.500 | 50.0 % (15.0 to 85.0) | 1.00 | 12.5 % |"),
+            "{table}"
+        );
+        assert_eq!(rows.len(), 3);
+    }
+
+    #[test]
+    fn what_is_known_of_reward_model_and_labelers_follows_the_table() {
+        let found = summary(&[(SFT, model(0.0, true))]);
+        let text = found.to_string();
+        let rest = text.strip_prefix(&found.table()).expect("the table comes first");
+        assert_eq!(
+            rest,
+            "\nreward model, pairs of held-out prompts: 75.0 % (30.1 to 95.4)\nmean score of demonstrations: +0.0000\n"
+        );
+    }
+}

@@ -118,3 +118,54 @@ pub(crate) fn fingerprint_of(
     })));
     Ok(fingerprint(&whole)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stages::{STAGES, Sft};
+
+    fn fingerprint_with(device: &str, seed: u64, input: &str) -> Fingerprint {
+        let config = Config {
+            device: device.to_owned(),
+            seed,
+            ..Config::default()
+        };
+        let inputs = [("a.jsonl".to_owned(), input.to_owned())].into();
+        fingerprint_of(&Sft, &config, &inputs).expect("settings are plain data")
+    }
+
+    #[test]
+    fn a_result_depends_on_the_backend_and_not_on_which_of_its_devices() {
+        let of = |device| fingerprint_with(device, 1, "00");
+        assert_eq!(of("tch:cuda:0"), of("tch:cuda:1"));
+        assert_eq!(of("cuda:0"), of("cuda:3"));
+        for other in ["flex", "tch", "tch:mps", "cuda:0"] {
+            let difference = of("tch:cuda:0").difference(&of(other)).expect("another backend");
+            assert_eq!(difference.field, "device", "{other}");
+        }
+    }
+
+    #[test]
+    fn a_result_depends_on_the_stage_the_seed_and_the_inputs() {
+        let found = fingerprint_with("flex", 1, "00");
+        let field = |other: Fingerprint| found.difference(&other).map(|difference| difference.field);
+        assert_eq!(field(fingerprint_with("flex", 1, "00")), None);
+        assert_eq!(field(fingerprint_with("flex", 2, "00")).as_deref(), Some("seed"));
+        assert_eq!(
+            field(fingerprint_with("flex", 1, "ff")).as_deref(),
+            Some("inputs.a.jsonl")
+        );
+        let names = STAGES.map(|stage| fingerprint_of(stage, &Config::default(), &BTreeMap::new()));
+        let digests: std::collections::BTreeSet<String> = names
+            .into_iter()
+            .map(|found| found.expect("settings are plain data").sha256().to_owned())
+            .collect();
+        assert_eq!(digests.len(), STAGES.len());
+    }
+
+    #[test]
+    #[should_panic(expected = "the section `eval` has no key `temperature`")]
+    fn a_key_that_is_gone_is_no_setting() {
+        let _ = Settings::new().keys("eval", &Config::default().eval, &["temperature"]);
+    }
+}
