@@ -1,6 +1,5 @@
 //! Settings of the PPO stage.
 
-use rlhf_config::ConfigErrors;
 use rlhf_core::{AdamWConfig, LrSchedule, ScheduleKind};
 use rlhf_model::{LoraConfig, PassLimits};
 use schemars::JsonSchema;
@@ -368,105 +367,6 @@ impl PpoConfig {
             (self.ptx.examples_per_episode * self.minibatch_size() as f64).round() as usize
         } else {
             0
-        }
-    }
-
-    /// Faults of these settings; paths are relative to this struct.
-    pub fn validate(&self) -> ConfigErrors {
-        let mut errors = ConfigErrors::new();
-        self.check_sizes(&mut errors);
-        self.check_losses(&mut errors);
-        self.check_rewards(&mut errors);
-        self.check_ptx(&mut errors);
-        errors.nest("lr", self.lr.validate());
-        errors.nest("value_lr", self.value_lr.validate());
-        errors.nest("adamw", self.adamw.validate());
-        if let Some(lora) = &self.lora {
-            errors.nest("lora", lora.validate());
-        }
-        errors
-    }
-
-    fn check_sizes(&self, errors: &mut ConfigErrors) {
-        for (path, value) in [
-            ("batch_size", self.batch_size),
-            ("n_minibatches", self.n_minibatches),
-            ("microbatch_tokens", self.microbatch_tokens),
-            ("ppo_epochs", self.ppo_epochs),
-            ("max_new_tokens", self.max_new_tokens),
-            ("log_every", self.log_every),
-            ("abort_negative_kl_iterations", self.abort_negative_kl_iterations),
-        ] {
-            errors.check_count(path, value);
-        }
-        errors.check(
-            self.n_minibatches == 0 || self.batch_size.is_multiple_of(self.n_minibatches),
-            "n_minibatches",
-            || format!("{} does not divide batch_size {}", self.n_minibatches, self.batch_size),
-        );
-        errors.check(self.episodes >= self.batch_size, "episodes", || {
-            format!("{} is less than one batch_size of {}", self.episodes, self.batch_size)
-        });
-    }
-
-    fn check_losses(&self, errors: &mut ConfigErrors) {
-        for (path, value) in [("gamma", self.gamma), ("gae_lambda", self.gae_lambda)] {
-            errors.check((0.0..=1.0).contains(&value), path, || {
-                format!("expected 0 to 1, found {value}")
-            });
-        }
-        errors.check_positive("temperature", self.temperature);
-        errors.check_positive_if_set("cliprange_value", self.cliprange_value.range());
-        errors.check_positive("max_grad_norm", self.max_grad_norm);
-        errors.check_positive_if_set("target_kl", self.target_kl);
-        errors.check(self.cliprange > 0.0 && self.cliprange < 1.0, "cliprange", || {
-            format!("expected more than 0 and less than 1, found {}", self.cliprange)
-        });
-        errors.check((0.0..1.0).contains(&self.ema.decay), "ema.decay", || {
-            format!("expected at least 0 and less than 1, found {}", self.ema.decay)
-        });
-    }
-
-    fn check_rewards(&self, errors: &mut ConfigErrors) {
-        errors.check_not_negative("kl.coef", self.kl.coef);
-        if let ControllerConfig::Adaptive { target, horizon } = self.kl.controller {
-            errors.check_positive("kl.controller.adaptive.target", target);
-            let batch = self.batch_size as f64;
-            errors.check(
-                horizon.is_finite() && horizon >= batch,
-                "kl.controller.adaptive.horizon",
-                || format!("expected at least batch_size {batch}, found {horizon}"),
-            );
-        }
-        errors.check_positive_if_set("score_clip", self.score_clip);
-        match self.missing_eos {
-            MissingEos::None => {}
-            MissingEos::Subtract { penalty } => errors.check_not_negative("missing_eos.subtract.penalty", penalty),
-            MissingEos::Replace { score } => errors.check(score.is_finite(), "missing_eos.replace.score", || {
-                format!("expected a finite number, found {score}")
-            }),
-        }
-        errors.check(
-            self.whiten_rewards == RewardWhitening::Off || self.batch_size >= 8,
-            "whiten_rewards",
-            || format!("needs a batch_size of at least 8, found {}", self.batch_size),
-        );
-    }
-
-    fn check_ptx(&self, errors: &mut ConfigErrors) {
-        errors.check_not_negative("ptx.coef", self.ptx.coef);
-        errors.check_positive_if_set("ptx.target_grad_ratio", self.ptx.target_grad_ratio);
-        let examples = self.ptx.examples_per_episode;
-        errors.check_not_negative("ptx.examples_per_episode", examples);
-        if self.ptx.is_on() && self.n_minibatches > 0 && examples.is_finite() {
-            errors.check(
-                self.ptx_examples_per_minibatch() > 0,
-                "ptx.examples_per_episode",
-                || {
-                    let episodes = self.minibatch_size();
-                    format!("{examples} for each of the {episodes} episodes of a step makes no example")
-                },
-            );
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The place of a run in the order of its work: the update, and the phase that comes next in it.
 
+use rlhf_core::{permutation, rng};
 use serde::{Deserialize, Serialize};
 
 use crate::config::PpoConfig;
@@ -65,6 +66,14 @@ impl Cursor {
     }
 }
 
+/// The episodes of a step: all of an update are dealt out once in each epoch, in an order of its own.
+pub(crate) fn minibatch_rows(seed: u64, update: u64, epoch: usize, minibatch: usize, config: &PpoConfig) -> Vec<usize> {
+    let mut rng = rng(seed, "ppo.minibatch", &[update, epoch as u64]);
+    let order = permutation(config.batch_size, &mut rng);
+    let size = config.minibatch_size();
+    order[minibatch * size..][..size].to_vec()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,5 +122,27 @@ mod tests {
             phases(|update, epoch| update == 0 && epoch == 0),
             [&short[..], &whole].concat()
         );
+    }
+
+    #[test]
+    fn every_episode_is_dealt_out_once_in_each_epoch() {
+        let config = PpoConfig {
+            batch_size: 12,
+            n_minibatches: 3,
+            ..PpoConfig::default()
+        };
+        let epochs: Vec<Vec<usize>> = [(0, 0), (0, 1), (1, 0)]
+            .map(|(update, epoch)| {
+                let minibatches: Vec<Vec<usize>> = (0..3)
+                    .map(|minibatch| minibatch_rows(7, update, epoch, minibatch, &config))
+                    .collect();
+                assert!(minibatches.iter().all(|rows| rows.len() == 4));
+                let mut all = minibatches.concat();
+                all.sort_unstable();
+                assert_eq!(all, (0..12).collect::<Vec<_>>());
+                minibatches.concat()
+            })
+            .into();
+        assert!(epochs[0] != epochs[1] && epochs[0] != epochs[2], "{epochs:?}");
     }
 }

@@ -21,6 +21,7 @@ mod config;
 mod cursor;
 mod episode;
 mod error;
+mod faults;
 mod flops;
 #[cfg(test)]
 mod golden;

@@ -22,11 +22,7 @@ pub fn memory_forecast(models: &PpoModels, data: PpoData<'_>, config: &PpoConfig
         EmaPer::Off => 0,
         EmaPer::Step | EmaPer::Iteration => policy_size.trained,
     };
-    let reward = models.scorer.model().map_or(0, |model| {
-        let size = ParameterBytes::of(model);
-        let is_on_trunk_of_sft = config.lora.is_some() && model.transformer.lora().is_some();
-        if is_on_trunk_of_sft { size.trained } else { size.all }
-    });
+    let reward = reward_model_bytes(models, config);
     let between = MemoryForecast {
         weights: sft.all + reward + policy_size.trained + value_size.trained + ema,
         optimizer: 2 * (policy_size.trained + value_size.trained),
@@ -74,6 +70,14 @@ pub fn memory_forecast(models: &PpoModels, data: PpoData<'_>, config: &PpoConfig
     Ok(MemoryForecast::highest(
         moments.into_iter().map(|moment| kept.and(moment)),
     ))
+}
+
+/// Bytes of the reward model, if there is one: of its adapters alone where it stands on the trunk of the SFT model.
+fn reward_model_bytes(models: &PpoModels, config: &PpoConfig) -> u64 {
+    let Some(model) = models.scorer.model() else { return 0 };
+    let size = ParameterBytes::of(model);
+    let is_on_trunk_of_sft = config.lora.is_some() && model.transformer.lora().is_some();
+    if is_on_trunk_of_sft { size.trained } else { size.all }
 }
 
 /// Tokens that go through the networks at once.

@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use burn::module::Module;
 use rlhf_core::stage::{Pause, Quiet, StageContext, load_module, save_module};
-use rlhf_core::{GradientBuffer, Learner, ema_update, permutation, rng};
+use rlhf_core::{GradientBuffer, Learner, ema_update};
 use rlhf_data::{TokenSequence, cyclic_rows};
 use rlhf_model::{CausalLm, ScalarModel};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{AdvantageWhitening, EmaPer, PpoConfig};
-use crate::cursor::{Cursor, Phase};
+use crate::cursor::{Cursor, Phase, minibatch_rows};
 use crate::episode::Episode;
 use crate::error::{Error, Result};
 use crate::flops::{rollout_flops, step_flops};
@@ -407,14 +407,6 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The episodes of a step: all of an update are dealt out once in each epoch, in an order of its own.
-fn minibatch_rows(seed: u64, update: u64, epoch: usize, minibatch: usize, config: &PpoConfig) -> Vec<usize> {
-    let mut rng = rng(seed, "ppo.minibatch", &[update, epoch as u64]);
-    let order = permutation(config.batch_size, &mut rng);
-    let size = config.minibatch_size();
-    order[minibatch * size..][..size].to_vec()
-}
-
 impl InHand {
     /// True if the policy went further in the last epoch than `target_kl` allows, by the mean of the approximate KL (k3).
     fn strayed(&self, config: &PpoConfig) -> bool {
@@ -435,32 +427,5 @@ impl PpoReport {
             last_score: score,
             last_kl: kl,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_episode_is_dealt_out_once_in_each_epoch() {
-        let config = PpoConfig {
-            batch_size: 12,
-            n_minibatches: 3,
-            ..PpoConfig::default()
-        };
-        let epochs: Vec<Vec<usize>> = [(0, 0), (0, 1), (1, 0)]
-            .map(|(update, epoch)| {
-                let minibatches: Vec<Vec<usize>> = (0..3)
-                    .map(|minibatch| minibatch_rows(7, update, epoch, minibatch, &config))
-                    .collect();
-                assert!(minibatches.iter().all(|rows| rows.len() == 4));
-                let mut all = minibatches.concat();
-                all.sort_unstable();
-                assert_eq!(all, (0..12).collect::<Vec<_>>());
-                minibatches.concat()
-            })
-            .into();
-        assert!(epochs[0] != epochs[1] && epochs[0] != epochs[2], "{epochs:?}");
     }
 }
