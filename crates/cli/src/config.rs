@@ -1,4 +1,4 @@
-//! Where the configuration comes from.
+//! Sources of the configuration.
 
 use std::path::PathBuf;
 

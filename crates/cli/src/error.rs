@@ -1,4 +1,4 @@
-//! What ends a command.
+//! Errors that end a command.
 
 use std::path::PathBuf;
 
@@ -60,7 +60,7 @@ as_the_pipeline!(
 );
 
 impl Error {
-    /// Whether the user stopped the command; the exit status then is 130, as a shell gives it.
+    /// True if the user stopped the command; the exit status then is 130, as a shell gives it.
     pub(crate) fn is_interrupt(&self) -> bool {
         match self {
             Self::Interrupted => true,

@@ -1,4 +1,4 @@
-//! What is generated cannot go stale: the configuration tables, and the files in `configs/`.
+//! Generated texts cannot go stale: the configuration tables, and the files in `configs/`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -9,7 +9,7 @@ fn stages() -> impl Iterator<Item = &'static str> {
     rlhf_pipeline::STAGES.into_iter().map(rlhf_pipeline::Stage::name)
 }
 
-/// What a finished run is compared by: every file of which a later stage or a user makes something.
+/// Files that a finished run is compared by: all of which a later stage or a user makes something.
 const RESULTS: [&str; 18] = [
     "tokenizer/tokenizer.json",
     "pretrain/model.safetensors",
@@ -68,7 +68,7 @@ fn finished(stage: &str, child: Child) {
     );
 }
 
-/// How a process is made to end.
+/// Way in which a process is made to end.
 type Ending = fn(&mut Child);
 
 /// SIGKILL.

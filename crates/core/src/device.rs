@@ -46,7 +46,7 @@ pub fn parse_device(name: &str) -> Result<Device> {
     build(family, index).ok_or_else(unknown)
 }
 
-/// What computes on the device called `name`, whichever of several it is: devices of one backend give the same bytes.
+/// Backend of the device called `name`, whichever of several it is: devices of one backend give the same bytes.
 ///
 /// ```
 /// assert_eq!(rlhf_core::backend_of("tch:cuda:1"), rlhf_core::backend_of("tch:cuda:0"));

@@ -218,7 +218,7 @@ pub struct Completion {
     pub versions: BTreeMap<String, String>,
     /// Duration of the stage in seconds, all its interrupted parts together if the stage counts them.
     pub seconds: f64,
-    /// How far the stage went, where it may go on for more: its own units, which the fingerprint leaves out.
+    /// Units that the stage has done, where it may go on for more; the fingerprint leaves them out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extent: Option<u64>,
 }

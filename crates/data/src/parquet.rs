@@ -18,7 +18,7 @@ impl ParquetRows {
     /// Reads the file's footer.
     ///
     /// # Errors
-    /// What is wrong with the file, in words.
+    /// The fault of the file, in words.
     pub(crate) fn open(file: File) -> Result<Self, String> {
         let rows = guarded(|| SerializedFileReader::new(file).map(SerializedFileReader::into_iter))?;
         Ok(Self { rows })
@@ -27,7 +27,7 @@ impl ParquetRows {
     /// The next row; nothing after the last.
     ///
     /// # Errors
-    /// What is wrong with the file, in words.
+    /// The fault of the file, in words.
     pub(crate) fn next_row(&mut self) -> Result<Option<Map<String, Value>>, String> {
         let row = guarded(|| self.rows.next().transpose())?;
         Ok(row.map(|row| object(&row)))

@@ -1,4 +1,4 @@
-//! What can go wrong while models are compared.
+//! Errors of a comparison of models.
 
 /// Result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::kl::{best_of_n_kl, kl_to_reference};
 use crate::scores::{TOKENS_AT_ONCE, answer_scores};
 
-/// What is the same for every model that is compared.
+/// Everything that is the same for all models that are compared.
 pub struct Exam<'a> {
     /// The tokenizer of all models.
     pub tokenizer: &'a Tokenizer,
@@ -29,7 +29,7 @@ pub struct Exam<'a> {
     pub judge: Option<&'a dyn GoldJudge>,
     /// Tokens of an answer at most.
     pub max_new_tokens: usize,
-    /// How tokens are chosen.
+    /// Way of choosing tokens.
     pub sampling: &'a Sampling,
     /// Seed of the run.
     pub seed: u64,
@@ -37,16 +37,16 @@ pub struct Exam<'a> {
     pub stop: StopFlag,
 }
 
-/// What one model answered.
+/// Answers of one model.
 #[derive(Debug, Clone)]
 pub struct Answers {
     /// One to each prompt.
     pub completions: Vec<Completion>,
     /// Their texts.
     pub texts: Vec<String>,
-    /// What the reward model says of each.
+    /// Score of each by the reward model.
     pub scores: Vec<f64>,
-    /// What the judge says of each.
+    /// Verdict of the judge on each.
     pub verdicts: Option<Vec<Verdict>>,
     /// KL divergence from the reference, in nats per answer.
     pub kl: f64,

@@ -1,4 +1,4 @@
-//! How far a policy is from its reference.
+//! Distance of a policy from its reference.
 
 use rlhf_inference::{Completion, Sampling};
 use rlhf_model::{CausalLm, sequence_logprobs};

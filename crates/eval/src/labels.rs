@@ -1,4 +1,4 @@
-//! What rankings say of those who made them.
+//! Agreement of labelers, from their rankings.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 
-/// What labelers said, in figures.
+/// Figures of labelers and their rankings.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LabelReport {
     /// Pairs of completions that a training labeler ordered, ties left out.
@@ -68,7 +68,7 @@ fn ballots(rankings: &[Comparison]) -> Vec<Ballot> {
     by_prompt.into_values().collect()
 }
 
-/// How often the noise-free judge orders a labeler's pair alike; a tie of the judge's counts half.
+/// Share of a labeler's pairs that the noise-free judge orders alike; a tie of the judge's counts half.
 ///
 /// # Errors
 /// A row that cannot be judged.

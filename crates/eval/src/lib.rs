@@ -1,4 +1,4 @@
-//! How models compare.
+//! Comparison of models.
 //!
 //! An [`Exam`] holds what is the same for all: held-out prompts, the reference model, the reward model, the judge. Each model
 //! [sits](Exam::sit) it and leaves [`Answers`]; [`Exam::best_of_n`] takes the best of n answers of the reference, with the n

@@ -1,4 +1,4 @@
-//! What a reward model says of answers.
+//! Scores of answers by a reward model.
 
 use rlhf_inference::Completion;
 use rlhf_model::{ScalarModel, sequence_scores};

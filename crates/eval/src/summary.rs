@@ -1,4 +1,4 @@
-//! How models compare, in figures.
+//! Figures of the comparison of models.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub const PPO: &str = "ppo";
 /// The average of its weights.
 pub const PPO_EMA: &str = "ppo_ema";
 
-/// How all models did, written as `summary.json`. Displayed, it is a table in Markdown and what is known of the reward model
+/// Figures of all models, written as `summary.json`. Displayed, it is a table in Markdown and what is known of the reward model
 /// and the labelers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Summary {
@@ -32,13 +32,13 @@ pub struct Summary {
     pub models: BTreeMap<String, ModelSummary>,
     /// The n of best-of-n.
     pub best_of_n_samples: usize,
-    /// What is known of the reward model.
+    /// Report of the reward model.
     pub reward: Value,
-    /// What is known of the labelers.
+    /// Report of the labelers.
     pub labeler_agreement: Value,
 }
 
-/// How one model did.
+/// Figures of one model.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ModelSummary {
     /// Mean verdict of the noise-free judge, with a bootstrap interval.

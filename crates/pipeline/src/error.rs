@@ -1,4 +1,4 @@
-//! What ends a stage.
+//! Errors that end a stage.
 
 use std::path::PathBuf;
 
@@ -92,23 +92,23 @@ pub enum Error {
         path: PathBuf,
         /// The setting, as a dotted path.
         key: &'static str,
-        /// What is counted.
+        /// The unit that is counted.
         unit: &'static str,
-        /// How far the stage is to go.
+        /// Units asked for.
         asked: u64,
-        /// How far it has gone.
+        /// Units done.
         done: u64,
     },
     /// The machine has less memory than the stage is going to need.
     #[error("this needs {needed} of memory and {available} are free ({parts}); {advice}; or give --ignore-memory")]
     Memory {
-        /// What it needs.
+        /// Memory that it needs.
         needed: String,
-        /// What is free.
+        /// Memory that is free.
         available: String,
-        /// What the need is made of.
+        /// Parts of the need.
         parts: String,
-        /// What to change.
+        /// Changes that help.
         advice: String,
     },
     /// Somebody asked the stage to stop.
@@ -119,7 +119,7 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A row that is not what it should be.
@@ -129,7 +129,7 @@ pub enum Error {
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What is wrong.
+        /// The fault.
         message: String,
     },
     /// A value that cannot be written as JSON.
@@ -137,13 +137,13 @@ pub enum Error {
     Encode {
         /// The file it was for.
         path: PathBuf,
-        /// What serde says.
+        /// The parser's error.
         source: serde_json::Error,
     },
 }
 
 impl Error {
-    /// Whether somebody asked the stage to stop, so that it may go on later.
+    /// True if somebody asked the stage to stop, so that it may go on later.
     pub fn is_interrupt(&self) -> bool {
         matches!(
             self,

@@ -13,7 +13,7 @@ use crate::rows::RowsRead;
 use crate::stage::Stage;
 use crate::workspace::Workspace;
 
-/// What a stage reads, collected for [`Stage::inputs`]: nothing is read yet.
+/// The inputs of a stage, collected for [`Stage::inputs`]: nothing is read yet.
 pub struct Inputs<'a> {
     work: &'a Workspace<'a>,
     files: Vec<PathBuf>,

@@ -1,4 +1,4 @@
-//! What the user names, as paths of this machine: a path is itself, `hf://…` is fetched from the Hub. Nothing else here turns a
+//! Locations that the user names, as paths of this machine: a path is itself, `hf://…` is fetched from the Hub. Nothing else here turns a
 //! location into a path.
 
 use std::cell::{OnceCell, RefCell};
@@ -177,7 +177,7 @@ impl RunLocations {
         Ok(found)
     }
 
-    /// What a result depends on: the repository as it is named, and the commit that this run has for it.
+    /// A dependency of a result: the repository as it is named, and the commit that this run has for it.
     pub(crate) fn dependency(
         &self,
         location: &str,

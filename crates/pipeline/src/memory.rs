@@ -9,9 +9,9 @@ use crate::listener::Listener;
 /// Memory of the machine as the process finds it, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Machine {
-    /// What the process has in use.
+    /// Bytes that the process has in use.
     resident: u64,
-    /// What it could have besides.
+    /// Bytes that it could have besides.
     available: u64,
 }
 
@@ -33,7 +33,7 @@ impl Machine {
     }
 }
 
-/// How a stage could do with less.
+/// Ways to do a stage with less.
 #[derive(Debug, Clone, Copy)]
 pub struct Savings<'a> {
     /// Section of its settings.
@@ -49,7 +49,7 @@ pub struct Savings<'a> {
 }
 
 impl Savings<'_> {
-    /// What to change, the part that takes most first.
+    /// Changes that help, the part that takes most first.
     fn advice(&self, forecast: &MemoryForecast) -> String {
         let section = self.section;
         let mut parts = [

@@ -1,4 +1,4 @@
-//! How fast a stage worked, beside what the machine can do.
+//! Speed of a stage, beside the ceiling of the machine.
 
 use std::path::Path;
 use std::time::Instant;

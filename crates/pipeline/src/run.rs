@@ -20,7 +20,7 @@ use crate::stage::{Extent, Stage};
 use crate::stages::Eval;
 use crate::workspace::Workspace;
 
-/// How a run goes about its stages; nothing here changes a result.
+/// Options of a run; none changes a result.
 #[derive(Clone)]
 pub struct Options {
     /// Do a stage again from its start, whatever it began or finished earlier.
@@ -47,12 +47,12 @@ impl Default for Options {
     }
 }
 
-/// How a stage ended.
+/// End of a stage.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finished {
     /// The stage was complete already, and nothing was done.
     pub was_complete: bool,
-    /// What it has to say, for people.
+    /// Its findings, for people.
     pub findings: Option<String>,
 }
 
@@ -152,7 +152,7 @@ impl Run {
         })
     }
 
-    /// How the models of the finished run compare.
+    /// Comparison of the models of the finished run.
     ///
     /// # Errors
     /// [`Error::MissingStage`] before the last stage has ended.

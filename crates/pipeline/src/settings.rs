@@ -1,4 +1,4 @@
-//! What a result depends on: settings by the paths of their keys, and the fingerprint of a stage.
+//! Dependencies of a result: settings by the paths of their keys, and the fingerprint of a stage.
 
 use std::collections::BTreeMap;
 

@@ -19,7 +19,7 @@ pub trait Stage: Sync {
     /// A line of help.
     fn about(&self) -> &'static str;
 
-    /// What of the configuration its result depends on, as [`Settings`](crate::Settings) puts it together: an object whose
+    /// The part of the configuration that its result depends on, as [`Settings`](crate::Settings) puts it together: an object whose
     /// fields are those of the configuration.
     fn settings(&self, config: &Config) -> Value;
 
@@ -36,13 +36,13 @@ pub trait Stage: Sync {
     /// [`Error::is_interrupt`](crate::Error::is_interrupt) holds.
     fn run(&self, work: &Workspace<'_>) -> Result<()>;
 
-    /// How far it goes, for a stage that may go on from its end when it is asked for more.
+    /// Length of the stage, for one that may go on from its end when it is asked for more.
     fn extent(&self, config: &Config) -> Option<Extent> {
         let _ = config;
         None
     }
 
-    /// What the finished stage has to say, for people.
+    /// Findings of the finished stage, for people.
     ///
     /// # Errors
     /// A result that cannot be read.
@@ -52,12 +52,12 @@ pub trait Stage: Sync {
     }
 }
 
-/// How far a stage goes. Its settings leave out what says so, unless a longer run is another from its first step on.
+/// Length of a stage. Its settings leave out the key that says so, unless a longer run is another from its first step on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Extent {
     /// The key that says how far, as a dotted path.
     pub key: &'static str,
-    /// What is counted.
+    /// The unit that is counted.
     pub unit: &'static str,
     /// Units of the whole run. A checkpoint of the stage is named for the units done.
     pub asked: u64,

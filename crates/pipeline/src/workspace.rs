@@ -1,4 +1,4 @@
-//! What a stage works with: the run's configuration, its own folder, those of the stages before it, whom to tell.
+//! The surroundings of a stage at work: the run's configuration, its own folder, those of the stages before it, whom to tell.
 
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
@@ -54,7 +54,7 @@ impl<'r> Workspace<'r> {
         self.config().seed
     }
 
-    /// Where tensors live.
+    /// Device of all tensors.
     pub fn device(&self) -> &Device {
         self.run.device()
     }

@@ -42,7 +42,7 @@ const HELP: &str = "/reset  begin a new conversation
 /bad    save it with a thumb down
 /quit   leave, as does the end of the input";
 
-/// How often a wait for input looks whether Ctrl-C was pressed.
+/// Time between two looks at Ctrl-C while waiting for input.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 pub(super) fn run(args: &Args, locations: &Locations) -> Result<()> {

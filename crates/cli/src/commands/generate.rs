@@ -36,7 +36,7 @@ pub(crate) struct Args {
     raw: bool,
 }
 
-/// Where prompts come from.
+/// Source of prompts.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct SourceArgs {

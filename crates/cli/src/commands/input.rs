@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::model::ModelFolder;
 use crate::error::{Error, Result};
 
-/// How a dialogue written as one text begins; the readers of training data take such texts apart.
+/// Beginning of a dialogue written as one text; the readers of training data take such texts apart.
 const DIALOGUE: &str = "\n\nHuman:";
 
 /// A JSON object and where it stands.
@@ -326,7 +326,7 @@ impl Row {
     }
 }
 
-/// What a JSON value is, for messages.
+/// Kind of a JSON value, for messages.
 pub(super) fn kind_of(value: &Value) -> String {
     const SHOWN: usize = 40;
     match value {

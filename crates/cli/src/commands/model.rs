@@ -26,7 +26,7 @@ pub(super) struct ModelArgs {
     /// Device: flex, tch, tch:cuda:N, cuda:N or wgpu, as far as this build has them
     #[arg(long)]
     device: Option<String>,
-    /// What weights are held in: f32, or bf16 for half the memory; everything is computed in f32
+    /// Storage type of weights: f32, or bf16 for half the memory; everything is computed in f32
     #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = weight_precision)]
     weights: WeightPrecision,
 }

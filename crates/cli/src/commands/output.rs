@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 
-/// What a command was asked for goes here.
+/// Standard output of a command.
 pub(super) struct Output(BufWriter<StdoutLock<'static>>);
 
 impl Output {

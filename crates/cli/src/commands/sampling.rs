@@ -4,7 +4,7 @@ use rlhf_inference::Sampling;
 
 use crate::error::{Error, Result};
 
-/// How tokens are chosen; without options, from the model's own distribution.
+/// Way of choosing tokens; without options, from the model's own distribution.
 #[derive(Debug, clap::Args)]
 pub(super) struct SamplingArgs {
     /// Divides the logits; 0 always takes the most likely token

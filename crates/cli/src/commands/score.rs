@@ -28,7 +28,7 @@ pub(crate) struct Args {
 const EXPECTED: &str = "JSON lines of {\"input_ids\"}, {\"text\"}, {\"prompt\",\"completion\"}, \
     {\"prompt\",\"chosen\",\"rejected\"} or {\"prompt\",\"completions\"}";
 
-/// What one row asks for.
+/// The request of one row.
 enum Request {
     One(Vec<u32>),
     Several {

@@ -35,7 +35,7 @@ pub(crate) struct Args {
     date: Option<String>,
 }
 
-/// What is printed of a row.
+/// The answer to a row.
 #[derive(Serialize)]
 struct Rendered {
     text: String,

@@ -3,7 +3,7 @@
 use rlhf_data::{Message, Role, Tokenizer};
 use serde_json::{Value, json};
 
-/// What was said so far.
+/// The conversation so far.
 pub(super) struct Conversation {
     messages: Vec<Message>,
     system: usize,
@@ -51,7 +51,7 @@ impl Conversation {
         }
     }
 
-    /// Whether the last word is the model's.
+    /// True if the last word is the model's.
     pub(super) fn is_answered(&self) -> bool {
         self.messages.last().is_some_and(|last| last.role == Role::Assistant)
     }

@@ -1,4 +1,4 @@
-//! What surrounds every stage, seen at the first one, which takes a moment.
+//! The surroundings of every stage, seen at the first one, which takes a moment.
 
 use crate::support::{Outcome, argument, folder, language_model, rlhf};
 

@@ -9,7 +9,7 @@ use rlhf_data::{Tokenizer, TokenizerConfig};
 use rlhf_model::{CausalLm, Gpt2Config, ModelConfig, ScalarModel, save_causal_lm, save_scalar_model};
 use serde_json::Value;
 
-/// What a run of the binary left.
+/// Results of a run of the binary.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) code: Option<i32>,
@@ -65,7 +65,7 @@ pub(crate) fn rlhf_reading(arguments: &[&str], input: &str) -> Outcome {
     rlhf_in(&[], arguments, input)
 }
 
-/// What a user's environment may say of the Hub and of ways to it.
+/// Variables of a user's environment that concern the Hub and ways to it.
 const OF_THE_HUB: [&str; 9] = [
     "HF_ENDPOINT",
     "HF_HOME",

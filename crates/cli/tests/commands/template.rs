@@ -10,7 +10,7 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden")
 }
 
-/// What the command prints of `rows` under the tokenizer of the fixtures and its template.
+/// Output of the command for `rows` under the tokenizer of the fixtures and its template.
 fn print(rows: &str, options: &[&str]) -> crate::support::Outcome {
     let model = argument(&fixtures().join("tokenizer"));
     let arguments = [&["template", "--model", &model, "--input", "-"], options].concat();

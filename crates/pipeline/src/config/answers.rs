@@ -15,7 +15,7 @@ pub struct SampleConfig {
     pub k_max: usize,
     /// Tokens of an answer at most.
     pub max_new_tokens: usize,
-    /// How tokens are chosen; with several ways the answers to a prompt take them in turn, so that the reward model also
+    /// Ways of choosing tokens; with several the answers to a prompt take them in turn, so that the reward model also
     /// sees what a sharper policy than the SFT model will write. InstructGPT: temperature 1 alone; Stiennon et al. rank
     /// samples of several policies.
     pub sampling: Vec<Sampling>,
@@ -72,7 +72,7 @@ pub struct EvalConfig {
     pub prompts: usize,
     /// Tokens of an answer at most.
     pub max_new_tokens: usize,
-    /// How tokens are chosen, for every model alike.
+    /// Way of choosing tokens, the same for every model.
     pub sampling: Sampling,
     /// Largest n of best-of-n; the n used is the smallest whose KL reaches that of the PPO model.
     pub best_of_n_max: usize,

@@ -21,7 +21,7 @@ pub enum DataSource {
     Stories,
 }
 
-/// What happens to a prompt that does not fit the context together with its answer.
+/// Treatment of a prompt that does not fit the context together with its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LongPrompts {
@@ -31,7 +31,7 @@ pub enum LongPrompts {
     Skip,
 }
 
-/// Where texts, demonstrations, comparisons and prompts come from.
+/// Sources of texts, demonstrations, comparisons and prompts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
@@ -54,7 +54,7 @@ pub struct DataConfig {
     pub ppo_prompts: Vec<Source>,
     /// Share of every list that is kept from training, chosen by a hash of the prompt.
     pub validation_fraction: f64,
-    /// What happens to a prompt that does not fit the context together with its answer.
+    /// Treatment of a prompt that does not fit the context together with its answer.
     pub long_prompts: LongPrompts,
     /// Chat template for a model that brings none, or instead of its own: Jinja, recognised by `{{` or `{%`, or the path
     /// of a file with it; empty leaves it as it is.
@@ -65,7 +65,7 @@ pub struct DataConfig {
 }
 
 impl DataSource {
-    /// Whether the tokenizer stage writes demonstrations and prompts with tasks, which a judge and simulated labelers can
+    /// True if the tokenizer stage writes demonstrations and prompts with tasks, which a judge and simulated labelers can
     /// rank.
     pub fn is_judged(self) -> bool {
         matches!(self, Self::World | Self::Stories)
@@ -91,7 +91,7 @@ impl Default for DataConfig {
     }
 }
 
-/// Where a configured chat template stands.
+/// Place of a configured chat template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TemplateSource {
     /// In the configuration itself.
@@ -101,7 +101,7 @@ pub enum TemplateSource {
 }
 
 impl DataConfig {
-    /// Where a location of this section is: a relative path starts at the root, and a place on the Hub is itself.
+    /// Path of a location of this section: a relative path starts at the root, and a place on the Hub is itself.
     pub fn located(&self, location: &Path) -> PathBuf {
         match on_hub(location) {
             Some(_) => location.to_owned(),

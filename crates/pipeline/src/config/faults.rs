@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, by dotted path.
+//! Faults of a configuration, by dotted path.
 
 use std::path::Path;
 

@@ -31,9 +31,9 @@ pub const RENAMED: &[(&str, &str)] = &[("reward.adam", "reward.adamw"), ("ppo.ad
 pub struct Config {
     /// Seed of everything random; the same seed, configuration and machine give the same bytes.
     pub seed: u64,
-    /// Where tensors live: `flex`, `tch`, `tch:cuda:N`, `cuda:N` or `wgpu`, as far as this build has them.
+    /// Device of all tensors: `flex`, `tch`, `tch:cuda:N`, `cuda:N` or `wgpu`, as far as this build has them.
     pub device: String,
-    /// Where texts, demonstrations, comparisons and prompts come from.
+    /// Sources of texts, demonstrations, comparisons and prompts.
     pub data: DataConfig,
     /// The built-in world, used when `data.source` is `world`.
     pub world: WorldConfig,
@@ -50,7 +50,7 @@ pub struct Config {
     pub sft: SftConfig,
     /// Pretraining text among the demonstrations.
     pub sft_mix: SftMixConfig,
-    /// How the sft stage selects by reward-model score.
+    /// Selection by reward-model score in the sft stage.
     pub sft_selection: SelectionConfig,
     /// The sample stage.
     pub sample: SampleConfig,

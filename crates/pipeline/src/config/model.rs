@@ -18,7 +18,7 @@ pub struct ArchitectureConfig {
     pub max_seq_len: usize,
     /// Standard deviation of the first weights. GPT-2: 0.02, for widths of 768 and more.
     pub initializer_range: f64,
-    /// What the weights start from: `gpt2`, drawn alike and with a tied head, or `induction`, with a pair of heads among
+    /// Start of the weights: `gpt2`, drawn alike and with a tied head, or `induction`, with a pair of heads among
     /// them that copy from the context (after Olsson et al. 2022) and a head of its own.
     pub init: WeightInit,
 }

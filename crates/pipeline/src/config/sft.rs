@@ -14,7 +14,7 @@ pub struct SftMixConfig {
     pub pretrain_fraction: f64,
 }
 
-/// How the sft stage selects by reward-model score, when `sft.select` is `reward_score`.
+/// Selection by reward-model score in the sft stage, when `sft.select` is `reward_score`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SelectionConfig {

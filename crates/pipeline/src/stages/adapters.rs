@@ -32,7 +32,7 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Where the base of a stage is loaded, and what its weights are held in: less than f32 only if they are frozen.
+/// Device and storage type of the base of a stage: less than f32 only if its weights are frozen.
 pub(super) fn placement<'a>(device: &'a Device, lora: Option<&LoraConfig>) -> Placement<'a> {
     Placement {
         device,

@@ -31,7 +31,7 @@ fn reads(config: &Config) -> Vec<RowsRead> {
 }
 
 impl Eval {
-    /// What the finished stage has found.
+    /// Findings of the finished stage.
     pub(crate) fn summary(self, work: &Workspace<'_>) -> Result<Summary> {
         read_json(&work.output(&self, SUMMARY)?)
     }

@@ -143,7 +143,7 @@ fn calibrate(work: &Workspace<'_>, pool: &mut LabelerPool, answered: &[Answered]
     }
 }
 
-/// Where labelers sit, and how many prompts have passed.
+/// The labelers' table, and the number of prompts that have passed.
 struct Desk<'a> {
     work: &'a Workspace<'a>,
     judge: &'a dyn GoldJudge,

@@ -28,5 +28,5 @@ pub const STAGES: [&dyn Stage; 8] = [&Tokenizer, &Pretrain, &Sft, &Sample, &Labe
 
 /// The weights in a model's folder.
 pub(crate) const WEIGHTS: &str = "model.safetensors";
-/// What a stage says of itself at its end.
+/// Report of a stage at its end.
 const REPORT: &str = "report.json";

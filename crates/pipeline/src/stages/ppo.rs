@@ -213,7 +213,7 @@ fn with_reward_model(
     Ok(PpoModels::with_reward_model(sft, reward, &work.config().ppo))
 }
 
-/// How the stage could do with less memory.
+/// Ways to do the stage with less memory.
 fn savings(stage: &dyn Stage, settings: &PpoConfig) -> Savings<'static> {
     Savings {
         section: stage.name(),

@@ -132,7 +132,7 @@ fn pretrain(work: &Workspace<'_>, tokenizer: &Tokenizer) -> Result<()> {
     save_model(work, &model, &config, tokenizer)
 }
 
-/// How some of the windows begin, for samples that go on from there.
+/// Beginnings of some of the windows, for samples that go on from there.
 fn beginnings(windows: &[TokenSequence]) -> Vec<Vec<u32>> {
     let long_enough = windows.iter().filter(|window| window.len() > SAMPLE_PROMPT_TOKENS);
     let beginnings = long_enough.map(|window| window.input_ids[..SAMPLE_PROMPT_TOKENS].to_vec());

@@ -100,7 +100,7 @@ impl Stage for Reward {
     }
 }
 
-/// How the stage could do with less memory.
+/// Ways to do the stage with less memory.
 fn savings(stage: &dyn Stage, settings: &RewardConfig) -> Savings<'static> {
     Savings {
         section: stage.name(),

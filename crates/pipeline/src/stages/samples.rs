@@ -1,4 +1,4 @@
-//! What the model writes while it learns, for reading: `samples.jsonl` of a stage.
+//! Samples of a model while it learns, for reading: `samples.jsonl` of a stage.
 
 use std::path::{Path, PathBuf};
 
@@ -42,7 +42,7 @@ pub(super) fn write_samples(path: &Path, step: u64, rows: Vec<Value>) -> Result<
     Ok(atomic::write_file(path, text.as_bytes())?)
 }
 
-/// What answers to `prompts` need beside the model.
+/// Memory that answers to `prompts` need beside the model.
 pub(super) fn forecast(model: &CausalLm, prompts: &[Vec<u32>], max_new_tokens: usize) -> MemoryForecast {
     let longest = prompts.iter().map(Vec::len).max().unwrap_or(0) + max_new_tokens;
     generation_forecast(model, prompts.len(), GenerateOptions::default().batch_size, longest)

@@ -164,7 +164,7 @@ fn reward_model(work: &Workspace<'_>) -> Result<Option<ScalarModel>> {
     Ok(Some(load_scalar_model(&dir, work.device())?.0))
 }
 
-/// How next-token training could do with less memory.
+/// Ways to do next-token training with less memory.
 pub(super) fn savings(stage: &dyn Stage, settings: &SftConfig, could_have_adapters: bool) -> Savings<'static> {
     Savings {
         section: stage.name(),

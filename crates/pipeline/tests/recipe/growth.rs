@@ -24,7 +24,7 @@ fn constant(count: usize) -> Config {
     updates(count, ScheduleKind::Constant)
 }
 
-/// What the stages before PPO leave, in a folder of its own.
+/// The results of the stages before PPO, in a folder of their own.
 fn prepared(dir: &Path) {
     for stage in before(&Ppo) {
         finish(dir, &constant(3), stage);

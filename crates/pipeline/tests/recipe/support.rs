@@ -76,7 +76,7 @@ pub(crate) fn before(stage: &dyn Stage) -> impl Iterator<Item = &'static dyn Sta
     STAGES.into_iter().take_while(move |stage| stage.name() != name)
 }
 
-/// What a stage is refused with.
+/// The message that a stage is refused with.
 #[track_caller]
 pub(crate) fn refusal(dir: &Path, config: &Config, stage: &dyn Stage) -> String {
     let (finished, said) = try_stage(dir, config, stage);

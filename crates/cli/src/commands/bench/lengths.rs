@@ -1,4 +1,4 @@
-//! What the length of sequences and the size of batches cost.
+//! Cost of the length of sequences and of the size of batches.
 
 use std::time::Instant;
 

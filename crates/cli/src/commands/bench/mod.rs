@@ -1,4 +1,4 @@
-//! How fast this machine trains and samples.
+//! Speed of training and sampling on this machine.
 //!
 //! Random weights, random tokens, the loops of the stages themselves. A measurement is a JSON line; the names of its fields
 //! are those that peers in other languages print, so that the lines go into one table.
@@ -25,7 +25,7 @@ use shape::{Shape, ShapeName};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// What to measure
+    /// Benches to run
     #[arg(long)]
     only: Bench,
     /// Size of the model
@@ -97,7 +97,7 @@ fn as_map<S: serde::Serializer>(parts: &[(&'static str, f64)], serializer: S) ->
     serializer.collect_map(parts.iter().copied())
 }
 
-/// What every bench needs to know.
+/// Settings of every bench.
 #[derive(Clone)]
 struct Setting {
     shape: Shape,
@@ -186,7 +186,7 @@ fn median(rows: &[Vec<f64>], column: usize) -> f64 {
     rlhf_core::stats::median(&values)
 }
 
-/// What the time of all steps went into: each of the `parts` names a column of seconds; `whole` is what a step took.
+/// Shares of the time of all steps: each of the `parts` names a column of seconds; `whole` is what a step took.
 fn shares(
     rows: &[Vec<f64>],
     whole: impl Fn(&[f64]) -> f64,
@@ -200,7 +200,7 @@ fn shares(
     parts.iter().map(share).collect()
 }
 
-/// What the stages log of an optimiser step.
+/// Metrics that the stages log of an optimiser step.
 const STEP_METRICS: [&str; 6] = [
     "time/step_s",
     "time/gflops",
@@ -213,7 +213,7 @@ const STEP_METRICS: [&str; 6] = [
 /// The parts of an optimiser step, by column of [`STEP_METRICS`].
 const STEP_PARTS: [(&str, usize); 3] = [("forward", 2), ("backward", 3), ("optimizer", 4)];
 
-/// What measured optimiser steps have to say, whatever was trained.
+/// Summary of measured optimiser steps, whatever was trained.
 fn step_line(setting: &Setting, bench: &'static str, batch: usize, measured: &[Vec<f64>]) -> Line {
     Line {
         tokens_per_s: Some(median(measured, 5)),
