@@ -179,6 +179,7 @@ impl Chat<'_> {
             seed: self.seed,
             first_stream: self.answers,
             batch_size: 1,
+            ..GenerateOptions::default()
         };
         self.answers += 1;
         let text = self.stream(&window.ids, &options)?;

@@ -70,8 +70,8 @@ pub(super) fn run(args: &Args, locations: &Locations) -> Result<()> {
         stop_token_ids: folder.stop_token_ids(),
         sampling,
         seed: args.sampling.seed,
-        first_stream: 0,
         batch_size: ROWS_AT_ONCE,
+        ..GenerateOptions::default()
     };
     let prompts = rows(args)?
         .iter()

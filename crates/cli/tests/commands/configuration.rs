@@ -28,7 +28,7 @@ fn values_of_a_wrong_kind_or_out_of_range_are_named_with_their_source() {
     found.refused(1, &["sample.k_min", "eval.prompts"]);
     rlhf(&["config", "--set", "seed"]).refused(1, &["--set seed", "no `=`"]);
     let ways = "sample.sampling=[{ temperature = 1.0 }, { temperature = -1.0 }]";
-    rlhf(&["config", "--set", ways]).refused(1, &["sample.sampling[1].temperature", "in [0, 100]"]);
+    rlhf(&["config", "--set", ways]).refused(1, &["sample.sampling[1].temperature", "expected 0 to 100, found -1"]);
     rlhf(&["config", "--set", "sample.sampling=[]"]).refused(1, &["sample.sampling", "at least one"]);
 }
 
@@ -58,7 +58,7 @@ fn adapters_that_cannot_be_are_refused_by_the_path_of_their_field() {
 
 #[test]
 fn a_file_that_is_missing_or_no_toml_is_named() {
-    rlhf(&["config", "--config", "nowhere.toml"]).refused(1, &["nowhere.toml", "no such file"]);
+    rlhf(&["config", "--config", "nowhere.toml"]).refused(1, &["nowhere.toml", "No such file"]);
     let path = file(&folder("configuration_malformed"), "a.toml", "seed = 1\n[ppo\n");
     rlhf(&["config", "--config", &path]).refused(1, &[&format!("{path}:2")]);
 }
