@@ -130,7 +130,7 @@ impl<'a> StageContext<'a> {
         }
     }
 
-    /// Writes the checkpoint of `step`, whole or not at all, once all metrics up to it are safe.
+    /// Writes the checkpoint of `step`, whole or not at all, once all metrics up to it are on the disk.
     ///
     /// # Errors
     /// A file that cannot be written, no disk space.
