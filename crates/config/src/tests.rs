@@ -312,6 +312,29 @@ fn a_wrong_type_is_named_with_what_was_expected_and_found() {
 }
 
 #[test]
+fn a_key_of_an_earlier_version_is_answered_with_its_new_name() {
+    let said = |set: &str| {
+        let loader = ConfigLoader::new().renamed(&[("ppo.beta", "ppo.kl_coef"), ("runs", "seed")]);
+        loader
+            .set(set)
+            .load::<Config>()
+            .err()
+            .expect("must be refused")
+            .to_string()
+    };
+    assert_eq!(
+        said("ppo.beta=0.1"),
+        "ppo.beta: unknown key in --set; it is called `ppo.kl_coef` now"
+    );
+    // A table of that name, too.
+    assert_eq!(
+        said("runs.first=1"),
+        "runs: unknown key in --set; it is called `seed` now"
+    );
+    assert!(!said("ppo.gamma=0.1").contains("called"));
+}
+
+#[test]
 fn a_missing_key_is_named() {
     assert_eq!(
         said("data = [{ weight = 1.0 }]\n", &[]),

@@ -284,3 +284,44 @@ fn total(losses: Vec<Tensor<1>>) -> f64 {
     }
     to_host(Tensor::cat(losses, 0)).into_iter().map(f64::from).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(microbatch_tokens: usize) -> PassLimits {
+        PassLimits::new(microbatch_tokens, false)
+    }
+
+    #[test]
+    fn the_largest_part_is_found_among_all_steps() {
+        let tokens = [3, 5, 2, 7];
+        let largest = |microbatch_tokens| {
+            let steps = [vec![0, 1], vec![2, 3]];
+            limits(microbatch_tokens).largest_part(&tokens, steps)
+        };
+        // 3 + 5 together; 2 and 7 apart, which makes a step of two parts.
+        let found = largest(8);
+        assert_eq!((found.rows, found.is_one_of_several), (vec![0, 1], true));
+        // 2 + 7 together.
+        let found = largest(9);
+        assert_eq!((found.rows, found.is_one_of_several), (vec![2, 3], false));
+        // Each alone; the first of the longest.
+        let found = largest(1);
+        assert_eq!((found.rows, found.is_one_of_several), (vec![3], true));
+        assert_eq!(limits(8).largest_part(&tokens, []), LargestPart::default());
+    }
+
+    #[test]
+    fn a_micro_batch_counts_what_is_read_of_it() {
+        let sequences = [vec![1u32, 2, 3], vec![4, 5]];
+        let masks = [vec![true, false, true], vec![true, true]];
+        let masked = MicroBatch::masked(&sequences, &masks);
+        assert_eq!(masked.reads(), 2, "the first token of a sequence follows nothing");
+        assert_eq!(MicroBatch::from_positions(&sequences, &[1, 1]).reads(), 3);
+        let groups = MicroBatch::last_of_groups(&[&sequences[..]]);
+        assert_eq!(groups.reads(), 2);
+        let pass = groups.forecast(HeadUse::Score, true, limits(8));
+        assert_eq!((pass.slots, pass.read, pass.is_one_of_several), (5, 2, true));
+    }
+}
