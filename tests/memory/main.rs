@@ -16,7 +16,7 @@ use rlhf_model::{
     CausalLm, LoraConfig, ModelConfig, Placement, ScalarModel, StorageType, WeightPrecision, load_causal_lm,
     load_decoder, save_causal_lm,
 };
-use rlhf_ppo::{EmaConfig, EmaPer, PpoConfig, PpoData, PpoModels, PtxConfig};
+use rlhf_ppo::{EmaConfig, EmaPer, PpoConfig, PpoData, PpoModels, PpoPrompt, PtxConfig};
 use rlhf_reward::{Annotation, RankedPrompt, RewardConfig, RewardData};
 use rlhf_sft::{Selection, SftConfig, SftData};
 use serde_json::{Map, Value, json};
@@ -170,7 +170,7 @@ fn reward(name: &str, family: &str, settings: RewardConfig) {
 fn ppo(name: &str, family: &str, settings: PpoConfig) {
     let (device, config) = (Device::flex(), model(family));
     let saved = SavedModel::write(&config);
-    let prompts: Vec<Vec<u32>> = (0..16).map(|i| tokens(40, i)).collect();
+    let prompts: Vec<PpoPrompt> = (0..16).map(|i| tokens(40, i).into()).collect();
     let text: Vec<TokenSequence> = (0..8).map(|i| supervised(200, i)).collect();
     // No token ends an answer, so that every one is as long as it may be.
     let data = PpoData {
