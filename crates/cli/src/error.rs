@@ -10,7 +10,7 @@ pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub(crate) enum Error {
     #[error(transparent)]
-    Pipeline(#[from] rlhf_pipeline::Error),
+    Pipeline(Box<rlhf_pipeline::Error>),
     #[error(transparent)]
     ConfigFile(rlhf_config::Error),
     #[error(transparent)]
@@ -29,6 +29,12 @@ pub(crate) enum Error {
     Usage(String),
 }
 
+impl From<rlhf_pipeline::Error> for Error {
+    fn from(error: rlhf_pipeline::Error) -> Self {
+        Self::Pipeline(Box::new(error))
+    }
+}
+
 impl From<rlhf_config::Error> for Error {
     fn from(error: rlhf_config::Error) -> Self {
         match error {
@@ -43,7 +49,7 @@ macro_rules! as_the_pipeline {
     ($($fault:ty),*) => {
         $(impl From<$fault> for Error {
             fn from(fault: $fault) -> Self {
-                Self::Pipeline(fault.into())
+                rlhf_pipeline::Error::from(fault).into()
             }
         })*
     };

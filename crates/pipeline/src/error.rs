@@ -21,13 +21,13 @@ pub enum Error {
     ConfigText(#[from] toml::ser::Error),
     /// A model's folder.
     #[error(transparent)]
-    Model(#[from] rlhf_model::Error),
+    Model(Box<rlhf_model::Error>),
     /// Rows of a file, or the tokenizer.
     #[error(transparent)]
     Data(#[from] rlhf_data::Error),
     /// Something of the Hugging Face Hub.
     #[error(transparent)]
-    Hub(#[from] rlhf_hub::Error),
+    Hub(Box<rlhf_hub::Error>),
     /// The judge of a task, or its labelers.
     #[error(transparent)]
     Tasks(#[from] rlhf_tasks::Error),
@@ -83,7 +83,7 @@ pub enum Error {
         /// Its value then.
         found: String,
         /// Why more is something else, and what would not be.
-        obstacle: String,
+        obstacle: &'static str,
     },
     /// The stage has gone further than it is asked to.
     #[error("{}: {done} {unit} are done and {key} asks for {asked}, but what was learnt since cannot be taken back; ask for at least as many, or give --overwrite to train it anew, or another --run", path.display())]
@@ -140,6 +140,18 @@ pub enum Error {
         /// The parser's error.
         source: serde_json::Error,
     },
+}
+
+impl From<rlhf_model::Error> for Error {
+    fn from(error: rlhf_model::Error) -> Self {
+        Self::Model(Box::new(error))
+    }
+}
+
+impl From<rlhf_hub::Error> for Error {
+    fn from(error: rlhf_hub::Error) -> Self {
+        Self::Hub(Box::new(error))
+    }
 }
 
 impl Error {

@@ -227,7 +227,7 @@ fn refusal(path: PathBuf, difference: rlhf_core::hash::Difference, extent: Optio
             key,
             expected,
             found,
-            obstacle: obstacle.clone(),
+            obstacle,
         },
         _ => Error::OtherRun {
             path,

@@ -62,5 +62,5 @@ pub struct Extent {
     /// Units of the whole run. A checkpoint of the stage is named for the units done.
     pub asked: u64,
     /// Why a finished stage cannot go on, and how it could; nothing if it can.
-    pub obstacle: Option<String>,
+    pub obstacle: Option<&'static str>,
 }

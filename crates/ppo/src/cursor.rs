@@ -36,6 +36,11 @@ impl Cursor {
         next: Phase::Rollout,
     };
 
+    /// True of a run that has begun what comes after `updates` updates.
+    pub(crate) fn lies_beyond(&self, updates: u64) -> bool {
+        self.update > updates || self.update == updates && self.next != Phase::Rollout
+    }
+
     /// Moves past the rollout.
     pub(crate) fn rolled_out(&mut self) {
         self.next = Phase::Step { epoch: 0, minibatch: 0 };

@@ -56,6 +56,14 @@ pub enum Error {
         /// Updates done.
         update: u64,
     },
+    /// The checkpoint has learnt from more episodes than the run is to have.
+    #[error(
+        "the checkpoint lies beyond update {asked}, the last that `episodes` asks for: ask for more, or begin again"
+    )]
+    Beyond {
+        /// Updates of the whole run.
+        asked: u64,
+    },
     /// Settings of the adapters that do not fit the model.
     #[error("lora.{0}")]
     Lora(#[from] ConfigErrors),

@@ -88,7 +88,7 @@ pub struct PpoReport {
 /// never interrupted.
 ///
 /// # Errors
-/// No data, adapters that do not fit the models, a broken invariant, a loss that is not finite, an interruption, a file
+/// No data, adapters that do not fit the models, a checkpoint of a run that was to be longer, a broken invariant, a loss that is not finite, an interruption, a file
 /// that cannot be written, or whatever the observer reports.
 pub fn train<O: Observer>(
     models: PpoModels,
@@ -181,6 +181,10 @@ impl<'a> Run<'a> {
             run.value = Learner::load(&checkpoint, "value", run.value.into_module(), adamw())?;
             run.ema = run.ema.map(|ema| load_module(&checkpoint, "ema", ema)).transpose()?;
             run.state = checkpoint.json("state")?;
+        }
+        let asked = config.updates() as u64;
+        if run.state.cursor.lies_beyond(asked) {
+            return Err(Error::Beyond { asked });
         }
         Ok(run)
     }

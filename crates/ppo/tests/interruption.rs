@@ -75,7 +75,7 @@ fn run(dir: &Path, settings: &PpoConfig, stop: bool) -> Result<PpoOutcome, Error
         })
         .collect();
     let checkpoints = CheckpointStore::open(dir.join("checkpoints"), 2)?;
-    let mut context = StageContext::new(device, 1, dir, checkpoints, fingerprint(settings)?, &Quiet);
+    let mut context = StageContext::new(device, 1, dir, checkpoints, fingerprint(&settings.identity())?, &Quiet);
     context.stop = StopFlag::new();
     if stop {
         context.stop.request();
@@ -114,6 +114,35 @@ fn a_run_with_adapters_stopped_after_the_rollout_and_after_every_step_ends_with_
     let reference = named_parameters(&CausalLm::init(&config(), 1, &Device::flex()));
     assert!(named_parameters(&outcome.policy.without_lora()) == reference);
     assert!(named_parameters(&outcome.ema.expect("the defaults average").without_lora()) == reference);
+}
+
+#[test]
+fn a_run_goes_on_for_more_and_for_no_less_than_it_has_learnt_from() {
+    let of_updates = |updates| PpoConfig {
+        episodes: 8 * updates,
+        ..settings()
+    };
+    let [quiet, grown] = [(); 2].map(|()| tempfile::tempdir().expect("a temporary folder"));
+    let expected = run(quiet.path(), &of_updates(3), false).expect("nobody asks it to stop");
+    run(grown.path(), &of_updates(2), false).expect("nobody asks it to stop");
+    // A rollout of the third update, and so nothing less than three.
+    let stopped = run(grown.path(), &of_updates(3), true);
+    assert!(matches!(stopped, Err(Error::Interrupted { update: 2 })), "{stopped:?}");
+    for asked in [2, 1] {
+        let refused = run(grown.path(), &of_updates(asked as usize), false);
+        assert!(
+            matches!(refused, Err(Error::Beyond { asked: found }) if found == asked),
+            "{refused:?}"
+        );
+    }
+    let found = run(grown.path(), &of_updates(3), false).expect("nobody asks it to stop");
+    assert!(named_parameters(&found.policy) == named_parameters(&expected.policy));
+    assert!(named_parameters(&found.value) == named_parameters(&expected.value));
+    assert_eq!(found.report, expected.report);
+    assert_eq!(curves(grown.path()), curves(quiet.path()));
+    // At its end it is whole, and asked for as much it ends at once.
+    let again = run(grown.path(), &of_updates(3), false).expect("nobody asks it to stop");
+    assert_eq!(again.report, expected.report);
 }
 
 #[test]

@@ -79,7 +79,7 @@ impl Stage for Ppo {
             key: "ppo.episodes",
             unit: "updates",
             asked: config.ppo.updates() as u64,
-            obstacle: (!config.ppo.may_grow()).then(|| falling.to_owned()),
+            obstacle: (!config.ppo.may_grow()).then_some(falling),
         })
     }
 

@@ -32,7 +32,7 @@ fn prepared(dir: &Path) {
 }
 
 fn curves(dir: &Path) -> Vec<MetricRow> {
-    let rows = read_metrics(dir.join("ppo/metrics.jsonl")).unwrap();
+    let rows = read_metrics(dir.join("ppo/metrics.jsonl")).expect("metrics are whole");
     rows.into_iter().map(MetricRow::without_times).collect()
 }
 
