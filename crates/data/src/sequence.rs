@@ -28,9 +28,9 @@ impl TokenSequence {
         self.input_ids.is_empty()
     }
 
-    /// Number of tokens that are targets.
+    /// Number of tokens that are targets; the first is none, whatever its mask says, for nothing precedes it.
     pub fn targets(&self) -> usize {
-        self.loss_mask.iter().filter(|&&is_target| is_target).count()
+        self.loss_mask.iter().skip(1).filter(|&&is_target| is_target).count()
     }
 
     /// The assistant's tokens are targets; the first token never is, for nothing precedes it.

@@ -12,7 +12,7 @@ use rlhf_ppo::{
 
 const VOCAB: usize = 8;
 /// Token that ends a response.
-const EOS: u32 = 0;
+const EOS: u32 = 3;
 /// Token that the bandit pays for.
 const LIKED: u32 = 5;
 
@@ -89,6 +89,15 @@ fn settings() -> PpoConfig {
 }
 
 fn run(scorer: impl Scorer + 'static, text: &[TokenSequence], settings: &PpoConfig) -> Result<PpoOutcome, Error> {
+    run_seeded(1, scorer, text, settings)
+}
+
+fn run_seeded(
+    seed: u64,
+    scorer: impl Scorer + 'static,
+    text: &[TokenSequence],
+    settings: &PpoConfig,
+) -> Result<PpoOutcome, Error> {
     let prompts: Vec<PpoPrompt> = (1..VOCAB as u32).map(|token| vec![token].into()).collect();
     let models = PpoModels {
         sft: policy(),
@@ -99,7 +108,7 @@ fn run(scorer: impl Scorer + 'static, text: &[TokenSequence], settings: &PpoConf
         pretraining: text,
         eos_token_id: EOS,
     };
-    let context = StageContext::scratch(Device::flex(), 1);
+    let context = StageContext::scratch(Device::flex(), seed);
     train(models, data, settings, &context, &mut Quiet)
 }
 
@@ -128,6 +137,47 @@ fn it_rises_in_every_way_of_crediting_tokens() {
     check("scores at the first pad", |c| c.terminal = Terminal::FirstPad);
     check("whitened rewards", |c| c.whiten_rewards = RewardWhitening::Rollout);
     check("a micro-batch per response", |c| c.microbatch_tokens = 4);
+}
+
+#[test]
+fn responses_are_drawn_at_the_temperature_and_by_the_seed_of_the_run() {
+    let first_scores = |seed: u64, temperature: f64| {
+        let settings = PpoConfig {
+            episodes: 32,
+            temperature,
+            ..settings()
+        };
+        let outcome = run_seeded(seed, Bandit, &[], &settings);
+        outcome.expect("sampler and training pass agree").report.first_score
+    };
+    let found = first_scores(1, 1.0);
+    assert_eq!(found, first_scores(1, 1.0));
+    assert_ne!(found, first_scores(2, 1.0));
+    assert_ne!(found, first_scores(1, 0.3));
+}
+
+#[test]
+fn a_response_ends_where_the_policy_says_so() {
+    #[derive(Debug)]
+    struct Endings;
+
+    impl Scorer for Endings {
+        fn score(&self, answers: &[Answer<'_>]) -> Result<Vec<Option<f64>>, ScorerError> {
+            for answer in answers {
+                let (tokens, finished) = (answer.response.tokens(), answer.response.finished);
+                let end = tokens.iter().position(|&token| token == EOS);
+                assert_eq!(end, finished.then(|| tokens.len() - 1), "{tokens:?}");
+                assert_eq!(answer.response.prompt_tokens().len(), 1);
+            }
+            Ok(answers
+                .iter()
+                .map(|a| Some(f64::from(u8::from(a.response.finished))))
+                .collect())
+        }
+    }
+    let report = run(Endings, &[], &settings()).expect("it learns").report;
+    // Whoever is paid for ending learns to end.
+    assert!(report.first_score < 0.7 && report.last_score > 0.9, "{report:?}");
 }
 
 #[test]

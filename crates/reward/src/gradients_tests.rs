@@ -107,3 +107,34 @@ fn loss_and_accuracy_are_those_of_the_scores() {
     assert!((batch.accuracy() - correct / pairs as f64).abs() < 1e-12);
     assert_eq!(BatchLoss::default().accuracy(), 0.0);
 }
+
+#[test]
+fn the_gradient_is_that_of_the_mean_loss_of_the_step() {
+    let (model, prompts) = (model(), prompts());
+    // Scores are the head's weight times hidden states, its bias being 0: what the loss gains when all scores grow by a factor
+    // is the inner product of the weight and its gradient.
+    let loss_at = |factor: f64| -> f64 {
+        let of_prompt = |prompt: &RankedPrompt| {
+            let scores = sequence_scores(&model.valid(), &prompt.sequences, 1024);
+            let scores: Vec<f64> = scores.into_iter().map(|score| factor * f64::from(score)).collect();
+            prompt_loss(prompt, &scores, &RewardConfig::default()).loss
+        };
+        prompts.iter().map(of_prompt).sum::<f64>() / prompts.len() as f64
+    };
+    let step = 1e-4;
+    let expected = (loss_at(1.0 + step) - loss_at(1.0 - step)) / (2.0 * step);
+    let (gradients, _) = gradients(64, false);
+    let weights = rlhf_core::named_parameters(&model);
+    let found: f64 = weights
+        .iter()
+        .zip(&gradients)
+        .filter(|(weight, _)| weight.name.starts_with("score.weight"))
+        .flat_map(|(weight, gradient)| weight.values.iter().zip(&gradient.values))
+        .map(|(weight, gradient)| f64::from(weight * gradient))
+        .sum();
+    assert!(expected.abs() > 1e-3, "{expected}");
+    assert!(
+        (found - expected).abs() < 1e-3 * expected.abs(),
+        "{found} against {expected}"
+    );
+}

@@ -76,3 +76,62 @@ pub fn group_comparisons(comparisons: &[TokenizedComparison]) -> Vec<RankedPromp
     }
     groups
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn comparison(labeler: &str, completions: &[&[u32]], pairs: &[(usize, usize)]) -> TokenizedComparison {
+        TokenizedComparison {
+            prompt: vec![1, 2],
+            completions: completions.iter().map(|c| c.to_vec()).collect(),
+            pairs: pairs.to_vec(),
+            labeler: Some(labeler.to_owned()),
+            confidence: Some(0.8),
+            margin: None,
+            dropped: 0,
+        }
+    }
+
+    #[test]
+    fn labelers_of_the_same_completions_share_them_and_those_without_a_pair_are_left_out() {
+        let two: &[&[u32]] = &[&[3], &[4, 5]];
+        let others: &[&[u32]] = &[&[3], &[4, 6]];
+        let groups = group_comparisons(&[
+            comparison("anna", two, &[(0, 1)]),
+            comparison("bert", others, &[(1, 0)]),
+            comparison("cleo", two, &[]),
+            comparison("dora", two, &[(1, 0)]),
+        ]);
+        assert_eq!(groups.len(), 2);
+        assert_eq!(groups[0].sequences, [vec![1, 2, 3], vec![1, 2, 4, 5]]);
+        assert_eq!(groups[0].prompt_len, 2);
+        let said: Vec<_> = (groups[0].annotations.iter())
+            .map(|a| (a.labeler.as_deref().unwrap_or_default(), a.pairs.as_slice(), a.margin))
+            .collect();
+        assert_eq!(said, [("anna", &[(0, 1)][..], 0.0), ("dora", &[(1, 0)][..], 0.0)]);
+        assert_eq!(groups[1].sequences[1], [1, 2, 4, 6]);
+        assert_eq!(groups[1].annotations.len(), 1);
+    }
+
+    #[test]
+    fn a_prompt_counts_once_for_all_of_its_completions() {
+        let two: &[&[u32]] = &[&[3], &[4, 5]];
+        let group = group_comparisons(&[comparison("anna", two, &[(0, 1)])]).remove(0);
+        // Two tokens of the prompt, one and two of the completions.
+        assert_eq!(group.tokens(), 5);
+        let pass = group.pass_size();
+        assert_eq!((pass.tokens, pass.read), (5, 2));
+        // What they see: 1 + 2 of the prompt, then 3, and 3 + 4 of the completions.
+        assert_eq!(
+            pass,
+            [
+                PassSize::sequence(0, 2, 0),
+                PassSize::sequence(2, 1, 1),
+                PassSize::sequence(2, 2, 1),
+            ]
+            .into_iter()
+            .sum()
+        );
+    }
+}
