@@ -289,7 +289,10 @@ fn without_scores_data_or_a_reward_model_a_run_says_so() {
     let message = said(run(Indifferent(None), &[], &settings));
     assert!(message.ends_with("is missing, expected a finite number"), "{message}");
     let message = said(run(Indifferent(Some(f64::NAN)), &[], &settings));
-    assert!(message.starts_with("scoring responses") && message.contains("is NaN"), "{message}");
+    assert!(
+        message.starts_with("scoring responses") && message.contains("is NaN"),
+        "{message}"
+    );
     let from_reward_model = PpoConfig {
         value_init: ValueInit::RewardModel,
         ..settings.clone()

@@ -132,8 +132,8 @@ impl<'a> Run<'a> {
     /// One optimiser step.
     fn step(&mut self) -> Result<()> {
         let started = Instant::now();
-        let (seed_index, step) = (self.step / self.seed_steps, self.step % self.seed_steps);
-        let rows = self.batch_rows(seed_index, step);
+        let step = self.step % self.seed_steps;
+        let rows = batch_rows(self.data.train.len(), self.context.seed, self.step, self.config);
         let prompts: Vec<&RankedPrompt> = rows.iter().map(|&row| &self.data.train[row]).collect();
         let (mut gradients, batch, mut times) = batch_gradients(self.learner.module(), &prompts, self.config);
         let grad_norm = timed(&mut times.backward, || gradients.clip_norm(self.config.max_grad_norm));
@@ -182,15 +182,6 @@ impl<'a> Run<'a> {
             self.config.eval_every
         };
         self.step.is_multiple_of(every as u64)
-    }
-
-    fn batch_rows(&self, seed_index: u64, step: u64) -> Vec<usize> {
-        let n = self.data.train.len();
-        let per_epoch = self.config.steps_per_epoch(n) as u64;
-        let epoch = step / per_epoch;
-        let order = epoch_order(n, self.context.seed, seed_index, epoch);
-        let first = (step % per_epoch) as usize * self.config.batch_prompts;
-        order[first..(first + self.config.batch_prompts).min(n)].to_vec()
     }
 
     /// Loss and accuracy on the held-out prompts; returns the loss.
@@ -280,6 +271,16 @@ pub(crate) fn epoch_order(n: usize, seed: u64, seed_index: u64, epoch: u64) -> V
     shuffled_order(n, "reward.order", &[seed, seed_index, epoch])
 }
 
+/// The prompts of step `step` of all seeds, of `n` training prompts: each comes once in every epoch of every seed.
+fn batch_rows(n: usize, seed: u64, step: u64, config: &RewardConfig) -> Vec<usize> {
+    let seed_steps = config.steps(n) as u64;
+    let (seed_index, step) = (step / seed_steps, step % seed_steps);
+    let per_epoch = config.steps_per_epoch(n) as u64;
+    let order = epoch_order(n, seed, seed_index, step / per_epoch);
+    let first = (step % per_epoch) as usize * config.batch_prompts;
+    order[first..(first + config.batch_prompts).min(n)].to_vec()
+}
+
 fn fresh_model(
     trunk: Decoder,
     config: &RewardConfig,
@@ -302,4 +303,32 @@ pub(crate) fn score_prompts(model: &ScalarModel, prompts: &[RankedPrompt], micro
         .into_iter()
         .map(|scores| scores.into_iter().map(f64::from).collect())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_prompt_comes_once_in_each_epoch_of_each_seed() {
+        let config = RewardConfig {
+            epochs: 2,
+            batch_prompts: 4,
+            n_seeds: 2,
+            ..RewardConfig::default()
+        };
+        // Ten prompts are two batches of four and one of two.
+        let rows = |step| batch_rows(10, 7, step, &config);
+        let mut orders = Vec::new();
+        for epoch in 0..4 {
+            let batches: Vec<Vec<usize>> = (3 * epoch..3 * epoch + 3).map(rows).collect();
+            assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [4, 4, 2]);
+            let order = batches.concat();
+            let mut sorted = order.clone();
+            sorted.sort_unstable();
+            assert_eq!(sorted, (0..10).collect::<Vec<_>>());
+            assert!(!orders.contains(&order), "epochs and seeds differ");
+            orders.push(order);
+        }
+    }
 }

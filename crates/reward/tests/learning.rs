@@ -2,8 +2,9 @@
 
 use burn::tensor::Device;
 use rand::Rng;
-use rlhf_core::stage::StageContext;
-use rlhf_core::{LrSchedule, rng};
+use rlhf_core::hash::fingerprint;
+use rlhf_core::stage::{Quiet, StageContext};
+use rlhf_core::{CheckpointStore, LrSchedule, read_metrics, rng};
 use rlhf_model::{CausalLm, Decoder, Gpt2Config, sequence_scores};
 use rlhf_reward::{
     Annotation, Normalisation, RankedPrompt, RewardConfig, RewardData, RewardOutcome, pairs_from_ranking, train,
@@ -127,6 +128,34 @@ fn the_best_of_several_seeds_is_kept() {
         })
         .collect();
     assert!((rlhf_core::stats::mean(&losses) - best).abs() < 1e-5, "{best}");
+}
+
+#[test]
+fn the_learning_rate_starts_anew_with_each_seed() {
+    let learnt = prompts(0..40);
+    let data = RewardData {
+        train: &learnt,
+        validation: &learnt[..4],
+        held_out_labelers: &[],
+        demonstrations: &[],
+    };
+    let settings = RewardConfig {
+        n_seeds: 2,
+        ..settings()
+    };
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let checkpoints = CheckpointStore::open(dir.path().join("checkpoints"), 1).expect("a folder");
+    let of = fingerprint(&settings).expect("plain data");
+    let context = StageContext::new(Device::flex(), 1, dir.path(), checkpoints, of, &Quiet);
+    train(trunk(), data, &settings, &context).expect("it learns");
+    let rows = read_metrics(dir.path().join("metrics.jsonl")).expect("metrics are whole");
+    let rates: Vec<f64> = rows
+        .iter()
+        .filter_map(|row| row.values.get("lr").copied().flatten())
+        .collect();
+    let (first, second) = rates.split_at(rates.len() / 2);
+    assert_eq!(first, second);
+    assert!(first.len() > 2 && first.is_sorted_by(|a, b| a > b), "{first:?}");
 }
 
 #[test]
