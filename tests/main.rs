@@ -8,13 +8,14 @@
 //! AdamW, clipping), `sampling_parity` (the next-token distribution).
 //! Laws: `layout` (padding, packing, order, micro-batches), `decoding` (the cache), `generation` (streams, frequencies,
 //! limits, refusals), `families` (parts that no fixture covers), `gradients` (finite differences, accumulation), `weights` (averages, optimiser state),
-//! `checkpoints` (files written, read and refused), `half_weights` (weights held as bf16), `lora` (adapters put on, trained,
+//! `checkpoints` (files written and read), `broken_checkpoints` (files refused), `half_weights` (weights held as bf16), `lora` (adapters put on, trained,
 //! merged and taken off), `adapters` (their files), `damage` (files with a few bytes or numbers changed).
 //! Where `RLHF_PYTHON` names a Python that has them, `python` asks others: `transformers` what it makes of files that we wrote,
 //! `peft` PEFT what our adapters mean.
 //! `stories` reproduces a pretrained model's reference where `RLHF_STORIES260K` names its folder.
 
 mod adapters;
+mod broken_checkpoints;
 mod checkpoints;
 mod damage;
 mod decoding;

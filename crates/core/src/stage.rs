@@ -19,6 +19,14 @@ pub trait Progress {
     fn report(&self, done: u64, total: u64, message: &str);
 }
 
+/// Keys of every training stage that change no result: another value goes on with the same run.
+pub const NEUTRAL_KEYS: [&str; 4] = [
+    "microbatch_tokens",
+    "gradient_checkpointing",
+    "checkpoint_every",
+    "log_every",
+];
+
 /// Tells nobody, and looks at nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Quiet;

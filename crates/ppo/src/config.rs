@@ -1,5 +1,6 @@
 //! Settings of the PPO stage.
 
+use rlhf_core::stage::NEUTRAL_KEYS;
 use rlhf_core::{AdamWConfig, LrSchedule, ScheduleKind};
 use rlhf_model::{LoraConfig, PassLimits};
 use schemars::JsonSchema;
@@ -316,18 +317,10 @@ impl PtxConfig {
 }
 
 impl PpoConfig {
-    /// Keys that change no result: another value goes on with the same run.
-    const NEUTRAL: [&'static str; 4] = [
-        "microbatch_tokens",
-        "gradient_checkpointing",
-        "checkpoint_every",
-        "log_every",
-    ];
-
     /// Settings that the first updates depend on: all but those that change none. The number of episodes changes none where no
     /// learning rate falls towards the end, so that a finished run may go on for more.
     pub fn identity(&self) -> serde_json::Value {
-        let mut keys = Self::NEUTRAL.to_vec();
+        let mut keys = NEUTRAL_KEYS.to_vec();
         if self.may_grow() {
             keys.push("episodes");
         }

@@ -1,6 +1,7 @@
 //! Settings of the reward stage.
 
 use rlhf_config::ConfigErrors;
+use rlhf_core::stage::NEUTRAL_KEYS;
 use rlhf_core::{AdamWConfig, LrSchedule};
 use rlhf_model::{LoraConfig, PassLimits};
 use schemars::JsonSchema;
@@ -86,14 +87,6 @@ impl Default for RewardConfig {
 }
 
 impl RewardConfig {
-    /// Keys that change no result: another value goes on with the same run.
-    const NEUTRAL: [&'static str; 4] = [
-        "microbatch_tokens",
-        "gradient_checkpointing",
-        "checkpoint_every",
-        "log_every",
-    ];
-
     /// Limits of a pass: tokens at once, activations kept.
     pub(crate) fn pass_limits(&self) -> PassLimits {
         PassLimits::new(self.microbatch_tokens, self.gradient_checkpointing)
@@ -101,7 +94,7 @@ impl RewardConfig {
 
     /// Settings that the result depends on: all but those that change none.
     pub fn identity(&self) -> serde_json::Value {
-        rlhf_config::without(self, &Self::NEUTRAL)
+        rlhf_config::without(self, &NEUTRAL_KEYS)
     }
 
     /// Optimiser steps of one pass over `prompts` prompts; the last may be short.

@@ -1,6 +1,7 @@
 //! Settings of next-token training.
 
 use rlhf_config::ConfigErrors;
+use rlhf_core::stage::NEUTRAL_KEYS;
 use rlhf_core::{AdamWConfig, LrSchedule, ScheduleKind};
 use rlhf_model::{LoraConfig, PassLimits};
 use schemars::JsonSchema;
@@ -76,14 +77,6 @@ impl Default for SftConfig {
 }
 
 impl SftConfig {
-    /// Keys that change no result: another value goes on with the same run.
-    const NEUTRAL: [&'static str; 4] = [
-        "microbatch_tokens",
-        "gradient_checkpointing",
-        "checkpoint_every",
-        "log_every",
-    ];
-
     /// Limits of a pass: tokens at once, activations kept.
     pub(crate) fn pass_limits(&self) -> PassLimits {
         PassLimits::new(self.microbatch_tokens, self.gradient_checkpointing)
@@ -91,7 +84,7 @@ impl SftConfig {
 
     /// Settings that the result depends on: all but those that change none.
     pub fn identity(&self) -> serde_json::Value {
-        rlhf_config::without(self, &Self::NEUTRAL)
+        rlhf_config::without(self, &NEUTRAL_KEYS)
     }
 
     /// Pretraining from random weights: one pass, warm-up, cosine to a tenth, weight decay 0.1 (GPT-3, arXiv 2005.14165).
