@@ -41,6 +41,14 @@ pub enum Error {
         /// Words the model knows.
         vocab_size: usize,
     },
+    /// The model's logits are NaN or infinite, so that no token is likelier than another.
+    #[error("prompt {index}: the logits of new token {position} are no numbers: do the model's weights overflow f32?")]
+    NotFinite {
+        /// Index in the list of prompts.
+        index: usize,
+        /// New tokens before it.
+        position: usize,
+    },
     /// Sampling options out of range.
     #[error(transparent)]
     Sampling(#[from] ConfigErrors),

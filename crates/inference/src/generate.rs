@@ -72,6 +72,8 @@ struct Row {
     prompt_len: usize,
     rng: ChaCha8Rng,
     completion: Completion,
+    /// True once the model gave logits that are no numbers: nothing can be drawn then.
+    is_broken: bool,
 }
 
 /// Rows of a small model that are decoded together: batches side by side keep it busier than one large batch, and the cache of
@@ -101,7 +103,21 @@ impl Row {
                 logprobs: Vec::new(),
                 finished: false,
             },
+            is_broken: false,
         }
+    }
+
+    /// Draws the next token.
+    fn draw(&mut self, logits: &[f32], previous: &[u32], sampling: &Sampling) {
+        // Minus infinity is a token that never comes; anything else that is no number leaves no order.
+        self.is_broken = logits.iter().any(|&logit| logit.is_nan() || logit == f32::INFINITY);
+        let (token, logprob) = if self.is_broken {
+            (0, 0.0)
+        } else {
+            sampling.draw(logits, previous, &mut self.rng)
+        };
+        self.completion.tokens.push(token);
+        self.completion.logprobs.push(logprob);
     }
 }
 
@@ -115,7 +131,8 @@ impl Generator {
     /// Completes every prompt; results are in the order of the prompts.
     ///
     /// # Errors
-    /// An empty prompt, one that does not fit the context, a token outside the vocabulary, or an option out of range.
+    /// An empty prompt, one that does not fit the context, a token outside the vocabulary, an option out of range, or a model
+    /// whose logits are no numbers.
     pub fn generate<S: AsRef<[u32]> + Sync>(
         &self,
         prompts: &[S],
@@ -133,7 +150,7 @@ impl Generator {
         let rows = in_lanes(&self.model, &device, groups, |group| {
             self.generate_group(prompts, group, options, &mut |_, _| ControlFlow::Continue(()))
         });
-        Ok(in_order(prompts.len(), rows.into_iter().flatten()))
+        in_order(prompts.len(), rows.into_iter().flatten())
     }
 
     /// As [`Generator::generate`], telling `on_token` of each new token of each prompt as it appears; breaking ends
@@ -149,7 +166,7 @@ impl Generator {
     ) -> Result<Vec<Completion>> {
         self.check(prompts, options)?;
         let rows = self.generate_group(prompts, &by_length(prompts), options, on_token);
-        Ok(in_order(prompts.len(), rows))
+        in_order(prompts.len(), rows)
     }
 
     fn check<S: AsRef<[u32]>>(&self, prompts: &[S], options: &GenerateOptions) -> Result<()> {
@@ -282,9 +299,7 @@ impl Generator {
             .zip(&previous)
             .enumerate()
             .for_each(|(i, (row, previous))| {
-                let (token, logprob) = sampling.draw(&logits[i * vocab..(i + 1) * vocab], previous, &mut row.rng);
-                row.completion.tokens.push(token);
-                row.completion.logprobs.push(logprob);
+                row.draw(&logits[i * vocab..(i + 1) * vocab], previous, sampling);
             });
     }
 }
@@ -297,12 +312,18 @@ fn by_length<S: AsRef<[u32]>>(prompts: &[S]) -> Vec<usize> {
 }
 
 /// The completions of rows in the order of their prompts.
-fn in_order(count: usize, rows: impl IntoIterator<Item = Row>) -> Vec<Completion> {
+fn in_order(count: usize, rows: impl IntoIterator<Item = Row>) -> Result<Vec<Completion>> {
     let mut completions: Vec<Option<Completion>> = vec![None; count];
     for row in rows {
+        if row.is_broken {
+            return Err(Error::NotFinite {
+                index: row.index,
+                position: row.completion.tokens.len() - 1,
+            });
+        }
         completions[row.index] = Some(row.completion);
     }
-    completions.into_iter().flatten().collect()
+    Ok(completions.into_iter().flatten().collect())
 }
 
 /// Drops the rows that are not at `keep`.
@@ -325,7 +346,7 @@ fn retire(
         let tokens = &row.completion.tokens;
         let last = tokens[tokens.len() - 1];
         row.completion.finished = last == options.eos_token_id || options.stop_token_ids.contains(&last);
-        let stopped = on_token(row.index, last).is_break();
+        let stopped = row.is_broken || on_token(row.index, last).is_break();
         if row.completion.finished || stopped || tokens.len() >= options.max_new_tokens {
             done.push(row);
         } else {

@@ -25,6 +25,9 @@ pub struct Sampling {
     pub min_p: f64,
 }
 
+/// Penalties below this, or above one over it, leave no order of the tokens that occurred.
+const LEAST_PENALTY: f64 = 0.01;
+
 impl Default for Sampling {
     fn default() -> Self {
         Self {
@@ -57,8 +60,10 @@ impl Sampling {
     /// Faults of the options; paths are relative to this struct.
     pub fn validate(&self) -> ConfigErrors {
         let mut errors = ConfigErrors::new();
-        errors.check_positive("repetition_penalty", self.repetition_penalty);
-        let (temperature, top_p, min_p) = (self.temperature, self.top_p, self.min_p);
+        let (penalty, temperature, top_p, min_p) = (self.repetition_penalty, self.temperature, self.top_p, self.min_p);
+        errors.check((LEAST_PENALTY..=1.0 / LEAST_PENALTY).contains(&penalty), "repetition_penalty", || {
+            format!("expected {LEAST_PENALTY} to {}, found {penalty}", 1.0 / LEAST_PENALTY)
+        });
         errors.check((0.0..=100.0).contains(&temperature), "temperature", || {
             format!("expected 0 to 100, found {temperature}")
         });
@@ -181,8 +186,10 @@ pub fn next_token_distribution(logits: &[f64], sampling: &Sampling, previous: &[
         let best = (0..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best });
         return (0..logits.len()).map(|i| f64::from(u8::from(i == best))).collect();
     }
+    // Differences to the largest stay finite, or become infinite with the right sign, however small the temperature.
+    let best = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     for logit in &mut logits {
-        *logit /= sampling.temperature;
+        *logit = if *logit == best { 0.0 } else { (*logit - best) / sampling.temperature };
     }
     let mut order: Vec<usize> = (0..logits.len()).collect();
     order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]).then(a.cmp(&b)));

@@ -34,6 +34,50 @@ pub enum Error {
     /// A field of a configuration is not what it should be.
     #[error(transparent)]
     Field(#[from] FieldFault),
+    /// A small file is not what it should be, or something else stands in for it.
+    #[error(transparent)]
+    File(#[from] rlhf_files::Error),
+    /// A folder without weights that this crate reads.
+    #[error("{}: {message}", path.display())]
+    NoWeights {
+        /// The folder.
+        path: PathBuf,
+        /// What is there instead.
+        message: String,
+    },
+    /// Weights in blocks of less than 16 bits a number, as other programs make them.
+    #[error("{}: {field}: quantised weights ({method}), expected F32, F16 or BF16: dequantise them first, or take the model that they were made of", path.display())]
+    Quantised {
+        /// The file that says so.
+        path: PathBuf,
+        /// Field of `config.json`, or tensor.
+        field: String,
+        /// Name of the method, as far as the files tell.
+        method: String,
+    },
+    /// A weight is NaN or infinite.
+    #[error("{}: tensor `{name}` holds a number that is not finite ({found} at {index})", path.display())]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// Tensor name.
+        name: String,
+        /// Index of the number in the tensor.
+        index: usize,
+        /// The number.
+        found: f32,
+    },
+    /// A tensor is missing.
+    #[error("{}: {source}{}", path.display(), instead(others))]
+    MissingTensor {
+        /// The file.
+        path: PathBuf,
+        /// The tensor and its shape.
+        #[source]
+        source: rlhf_core::Error,
+        /// Tensors of the file that nothing is made of.
+        others: Vec<String>,
+    },
     /// The list of weight files is damaged, or does not fit the files.
     #[error("{}: {message}", path.display())]
     Index {
@@ -60,7 +104,7 @@ pub enum Error {
         /// Type found.
         found: String,
     },
-    /// A tensor is missing or of another shape.
+    /// A tensor has another shape.
     #[error("{}: {source}", path.display())]
     Tensor {
         /// The file.
@@ -83,4 +127,17 @@ pub enum Error {
         /// Their names.
         names: Vec<String>,
     },
+}
+
+/// Names that a message shows.
+const SHOWN: usize = 3;
+
+/// A part of a sentence on what a file has in place of a tensor.
+fn instead(others: &[String]) -> String {
+    let shown: Vec<String> = others.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    match others.len() {
+        0 => String::new(),
+        n if n > SHOWN => format!("; the file has {} and {} others instead", shown.join(", "), n - SHOWN),
+        _ => format!("; the file has {} instead", shown.join(", ")),
+    }
 }

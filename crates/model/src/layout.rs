@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::families::{Layout, StoredParameter};
-use crate::storage::StorageType;
+use crate::storage::StoredNumbers;
 
 /// Stored rows that are turned into columns together, so that memory is written in runs.
 const ROWS: usize = 16;
@@ -14,18 +14,17 @@ impl StoredParameter {
         self.layout == Layout::Same && self.parts.len() == 1
     }
 
-    /// Fills the place of part `index` in `ours`, the values of the whole parameter, from its stored bytes.
-    pub(crate) fn read_part(&self, index: usize, bytes: &[u8], storage: StorageType, ours: &mut [f32]) {
+    /// Fills the place of part `index` in `ours`, the values of the whole parameter, from what is stored.
+    pub(crate) fn read_part(&self, index: usize, stored: &StoredNumbers<'_>, ours: &mut [f32]) {
         if self.is_stored_as_held() {
-            return storage.decode(bytes, ours);
+            return stored.decode(0, ours);
         }
         let columns = self.output_columns(index);
         let input = columns.input;
         let mut rows = vec![0.0; ROWS * input];
         for start in (0..columns.width).step_by(ROWS) {
             let n = ROWS.min(columns.width - start);
-            let (from, len) = (start * input * storage.bytes(), n * input * storage.bytes());
-            storage.decode(&bytes[from..from + len], &mut rows[..n * input]);
+            stored.decode(start * input, &mut rows[..n * input]);
             let places = columns.places(start..start + n);
             for (i, line) in ours.chunks_mut(columns.out).enumerate() {
                 for (row, &place) in places.iter().enumerate() {
@@ -89,6 +88,7 @@ impl OutputColumns {
 mod tests {
     use super::*;
     use crate::families::Part;
+    use crate::storage::StorageType;
 
     fn parameter(layout: Layout, shape: &[usize], parts: &[&[usize]]) -> StoredParameter {
         let part = |shape: &&[usize]| Part {
@@ -107,7 +107,9 @@ mod tests {
     fn check(parameter: &StoredParameter, stored: &[&[f32]], ours: &[f32]) {
         let mut found = vec![f32::NAN; ours.len()];
         for (index, stored) in stored.iter().enumerate() {
-            parameter.read_part(index, &StorageType::F32.encode(stored), StorageType::F32, &mut found);
+            let storage = StorageType::F32;
+            let bytes = &storage.encode(stored)[..];
+            parameter.read_part(index, &StoredNumbers { storage, bytes }, &mut found);
             assert_eq!(&parameter.write_part(index, ours), stored);
         }
         assert_eq!(found, ours);

@@ -84,6 +84,21 @@ impl StorageType {
     }
 }
 
+/// The numbers of a tensor as they lie in its file.
+pub(crate) struct StoredNumbers<'a> {
+    pub(crate) storage: StorageType,
+    pub(crate) bytes: &'a [u8],
+}
+
+impl StoredNumbers<'_> {
+    /// The numbers from `first` on, as many as `out` has room for.
+    pub(crate) fn decode(&self, first: usize, out: &mut [f32]) {
+        let width = self.storage.bytes();
+        let part = &self.bytes[first * width..(first + out.len()) * width];
+        self.storage.decode(part, out);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

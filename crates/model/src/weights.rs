@@ -5,12 +5,12 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rlhf_core::TensorMap;
+use rlhf_files::StandIn;
 use safetensors::{Dtype, SafeTensors};
-use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::mapped::MappedFile;
-use crate::storage::StorageType;
+use crate::storage::{StorageType, StoredNumbers};
 
 /// One file with all weights.
 pub(crate) const WEIGHTS_FILE: &str = "model.safetensors";
@@ -39,51 +39,43 @@ impl Weights {
     /// Opens the weights of a folder and checks that headers and sizes of the files agree.
     pub(crate) fn open(dir: &Path) -> Result<Self> {
         let (single, index) = (dir.join(WEIGHTS_FILE), dir.join(INDEX_FILE));
-        if !single.exists() && index.exists() {
+        if single.exists() {
+            Self::open_file(&single)
+        } else if index.exists() {
             Self::open_sharded(dir, index)
         } else {
-            Self::open_file(&single)
+            Err(no_weights(dir))
         }
     }
 
     /// Opens one file, whatever it is called.
     pub(crate) fn open_file(path: &Path) -> Result<Self> {
-        let mut weights = Self {
-            path: path.to_owned(),
-            files: Vec::new(),
-            tensors: BTreeMap::new(),
-        };
+        let mut weights = Self::empty(path.to_owned());
         weights.add(MappedFile::open(path)?)?;
         Ok(weights)
     }
 
+    /// The files that an index names. Which tensor is in which of them is what the files say: indices that list buffers which
+    /// were never written, or heads that were left out, are common.
     fn open_sharded(dir: &Path, index: PathBuf) -> Result<Self> {
-        let listed = read_index(&index)?;
-        let mut weights = Self {
-            path: index,
-            files: Vec::new(),
-            tensors: BTreeMap::new(),
-        };
-        for name in listed.values().collect::<BTreeSet<_>>() {
+        let files = read_index(&index)?;
+        let mut weights = Self::empty(index);
+        for name in files {
             weights.add(MappedFile::open(&dir.join(name))?)?;
-        }
-        for (tensor, file) in &listed {
-            let found = weights
-                .tensors
-                .get(tensor)
-                .map(|t| weights.files[t.file].path().ends_with(file));
-            if found != Some(true) {
-                let message = format!("tensor `{tensor}` is not in {file}");
-                return Err(Error::Index {
-                    path: weights.path,
-                    message,
-                });
-            }
         }
         Ok(weights)
     }
 
+    fn empty(path: PathBuf) -> Self {
+        Self {
+            path,
+            files: Vec::new(),
+            tensors: BTreeMap::new(),
+        }
+    }
+
     fn add(&mut self, file: MappedFile) -> Result<()> {
+        StandIn::refuse(file.path(), file.bytes())?;
         let fault = |message: String| Error::Safetensors {
             path: file.path().to_owned(),
             message,
@@ -98,8 +90,14 @@ impl Weights {
                 bytes: start + first..start + end,
                 shape: info.shape.clone(),
             };
-            if self.tensors.insert(name.clone(), tensor).is_some() {
-                return Err(fault(format!("tensor `{name}` is in another file of the index too")));
+            match self.tensors.get(&name) {
+                // Two copies of the same numbers leave no doubt.
+                Some(other) if self.bytes(other) == &file.bytes()[tensor.bytes.clone()] => {}
+                Some(other) => {
+                    let other = self.path_of(other).display();
+                    return Err(fault(format!("tensor `{name}` is in {other} too, with other numbers")));
+                }
+                None => drop(self.tensors.insert(name, tensor)),
             }
         }
         self.files.push(file);
@@ -125,46 +123,110 @@ impl Weights {
         })
     }
 
-    /// Hands the bytes of a tensor to `read`, and their memory back to the system.
-    pub(crate) fn with_bytes<T>(&self, tensor: &StoredTensor, read: impl FnOnce(&[u8]) -> T) -> T {
-        let file = &self.files[tensor.file];
-        let result = read(&file.bytes()[tensor.bytes.clone()]);
-        file.release(tensor.bytes.clone());
-        result
+    fn bytes(&self, tensor: &StoredTensor) -> &[u8] {
+        &self.files[tensor.file].bytes()[tensor.bytes.clone()]
+    }
+
+    /// Hands the numbers of a tensor to `read`, and their memory back to the system.
+    ///
+    /// # Errors
+    /// A number type that this crate does not read.
+    pub(crate) fn with_numbers<T>(
+        &self,
+        name: &str,
+        tensor: &StoredTensor,
+        read: impl FnOnce(&StoredNumbers<'_>) -> T,
+    ) -> Result<T> {
+        let numbers = StoredNumbers {
+            storage: self.storage_of(name, tensor)?,
+            bytes: self.bytes(tensor),
+        };
+        let result = read(&numbers);
+        self.files[tensor.file].release(tensor.bytes.clone());
+        Ok(result)
+    }
+
+    /// An error if a tensor holds NaN or infinity.
+    pub(crate) fn check_finite(&self, name: &str, tensor: &StoredTensor) -> Result<()> {
+        let fault = self.with_numbers(name, tensor, |numbers| {
+            let mut values = vec![0.0; tensor.shape.iter().product()];
+            numbers.decode(0, &mut values);
+            let index = values.iter().position(|value| !value.is_finite())?;
+            Some((index, values[index]))
+        })?;
+        fault.map_or(Ok(()), |(index, found)| {
+            Err(Error::NotFinite {
+                path: self.path_of(tensor).to_owned(),
+                name: name.to_owned(),
+                index,
+                found,
+            })
+        })
+    }
+
+    /// True if two tensors hold the same numbers.
+    pub(crate) fn are_equal(&self, one: &StoredTensor, other: &StoredTensor) -> bool {
+        one.shape == other.shape && one.dtype == other.dtype && self.bytes(one) == self.bytes(other)
     }
 }
 
-/// File of the folder by name of a tensor in it.
-fn read_index(path: &Path) -> Result<BTreeMap<String, String>> {
+/// An error that says which weights a folder has, of those that this crate does not read.
+fn no_weights(dir: &Path) -> Error {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut others: Vec<String> = names.filter(|name| is_weights_of_others(name)).collect();
+    others.sort();
+    let there = others.join(", ");
+    let message = match others.first() {
+        None => format!("no weights, expected {WEIGHTS_FILE}, or several files with {INDEX_FILE}"),
+        Some(first) if first.ends_with(".safetensors") => {
+            format!("no {WEIGHTS_FILE}, and no index {INDEX_FILE} of the parts that are there: {there}")
+        }
+        Some(first) if first.ends_with(".gguf") => format!("no {WEIGHTS_FILE}; name the file itself: {there}"),
+        Some(_) => format!("no {WEIGHTS_FILE}; convert what is there to safetensors: {there}"),
+    };
+    Error::NoWeights {
+        path: dir.to_owned(),
+        message,
+    }
+}
+
+/// True for the name of a file in which weights are kept.
+fn is_weights_of_others(name: &str) -> bool {
+    [".safetensors", ".gguf", ".bin", ".bin.index.json", ".pt", ".pth", ".ckpt", ".h5", ".msgpack"]
+        .iter()
+        .any(|ending| name.ends_with(ending))
+        && !name.starts_with("tok")
+        && !["training_args.bin", "optimizer.pt", "scheduler.pt"].contains(&name)
+}
+
+/// The files of the folder in which an index says that there are tensors.
+fn read_index(path: &Path) -> Result<BTreeSet<String>> {
     let fault = |message: String| Error::Index {
         path: path.to_owned(),
         message,
     };
-    let text = std::fs::read_to_string(path).map_err(|source| Error::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    let value: Value = serde_json::from_str(&text).map_err(|e| fault(e.to_string()))?;
-    let Some(map) = value.get("weight_map").and_then(Value::as_object) else {
+    let index = rlhf_files::read_object(path)?;
+    let Some(map) = index.get("weight_map").and_then(serde_json::Value::as_object) else {
         return Err(fault(
             "field `weight_map`: expected an object of tensor names and file names".into(),
         ));
     };
-    let mut listed = BTreeMap::new();
+    let mut files = BTreeSet::new();
     for (tensor, file) in map {
         let Some(name) = file.as_str().filter(|name| is_plain_name(name)) else {
             return Err(fault(format!(
                 "field `weight_map.{tensor}`: {file}, expected the name of a file in the folder"
             )));
         };
-        listed.insert(tensor.clone(), name.to_owned());
+        files.insert(name.to_owned());
     }
-    if listed.is_empty() {
+    if files.is_empty() {
         Err(fault(
             "field `weight_map`: empty, expected tensor names and file names".into(),
         ))
     } else {
-        Ok(listed)
+        Ok(files)
     }
 }
 
@@ -181,9 +243,8 @@ pub fn read_safetensors(path: &Path) -> Result<TensorMap> {
     let weights = Weights::open_file(path)?;
     let mut tensors = TensorMap::new();
     for (name, tensor) in &weights.tensors {
-        let storage = weights.storage_of(name, tensor)?;
         let mut values = vec![0.0; tensor.shape.iter().product()];
-        weights.with_bytes(tensor, |bytes| storage.decode(bytes, &mut values));
+        weights.with_numbers(name, tensor, |numbers| numbers.decode(0, &mut values))?;
         tensors.insert(name.clone(), (tensor.shape.clone(), values));
     }
     Ok(tensors)

@@ -5,6 +5,9 @@ use rlhf_config::ConfigErrors;
 use crate::config::{ControllerConfig, PpoConfig, RewardWhitening};
 use crate::reward::MissingEos;
 
+/// Temperatures at which the ratio of two passes over the same tokens is one: the smaller, the more their rounding counts.
+const TEMPERATURES: std::ops::RangeInclusive<f64> = 0.01..=100.0;
+
 impl PpoConfig {
     /// Faults of these settings; paths are relative to this struct.
     pub fn validate(&self) -> ConfigErrors {
@@ -50,7 +53,14 @@ impl PpoConfig {
                 format!("expected 0 to 1, found {value}")
             });
         }
-        errors.check_positive("temperature", self.temperature);
+        errors.check(TEMPERATURES.contains(&self.temperature), "temperature", || {
+            format!(
+                "expected {} to {}, found {}",
+                TEMPERATURES.start(),
+                TEMPERATURES.end(),
+                self.temperature
+            )
+        });
         errors.check_positive_if_set("cliprange_value", self.cliprange_value.range());
         errors.check_positive("max_grad_norm", self.max_grad_norm);
         errors.check_positive_if_set("target_kl", self.target_kl);

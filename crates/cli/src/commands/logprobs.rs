@@ -52,6 +52,7 @@ pub(super) fn run(args: &Args, locations: &Locations) -> Result<()> {
         let from = vec![1; sequences.len()];
         let found = sequence_logprobs(&model, sequences, &from, args.temperature, TOKENS_AT_ONCE);
         for logprobs in &found.logprobs {
+            super::check_finite(logprobs, "log-probabilities")?;
             output.row(&Answer { logprobs })?;
         }
         output.flush()?;

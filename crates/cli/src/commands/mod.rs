@@ -94,6 +94,16 @@ fn break_if(has_enough: bool) -> ControlFlow<()> {
     }
 }
 
+/// An error if some of the numbers that a model gave, which are called `name`, are none.
+fn check_finite(numbers: &[f32], name: &str) -> Result<()> {
+    match numbers.iter().find(|number| !number.is_finite()) {
+        None => Ok(()),
+        Some(number) => Err(Error::Usage(format!(
+            "the model's {name} are not finite ({number}): its weights, or --temperature, lead beyond what f32 holds"
+        ))),
+    }
+}
+
 /// Ends a command between two rows if the user pressed Ctrl-C.
 fn check_stop() -> Result<()> {
     if rlhf_core::StopFlag::process().requested() {

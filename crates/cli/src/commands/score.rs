@@ -87,7 +87,9 @@ fn answer(
         .iter()
         .flat_map(|request| request.sequences().iter().map(Vec::as_slice))
         .collect();
-    let mut scores = sequence_scores(model, &sequences, TOKENS_AT_ONCE).into_iter();
+    let scores = sequence_scores(model, &sequences, TOKENS_AT_ONCE);
+    super::check_finite(&scores, "scores")?;
+    let mut scores = scores.into_iter();
     for request in requests {
         let scores: Vec<f32> = scores.by_ref().take(request.sequences().len()).collect();
         match request {

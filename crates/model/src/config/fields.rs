@@ -91,6 +91,14 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// A finite number of at least 0, or `default`.
+    pub(crate) fn non_negative_or(&self, name: &str, default: f64) -> Result<f64, FieldFault> {
+        let number = self.parsed(name, "a number of at least 0", |value| {
+            value.as_f64().filter(|number| number.is_finite() && *number >= 0.0)
+        })?;
+        Ok(number.unwrap_or(default))
+    }
+
     pub(crate) fn number_or(&self, name: &str, default: f64) -> Result<f64, FieldFault> {
         Ok(self.optional_number(name)?.unwrap_or(default))
     }
@@ -146,14 +154,17 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// A token id or a list of them; nothing if the field is absent.
+    /// A token id or a list of them; nothing if the field is absent. -1, or anything else below zero, stands for none.
     pub(crate) fn tokens(&self, name: &str) -> Result<Vec<u32>, FieldFault> {
-        let token = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
+        let token = |value: &Value| match value.as_i64() {
+            Some(..0) => Some(None),
+            _ => value.as_u64().and_then(|id| u32::try_from(id).ok()).map(Some),
+        };
         let tokens = self.parsed(name, "a token id or a list of them", |value| match value {
-            Value::Array(list) => list.iter().map(token).collect(),
+            Value::Array(list) => list.iter().map(token).collect::<Option<Vec<_>>>(),
             single => token(single).map(|id| vec![id]),
         })?;
-        Ok(tokens.unwrap_or_default())
+        Ok(tokens.into_iter().flatten().flatten().collect())
     }
 
     /// The object in field `name`, whose fields are called `<name>.<field>`; `path` is where that name is kept.
@@ -196,7 +207,8 @@ mod tests {
         }
         assert!(fault_of(json!(0.0), |fields| fields.number("x")).contains("0.0, expected a positive number"));
         assert!(fault_of(json!("yes"), |fields| fields.flag_or("x", true)).contains("true or false"));
-        assert!(fault_of(json!([1, -2]), |fields| fields.tokens("x")).contains("[1,-2], expected a token id"));
+        assert!(fault_of(json!([1, 1.5]), |fields| fields.tokens("x")).contains("[1,1.5], expected a token id"));
+        assert!(fault_of(json!("one"), |fields| fields.tokens("x")).contains("expected a token id"));
         assert!(fault_of(json!("ä".repeat(500)), |fields| fields.size("x")).len() < 200);
     }
 
@@ -209,6 +221,14 @@ mod tests {
             assert_eq!(fields.tokens("x"), Ok(vec![]));
             let message = fields.size("x").expect_err("nothing there").to_string();
             assert_eq!(message, "field `x`: missing, expected a whole number");
+        }
+    }
+
+    #[test]
+    fn a_token_below_zero_is_none() {
+        for (value, expected) in [(json!(-1), vec![]), (json!([7, -1]), vec![7]), (json!(3), vec![3])] {
+            let object = Map::from_iter([("x".to_owned(), value)]);
+            assert_eq!(Fields::new(&object).tokens("x"), Ok(expected));
         }
     }
 

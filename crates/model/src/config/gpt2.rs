@@ -76,10 +76,10 @@ impl Gpt2Config {
             n_layer: fields.size_or("n_layer", default.n_layer)?,
             n_head: fields.size_or("n_head", default.n_head)?,
             n_inner: fields.optional_size("n_inner")?,
-            layer_norm_epsilon: fields.number_or("layer_norm_epsilon", default.layer_norm_epsilon)?,
+            layer_norm_epsilon: fields.non_negative_or("layer_norm_epsilon", default.layer_norm_epsilon)?,
             activation_function: fields.text_or("activation_function", "gelu_new")?.to_owned(),
             tie_word_embeddings: fields.flag_or("tie_word_embeddings", true)?,
-            initializer_range: fields.number_or("initializer_range", default.initializer_range)?,
+            initializer_range: fields.non_negative_or("initializer_range", default.initializer_range)?,
             bos_token_id: first("bos_token_id")?,
             eos_token_id: first("eos_token_id")?,
             pad_token_id: first("pad_token_id")?,
@@ -110,7 +110,9 @@ impl Gpt2Config {
             ("layer_norm_epsilon", self.layer_norm_epsilon),
             ("initializer_range", self.initializer_range),
         ] {
-            errors.check_positive(field, number);
+            errors.check(number.is_finite() && number >= 0.0, field, || {
+                format!("expected a number of at least 0, found {number}")
+            });
         }
         if self.n_head > 0 && !self.n_embd.is_multiple_of(self.n_head) {
             let message = format!("{} does not divide n_embd {}", self.n_head, self.n_embd);

@@ -30,7 +30,7 @@ pub(super) fn read(fields: &Fields<'_>) -> Result<Architecture, FieldFault> {
         d_inner: fields.size("intermediate_size")?,
         norm: Norm {
             kind: NormKind::Layer,
-            eps: fields.number_or("layer_norm_eps", 1e-5)?,
+            eps: fields.non_negative_or("layer_norm_eps", 1e-5)?,
         },
         positions: Positions::Rotary(rope::read(fields, &ROPE, d_head)?),
         attention: AttentionShape {
@@ -50,6 +50,6 @@ pub(super) fn read(fields: &Fields<'_>) -> Result<Architecture, FieldFault> {
             Residual::Sequential
         },
         tied_head: fields.flag_or("tie_word_embeddings", false)?,
-        initializer_range: fields.number_or("initializer_range", 0.02)?,
+        initializer_range: fields.non_negative_or("initializer_range", 0.02)?,
     })
 }

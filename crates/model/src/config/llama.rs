@@ -29,7 +29,7 @@ pub(super) fn read(family: Family, fields: &Fields<'_>) -> Result<Architecture, 
         d_inner: fields.size("intermediate_size")?,
         norm: Norm {
             kind: NormKind::Rms,
-            eps: fields.number_or("rms_norm_eps", 1e-6)?,
+            eps: fields.non_negative_or("rms_norm_eps", 1e-6)?,
         },
         positions: Positions::Rotary(rotary),
         attention,
@@ -37,7 +37,7 @@ pub(super) fn read(family: Family, fields: &Fields<'_>) -> Result<Architecture, 
         mlp_bias: family == Family::Llama && fields.flag_or("mlp_bias", false)?,
         residual: Residual::Sequential,
         tied_head: fields.flag_or("tie_word_embeddings", false)?,
-        initializer_range: fields.number_or("initializer_range", 0.02)?,
+        initializer_range: fields.non_negative_or("initializer_range", 0.02)?,
     })
 }
 

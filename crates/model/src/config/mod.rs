@@ -27,14 +27,20 @@ pub struct ModelConfig {
     storage: StorageType,
     fields: Map<String, Value>,
     generation: Option<Map<String, Value>>,
+    /// The field that says that weights are quantised, and by which method.
+    quantisation: Option<(&'static str, String)>,
 }
+
+/// Fields in which a `config.json` says how its weights are quantised, in transformers and in MLX.
+const QUANTISATION: [&str; 2] = ["quantization_config", "quantization"];
 
 impl ModelConfig {
     /// Reads the fields of a `config.json`, in the spelling of transformers 4 or 5.
     ///
     /// # Errors
     /// The first field at fault, with what was expected and what was found.
-    pub fn from_fields(fields: Map<String, Value>) -> Result<Self, Error> {
+    pub fn from_fields(mut fields: Map<String, Value>) -> Result<Self, Error> {
+        let quantisation = taken_quantisation(&mut fields);
         let reader = Fields::new(&fields);
         let family = Family::of(&reader)?;
         let architecture = match family {
@@ -53,7 +59,21 @@ impl ModelConfig {
             storage,
             fields,
             generation: None,
+            quantisation,
         })
+    }
+
+    /// The field that says that the weights are quantised and the method it names, if there is one. Files of whole weights
+    /// have such a field left over at times; what is written has none.
+    pub(crate) fn quantisation(&self) -> Option<(&'static str, &str)> {
+        self.quantisation.as_ref().map(|(field, method)| (*field, method.as_str()))
+    }
+
+    /// The same model with a language-model head that is not the embeddings.
+    pub(crate) fn with_own_head(mut self) -> Self {
+        self.architecture.tied_head = false;
+        self.fields.insert("tie_word_embeddings".into(), json!(false));
+        self
     }
 
     /// The family, which decides the names of tensors.
@@ -157,6 +177,18 @@ impl ModelConfig {
         }
         fields
     }
+}
+
+/// Takes out the field on quantisation, if it is there; what is written is never quantised.
+fn taken_quantisation(fields: &mut Map<String, Value>) -> Option<(&'static str, String)> {
+    let mut found = None;
+    for name in QUANTISATION {
+        if let Some(value) = fields.shift_remove(name).filter(|value| !value.is_null()) {
+            let method = value["quant_method"].as_str().unwrap_or("a method without a name");
+            found = found.or(Some((name, method.to_owned())));
+        }
+    }
+    found
 }
 
 /// More layers than this are taken for damage.

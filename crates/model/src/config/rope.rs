@@ -1,5 +1,6 @@
 //! Rotary embeddings in a `config.json`: `rope_parameters` of transformers 5, or `rope_theta` and `rope_scaling` of
-//! transformers 4.
+//! transformers 4. Where a file has both, `rope_scaling` is what transformers 5 goes by; that is followed as long as the two
+//! agree on what only one of them says.
 
 use super::fields::{FieldFault, Fields};
 use crate::architecture::{RopeScaling, Rotary};
@@ -19,15 +20,9 @@ pub(super) fn read(fields: &Fields<'_>, names: &RopeNames, d_head: usize) -> Res
     let (mut new_path, mut old_path) = (String::new(), String::new());
     let new = fields.object("rope_parameters", &mut new_path)?;
     let old = fields.object("rope_scaling", &mut old_path)?;
-    let (theta, partial) = match &new {
-        Some(new) => (
-            new.optional_number("rope_theta")?,
-            new.optional_number("partial_rotary_factor")?,
-        ),
-        None => (None, None),
-    };
-    let theta = theta.map_or_else(|| fields.number_or(names.theta, DEFAULT_THETA), Ok)?;
-    let partial = partial.map_or_else(|| fields.number_or(names.partial, names.default_partial), Ok)?;
+    let objects = [&old, &new];
+    let theta = agreed(fields, objects, "rope_theta", names.theta)?.unwrap_or(DEFAULT_THETA);
+    let partial = agreed(fields, objects, "partial_rotary_factor", names.partial)?.unwrap_or(names.default_partial);
     let dims = (d_head as f64 * partial) as usize;
     if dims < 2 || dims > d_head || !dims.is_multiple_of(2) {
         let message =
@@ -37,9 +32,10 @@ pub(super) fn read(fields: &Fields<'_>, names: &RopeNames, d_head: usize) -> Res
     if theta <= 1.0 {
         return Err(fields.fault(names.theta, format!("{theta}, expected more than 1")));
     }
-    let scaling = match new.or(old) {
-        Some(object) => scaling(fields, &object)?,
-        None => RopeScaling::Default,
+    let scaling = match (old, new) {
+        (Some(old), Some(new)) => one_scaling(fields, &old, &new)?,
+        (Some(object), None) | (None, Some(object)) => scaling(fields, &object)?,
+        (None, None) => RopeScaling::Default,
     };
     let rotary = Rotary { dims, theta, scaling };
     // Finite numbers can still divide to infinity, or multiply past what `f32` holds.
@@ -50,10 +46,43 @@ pub(super) fn read(fields: &Fields<'_>, names: &RopeNames, d_head: usize) -> Res
     Ok(rotary)
 }
 
+/// A number that `rope_scaling`, `rope_parameters` and the file itself, there under the name `plain`, may each give.
+fn agreed(
+    fields: &Fields<'_>,
+    objects: [&Option<Fields<'_>>; 2],
+    name: &str,
+    plain: &str,
+) -> Result<Option<f64>, FieldFault> {
+    let mut found = fields.optional_number(plain)?;
+    for object in objects.into_iter().flatten() {
+        match (found, object.optional_number(name)?) {
+            (Some(one), Some(other)) if one != other => {
+                return Err(object.fault(name, format!("{other}, but another field has {one}: which is meant?")));
+            }
+            (one, other) => found = one.or(other),
+        }
+    }
+    Ok(found)
+}
+
+/// The scaling of a file that has `rope_scaling` and `rope_parameters`: one that says nothing goes with any other.
+fn one_scaling(fields: &Fields<'_>, old: &Fields<'_>, new: &Fields<'_>) -> Result<RopeScaling, FieldFault> {
+    match (scaling(fields, old)?, scaling(fields, new)?) {
+        (one, RopeScaling::Default) => Ok(one),
+        (one, other) if one == other => Ok(one),
+        (one, other) => {
+            let message = format!("{one:?}, but rope_parameters has {other:?}: which is meant?");
+            Err(fields.fault("rope_scaling", message))
+        }
+    }
+}
+
 fn scaling(fields: &Fields<'_>, object: &Fields<'_>) -> Result<RopeScaling, FieldFault> {
-    let kind = match object.optional_text("rope_type")? {
-        Some(kind) => kind,
-        None => object.text_or("type", "default")?,
+    let kind = match (object.optional_text("rope_type")?, object.optional_text("type")?) {
+        (Some(one), Some(other)) if one != other => {
+            return Err(object.fault("rope_type", format!("`{one}`, but `type` is `{other}`: which is meant?")));
+        }
+        (one, other) => one.or(other).unwrap_or("default"),
     };
     let max_len = fields.size("max_position_embeddings")?;
     let original_len = match object.optional_size("original_max_position_embeddings")? {

@@ -6,7 +6,7 @@ use crate::config::FieldFault;
 use crate::config::fields::Fields;
 
 pub(crate) use names::Part;
-pub(crate) use names::{Layout, StoredParameter, linear_weights, parameters, standard_names};
+pub(crate) use names::{Layout, StoredParameter, linear_weights, parameters, standard_names, tied_names};
 
 /// A family of models, which `config.json` names in `model_type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,14 +60,20 @@ impl Family {
         }
     }
 
-    /// The family that a configuration names; GPT-2 where it names none.
+    /// The family that a configuration names, or the class that the model was saved from where it names none.
     pub(crate) fn of(fields: &Fields<'_>) -> Result<Self, FieldFault> {
-        let found = fields.text_or("model_type", "gpt2")?;
-        let family = Self::ALL.into_iter().find(|family| family.model_type() == found);
-        family.ok_or_else(|| {
-            let known = Self::ALL.map(Self::model_type).join(", ");
-            fields.fault("model_type", format!("`{found}`, expected one of {known}"))
-        })
+        let known = || Self::ALL.map(Self::model_type).join(", ");
+        if let Some(found) = fields.optional_text("model_type")? {
+            let family = Self::ALL.into_iter().find(|family| family.model_type() == found);
+            return family.ok_or_else(|| fields.fault("model_type", format!("`{found}`, expected one of {}", known())));
+        }
+        let classes = fields.texts("architectures")?.unwrap_or_default();
+        let heads = [Head::Trunk, Head::Language, Head::Scalar];
+        let is_of = |family: &Self| heads.iter().any(|&head| classes.contains(&&*family.class_name(head)));
+        Self::ALL
+            .into_iter()
+            .find(is_of)
+            .ok_or_else(|| fields.fault("model_type", format!("missing, expected one of {}", known())))
     }
 
     /// The class of transformers that loads a model with this head.

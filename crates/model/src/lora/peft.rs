@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::families::{Layout, Part, StoredParameter};
 use crate::heads::{CausalLm, ScalarModel};
 use crate::save::{StoredPart, StoredValues, write_json, write_safetensors};
-use crate::storage::StorageType;
+use crate::storage::{StorageType, StoredNumbers};
 use crate::weights::{StoredTensor, Weights};
 
 const WEIGHTS_FILE: &str = "adapter_model.safetensors";
@@ -201,14 +201,15 @@ fn attach(trunk: Decoder, mut lora: LoraConfig, rest: &mut Rest<'_>) -> Result<D
     }
     if let (true, Some(weight)) = (found.is_empty(), weights.first()) {
         let name = format!("{PREFIX}{}.lora_A.weight", module_name(weight, 0));
-        return Err(missing(rest.weights, &name, &[lora.rank, weight.shape[0]]));
+        return Err(rest.missing(&name, &[lora.rank, weight.shape[0]]));
     }
     lora.target_modules = target_names(&found, &all).into_iter().collect();
     adapted.set_lora(Some(lora));
     Ok(adapted)
 }
 
-/// The tensors of a file that nothing has been made of yet.
+/// The tensors of a file that nothing has been made of yet. Names that some wrapper changed are not guessed at, since PEFT
+/// passes over them: the error for what is missing shows them.
 struct Rest<'a> {
     weights: &'a Weights,
     tensors: BTreeMap<&'a str, &'a StoredTensor>,
@@ -227,18 +228,28 @@ impl<'a> Rest<'a> {
         self.tensors.contains_key(parameter.name.as_str())
     }
 
+    fn names(&self) -> Vec<String> {
+        self.tensors.keys().map(|&name| name.to_owned()).collect()
+    }
+
+    fn missing(&self, name: &str, expected: &[usize]) -> Error {
+        missing(self.weights, name, expected, self.names())
+    }
+
     /// The values of a parameter, in our order.
     fn take(&mut self, parameter: &StoredParameter) -> Result<Vec<f32>> {
         let Part { name, shape } = &parameter.parts[0];
         let Some(tensor) = self.tensors.remove(name.as_str()) else {
-            return Err(missing(self.weights, name, shape));
+            return Err(self.missing(name, shape));
         };
         // Before memory is taken: the file cannot hold more than it is long.
         check_shape(self.weights, name, tensor, shape)?;
-        let storage = self.weights.storage_of(name, tensor)?;
         let mut values = vec![0.0; parameter.shape.iter().product()];
-        self.weights
-            .with_bytes(tensor, |bytes| parameter.read_part(0, bytes, storage, &mut values));
+        let read = |numbers: &StoredNumbers<'_>| parameter.read_part(0, numbers, &mut values);
+        self.weights.with_numbers(name, tensor, read)?;
+        if values.iter().any(|value| !value.is_finite()) {
+            self.weights.check_finite(name, tensor)?;
+        }
         Ok(values)
     }
 
@@ -249,7 +260,7 @@ impl<'a> Rest<'a> {
         } else {
             Err(Error::SurplusTensors {
                 path: self.weights.path().to_owned(),
-                names: self.tensors.keys().map(|&name| name.to_owned()).collect(),
+                names: self.names(),
             })
         }
     }

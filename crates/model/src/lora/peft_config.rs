@@ -6,7 +6,6 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::config::{LoraConfig, last_part};
-use crate::checkpoint::read_object;
 use crate::config::FieldFault;
 use crate::config::fields::Fields;
 use crate::error::{Error, Result};
@@ -64,7 +63,7 @@ pub struct AdapterConfig {
 /// A missing or malformed file, or a field that asks for something else than plain LoRA, named.
 pub fn load_adapter_config(dir: &Path) -> Result<AdapterConfig> {
     let path = dir.join(CONFIG_FILE);
-    let object = read_object(&path)?;
+    let object = rlhf_files::read_object(&path)?;
     read(&Fields::new(&object)).map_err(|error| Error::Config {
         path,
         message: error.to_string(),
