@@ -1,0 +1,5 @@
+//! The arithmetic of number types: blocks to `f32` and back.
+
+mod decode;
+mod encode;
+mod super_blocks;

@@ -1,0 +1,80 @@
+//! Scaling of the rotary frequencies.
+
+/// How the frequencies differ from `theta^(-2i / dims)`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Scaling {
+    /// They do not.
+    None,
+    /// All are divided by one factor.
+    Linear { factor: f64 },
+    /// YaRN (Peng et al. 2023).
+    Yarn(Yarn),
+}
+
+/// The settings of YaRN.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Yarn {
+    pub(crate) factor: f64,
+    pub(crate) original_len: usize,
+    pub(crate) beta_fast: f64,
+    pub(crate) beta_slow: f64,
+    /// What llama.cpp multiplies the length of the rotated vectors with, beside the factor of the paper.
+    pub(crate) extra_length: f64,
+}
+
+impl Yarn {
+    /// The factor by which the paper lengthens the rotated vectors, `0.1 ln(factor) + 1`.
+    pub(crate) fn length(&self) -> f64 {
+        length(self.factor, 1.0)
+    }
+}
+
+/// `0.1 weight ln(factor) + 1`, and 1 where nothing is stretched.
+pub(super) fn length(factor: f64, weight: f64) -> f64 {
+    if factor <= 1.0 { 1.0 } else { 0.1 * weight * factor.ln() + 1.0 }
+}
+
+/// Llama 3's scaling as what each frequency is divided by: 1 for short waves, `factor` for long ones, in between between.
+pub(super) struct Llama3 {
+    pub(super) factor: f64,
+    pub(super) low_freq_factor: f64,
+    pub(super) high_freq_factor: f64,
+    pub(super) original_len: f64,
+}
+
+impl Llama3 {
+    /// The factors of `dims / 2` frequencies.
+    pub(super) fn freq_factors(&self, theta: f64, dims: usize) -> Vec<f32> {
+        let factor = |i: usize| {
+            let wavelength = 2.0 * std::f64::consts::PI * theta.powf(2.0 * i as f64 / dims as f64);
+            if wavelength < self.original_len / self.high_freq_factor {
+                1.0
+            } else if wavelength > self.original_len / self.low_freq_factor {
+                self.factor
+            } else {
+                let smooth = (self.original_len / wavelength - self.low_freq_factor)
+                    / (self.high_freq_factor - self.low_freq_factor);
+                1.0 / ((1.0 - smooth) / self.factor + smooth)
+            }
+        };
+        (0..dims / 2).map(|i| factor(i) as f32).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn llama3_leaves_short_waves_and_stretches_long_ones() {
+        let llama3 = Llama3 {
+            factor: 8.0,
+            low_freq_factor: 1.0,
+            high_freq_factor: 4.0,
+            original_len: 16.0 * std::f64::consts::PI,
+        };
+        // Wavelengths 2 pi times 1, 4, 16: below 4 pi, between 4 pi and 16 pi, above.
+        // smooth = (16 / 8 - 1) / 3 = 1/3, so 1 / (2/3 / 8 + 1/3) = 2.4.
+        assert_eq!(llama3.freq_factors(64.0, 6), [1.0, 2.4, 8.0]);
+    }
+}

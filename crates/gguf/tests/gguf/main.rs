@@ -1,0 +1,10 @@
+//! GGUF files against reference values: `tests/golden/gguf` and, where it is there, a real model.
+//!
+//! - `blocks`: numbers of blocks, and blocks of numbers, to the last bit
+//! - `models`: configuration, tensors and tokenizer of every sound file
+//! - `damage`: what broken files are refused for
+
+mod blocks;
+mod damage;
+mod golden;
+mod models;
