@@ -115,10 +115,10 @@ fn a_truncated_weights_file_is_refused_at_any_length() {
 
 #[test]
 fn a_missing_file_is_named() {
-    for file in ["config.json", WEIGHTS] {
+    for (file, said) in [("config.json", "No such file"), (WEIGHTS, "no weights")] {
         let dir = model_dir("gpt2", CONFIGS[0]);
         fs::remove_file(dir.path().join(file)).unwrap();
-        refused(&dir, &[file, "No such file"]);
+        refused(&dir, &[file, said]);
     }
 }
 
@@ -265,20 +265,13 @@ fn a_malformed_index_is_refused_with_the_tensor_or_file_at_fault() {
         &with_index(first, "model-00003-of-00002.safetensors"),
         &["model-00003-of-00002", "No such file"],
     );
-    refused(
-        &with_index(
-            "model.layers.0.mlp.up_proj.weight",
-            "model.layers.0.mlp.left_proj.weight",
-        ),
-        &[INDEX, "`model.layers.0.mlp.left_proj.weight`", first],
-    );
     let dir = model_dir("llama_sharded", CONFIGS[0]);
     fs::copy(
         dir.path().join(first),
         dir.path().join("model-00002-of-00002.safetensors"),
     )
     .unwrap();
-    refused(&dir, &["in another file"]);
+    refused(&dir, &[INDEX, "missing"]);
 }
 
 #[test]

@@ -47,6 +47,14 @@ fn scaled(rope: Value) -> ModelConfig {
     config("llama", json!({"rope_parameters": rope}))
 }
 
+/// Families whose default special tokens are beyond a small vocabulary.
+fn with_tokens(mut changes: Value) -> Value {
+    changes["bos_token_id"] = json!(1);
+    changes["eos_token_id"] = json!(2);
+    changes["pad_token_id"] = json!(0);
+    changes
+}
+
 pub(crate) fn cases() -> Vec<(&'static str, ModelConfig)> {
     let llama3 = json!({
         "rope_type": "llama3", "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
@@ -54,6 +62,10 @@ pub(crate) fn cases() -> Vec<(&'static str, ModelConfig)> {
     });
     let windows = json!({
         "use_sliding_window": true, "sliding_window": WINDOW, "layer_types": ["full_attention", "sliding_attention"]
+    });
+    let longrope = json!({
+        "max_position_embeddings": 128, "original_max_position_embeddings": 32,
+        "rope_parameters": {"rope_type": "longrope", "short_factor": [1.0, 1.5], "long_factor": [1.0, 4.0]},
     });
     vec![
         (
@@ -70,6 +82,12 @@ pub(crate) fn cases() -> Vec<(&'static str, ModelConfig)> {
         ("mistral", config("mistral", json!({"sliding_window": WINDOW}))),
         ("qwen2", config("qwen2", windows)),
         ("qwen3", config("qwen3", json!({"head_dim": 6}))),
+        ("phi3", config("phi3", with_tokens(json!({"sliding_window": WINDOW})))),
+        ("longrope", config("phi3", with_tokens(longrope))),
+        (
+            "smollm3",
+            config("smollm3", with_tokens(json!({"no_rope_layers": [0, 1]}))),
+        ),
         (
             "gpt_neox",
             config("gpt_neox", json!({"use_parallel_residual": false, "rotary_pct": 0.5})),
@@ -340,10 +358,18 @@ fn the_spelling_of_transformers_4_means_the_same_scaling() {
 
 #[test]
 fn a_wrong_rotary_configuration_is_refused_by_the_path_of_its_field() {
-    let cases: [(Value, &[&str]); 8] = [
+    let cases: [(Value, &[&str]); 10] = [
         (
-            json!({"rope_parameters": {"rope_type": "longrope"}}),
-            &["`rope_parameters.rope_type`", "longrope", "yarn"],
+            json!({"rope_parameters": {"rope_type": "stretchy"}}),
+            &["`rope_parameters.rope_type`", "stretchy", "yarn"],
+        ),
+        (
+            json!({"rope_parameters": {"rope_type": "longrope", "original_max_position_embeddings": 8}}),
+            &["`rope_parameters.short_factor`", "missing"],
+        ),
+        (
+            json!({"rope_parameters": {"rope_type": "longrope", "short_factor": [1.0]}}),
+            &["`rope_parameters.original_max_position_embeddings`", "missing"],
         ),
         (
             json!({"rope_scaling": {"rope_type": "linear"}}),

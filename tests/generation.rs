@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use proptest::prelude::*;
-use rlhf_core::{TokenBatch, to_host};
+use rlhf_core::{TensorMap, TokenBatch, load_parameters, named_parameters, to_host};
 use rlhf_inference::{Completion, Error, GenerateOptions, Generator, Sampling, next_token_distribution};
 use rlhf_model::{CausalLm, sequence_logprobs};
 
@@ -383,6 +383,58 @@ fn a_sampling_option_out_of_range_is_refused_by_name() {
     ];
     for (field, sampling) in cases {
         refused(&[vec![1]], &GenerateOptions { sampling, ..options(1) }, &[field]);
+    }
+}
+
+/// Weights that are finite, and logits that are not: every answer was token 0.
+#[test]
+fn logits_that_are_no_numbers_are_refused_by_the_prompt() {
+    let model = load_parameters_scaled(f32::MAX);
+    for sampling in [Sampling::greedy(), Sampling::default()] {
+        let found =
+            Generator::new(&model).generate(&[vec![1, 2], vec![3]], &GenerateOptions { sampling, ..options(1) });
+        let message = found.expect_err("no numbers").to_string();
+        assert!(
+            message.contains("prompt") && message.contains("no numbers"),
+            "{message}"
+        );
+    }
+}
+
+/// A model whose last gain is `gain`.
+fn load_parameters_scaled(gain: f32) -> CausalLm {
+    let model = causal_lm(3, true, &crate::tiny::device());
+    let parameters = named_parameters(&model).into_iter().map(|mut parameter| {
+        if parameter.name == "transformer.ln_f.weight" {
+            parameter.values.fill(gain);
+        }
+        (parameter.name, (parameter.shape, parameter.values))
+    });
+    let mut tensors: TensorMap = parameters.collect();
+    load_parameters(model, &mut tensors).expect("the model's own")
+}
+
+#[test]
+fn almost_no_temperature_is_greedy_with_any_filter() {
+    let logits: Vec<f64> = vec![1.0, 3.5, -2.0, 3.4, 0.0];
+    for temperature in [1e-308, 1e-300, 1e-10] {
+        for (top_k, top_p, min_p, repetition_penalty) in [
+            (0, 1.0, 0.0, 1.0),
+            (2, 1.0, 0.0, 1.0),
+            (0, 0.9, 0.0, 1.0),
+            (0, 1.0, 0.1, 1.0),
+            (0, 1.0, 0.0, 1.2),
+        ] {
+            let sampling = Sampling {
+                repetition_penalty,
+                temperature,
+                top_k,
+                top_p,
+                min_p,
+            };
+            let found = next_token_distribution(&logits, &sampling, &[2]);
+            assert_eq!(found, [0.0, 1.0, 0.0, 0.0, 0.0], "{sampling:?}");
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 //! AdamW, clipping), `sampling_parity` (the next-token distribution).
 //! Laws: `layout` (padding, packing, order, micro-batches), `decoding` (the cache), `generation` (streams, frequencies,
 //! limits, refusals), `families` (parts that no fixture covers), `gradients` (finite differences, accumulation), `weights` (averages, optimiser state),
-//! `checkpoints` (files written and read), `broken_checkpoints` (files refused), `half_weights` (weights held as bf16), `lora` (adapters put on, trained,
+//! `checkpoints` (files written and read), `broken_checkpoints` (files refused), `strange_checkpoints` (files as others leave them), `half_weights` (weights held as bf16), `lora` (adapters put on, trained,
 //! merged and taken off), `adapters` (their files), `damage` (files with a few bytes or numbers changed).
 //! Where `RLHF_PYTHON` names a Python that has them, `python` asks others: `transformers` what it makes of files that we wrote,
 //! `peft` PEFT what our adapters mean.
@@ -31,6 +31,7 @@ mod peft;
 mod python;
 mod sampling_parity;
 mod stories;
+mod strange_checkpoints;
 mod tiny;
 mod training_parity;
 mod transformers;

@@ -115,7 +115,7 @@ impl Hub {
     pub fn model(&self, id: &HubId, want: Want) -> Result<ModelFolder> {
         let listing = self.listing(id)?;
         let commit = id.at(&listing.commit);
-        let names = model_files(&listing, id.path(), want).map_err(|missing| self.no_file(id, &listing, missing))?;
+        let names = model_files(&listing, id.path(), want).map_err(|missing| self.no_file(id, &listing, &missing))?;
         self.fetch(&commit, &listing, &names)?;
         if let Some(index) = names.iter().find(|name| name.ends_with(INDEX)) {
             let path = self.snapshot(&commit).join(index);

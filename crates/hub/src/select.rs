@@ -31,8 +31,34 @@ const BESIDE: [&str; 7] = [
 ];
 const ADAPTER: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
 
-/// The files that `want` takes from `folder` of a repository, those that are large last; the error says what is missing.
-pub(crate) fn model_files(listing: &Listing, folder: &str, want: Want) -> Result<Vec<String>, &'static str> {
+/// The ending of a file that is a whole model: configuration, tokenizer and weights in one.
+const WHOLE: &str = ".gguf";
+
+/// The files that `want` takes from `folder` of a repository, those that are large last, or `folder` itself if it is a GGUF
+/// file; the error says what is missing.
+pub(crate) fn model_files(listing: &Listing, folder: &str, want: Want) -> Result<Vec<String>, String> {
+    if folder.ends_with(WHOLE) && listing.has(folder) {
+        return Ok(vec![folder.to_owned()]);
+    }
+    of_folder(listing, folder, want).map_err(|missing| {
+        let prefix = if folder.is_empty() {
+            String::new()
+        } else {
+            format!("{folder}/")
+        };
+        let inside = listing
+            .names()
+            .filter(|name| name.starts_with(&prefix) && name.ends_with(WHOLE));
+        let whole: Vec<&str> = inside.collect();
+        match whole[..] {
+            [] => missing.to_owned(),
+            _ => format!("{missing}; or name one of its GGUF files: {}", whole.join(", ")),
+        }
+    })
+}
+
+/// The files that `want` takes from a folder.
+fn of_folder(listing: &Listing, folder: &str, want: Want) -> Result<Vec<String>, &'static str> {
     let inside = |name: &str| match folder {
         "" => name.to_owned(),
         folder => format!("{folder}/{name}"),

@@ -61,9 +61,11 @@ impl Sampling {
     pub fn validate(&self) -> ConfigErrors {
         let mut errors = ConfigErrors::new();
         let (penalty, temperature, top_p, min_p) = (self.repetition_penalty, self.temperature, self.top_p, self.min_p);
-        errors.check((LEAST_PENALTY..=1.0 / LEAST_PENALTY).contains(&penalty), "repetition_penalty", || {
-            format!("expected {LEAST_PENALTY} to {}, found {penalty}", 1.0 / LEAST_PENALTY)
-        });
+        errors.check(
+            (LEAST_PENALTY..=1.0 / LEAST_PENALTY).contains(&penalty),
+            "repetition_penalty",
+            || format!("expected {LEAST_PENALTY} to {}, found {penalty}", 1.0 / LEAST_PENALTY),
+        );
         errors.check((0.0..=100.0).contains(&temperature), "temperature", || {
             format!("expected 0 to 100, found {temperature}")
         });
@@ -189,7 +191,11 @@ pub fn next_token_distribution(logits: &[f64], sampling: &Sampling, previous: &[
     // Differences to the largest stay finite, or become infinite with the right sign, however small the temperature.
     let best = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     for logit in &mut logits {
-        *logit = if *logit == best { 0.0 } else { (*logit - best) / sampling.temperature };
+        *logit = if *logit == best {
+            0.0
+        } else {
+            (*logit - best) / sampling.temperature
+        };
     }
     let mut order: Vec<usize> = (0..logits.len()).collect();
     order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]).then(a.cmp(&b)));

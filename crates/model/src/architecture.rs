@@ -70,6 +70,8 @@ pub struct Rotary {
     pub theta: f64,
     /// Change of the angles to reach further than the model was first trained.
     pub scaling: RopeScaling,
+    /// For each layer, whether it is left without positions; empty if none is.
+    pub unturned: Vec<bool>,
 }
 
 /// Changes to rotary angles; the formulas are in `rotary.rs`.
@@ -97,6 +99,21 @@ pub enum RopeScaling {
         low_freq_factor: f64,
         /// Waves that turn more often than this are kept.
         high_freq_factor: f64,
+        /// Tokens that the model was first trained on.
+        original_len: usize,
+    },
+    /// Each frequency divided by a number of its own, which a GGUF file lists.
+    Factors {
+        /// By these, `[dims / 2]`.
+        factors: Vec<f64>,
+    },
+    /// The same for sequences of up to `original_len` tokens, with sharper attention (Ding et al., arXiv 2402.13753). Longer
+    /// ones would have other factors for all of their tokens.
+    LongRope {
+        /// By these, `[dims / 2]`.
+        factors: Vec<f64>,
+        /// Factor of queries and of keys.
+        attention_factor: f64,
         /// Tokens that the model was first trained on.
         original_len: usize,
     },
@@ -167,6 +184,14 @@ impl Architecture {
         match self.activation {
             Activation::SwiGlu => 2 * self.d_inner,
             Activation::GeluTanh | Activation::GeluErf => self.d_inner,
+        }
+    }
+
+    /// True if layer `layer` turns queries and keys by their positions.
+    pub(crate) fn turns(&self, layer: usize) -> bool {
+        match &self.positions {
+            Positions::Learned => false,
+            Positions::Rotary(rotary) => !rotary.unturned.get(layer).is_some_and(|&unturned| unturned),
         }
     }
 

@@ -7,6 +7,7 @@ use burn::module::Module;
 use burn::tensor::{DType, TensorData};
 use half::bf16;
 use rlhf_core::load_parameter_data_from;
+use rlhf_gguf::Gguf;
 use serde_json::{Map, Value};
 
 use crate::config::ModelConfig;
@@ -22,7 +23,7 @@ use crate::weights::{StoredTensor, Weights};
 pub(crate) const CONFIG_FILE: &str = "config.json";
 pub(crate) const GENERATION_FILE: &str = "generation_config.json";
 
-/// Reads `dir/config.json`, and `generation_config.json` if there is one.
+/// Reads `config.json` of the folder `dir`, and `generation_config.json` if there is one; or the metadata of a GGUF file.
 ///
 /// A model whose configuration ties its head to the embeddings while its weights hold a head of its own has that head, as in
 /// transformers: the configuration that is returned says so.
@@ -30,6 +31,9 @@ pub(crate) const GENERATION_FILE: &str = "generation_config.json";
 /// # Errors
 /// A missing or malformed file, or a field out of range, named.
 pub fn load_config(dir: &Path) -> Result<ModelConfig> {
+    if dir.is_file() {
+        return gguf_config(dir);
+    }
     let path = dir.join(CONFIG_FILE);
     let config = ModelConfig::from_fields(rlhf_files::read_object(&path)?).map_err(|error| Error::Config {
         path,
@@ -43,6 +47,16 @@ pub fn load_config(dir: &Path) -> Result<ModelConfig> {
     } else {
         Ok(config)
     }
+}
+
+/// What the metadata of a GGUF file say, in the words of transformers.
+fn gguf_config(path: &Path) -> Result<ModelConfig> {
+    let gguf = Gguf::open(path)?;
+    let config = ModelConfig::from_fields(gguf.config()?).map_err(|error| Error::Config {
+        path: path.to_owned(),
+        message: error.to_string(),
+    })?;
+    Ok(config.with_generation(Some(gguf.generation_config()?)))
 }
 
 /// The fields of a `generation_config.json`. An empty file, as some programs leave, says as much as none.
@@ -68,7 +82,7 @@ fn has_own_head(config: &ModelConfig, weights: &Weights) -> bool {
     }
 }
 
-/// Loads a language model from a directory as transformers saves it.
+/// Loads a language model from a directory as transformers saves it, or from a GGUF file.
 ///
 /// Weights in one file or in several with an index, in F32, F16 or BF16. Older key names without what stands before
 /// the trunk are understood, buffers of masks and frequencies and the heads of other tasks ignored. Needs the memory of
@@ -108,14 +122,22 @@ pub fn load_decoder<'a>(dir: &Path, placement: impl Into<Placement<'a>>) -> Resu
 fn load<M: Module>(dir: &Path, head: Head, empty: impl FnOnce(&ModelConfig) -> M) -> Result<(M, ModelConfig)> {
     let config = load_config(dir)?;
     let weights = Weights::open(dir)?;
-    let plan = Plan::new(&config, head, &weights).map_err(|fault| why_quantised(dir, &config, &weights).unwrap_or(fault))?;
+    let plan =
+        Plan::new(&config, head, &weights).map_err(|fault| why_quantised(dir, &config, &weights).unwrap_or(fault))?;
     let module = load_parameter_data_from(empty(&config), |name, dims, held| plan.data(name, dims, held))?;
     let config = config.with_storage(plan.storage);
     Ok((module, config))
 }
 
 /// Ends of the names of tensors that only quantised weights have.
-const OF_QUANTISED: [&str; 6] = [".qweight", ".qzeros", ".absmax", ".weight_packed", ".weight_scale", ".weight_scale_inv"];
+const OF_QUANTISED: [&str; 6] = [
+    ".qweight",
+    ".qzeros",
+    ".absmax",
+    ".weight_packed",
+    ".weight_scale",
+    ".weight_scale_inv",
+];
 
 /// An error that says how the weights are quantised, if they are.
 fn why_quantised(dir: &Path, config: &ModelConfig, weights: &Weights) -> Option<Error> {
@@ -127,11 +149,15 @@ fn why_quantised(dir: &Path, config: &ModelConfig, weights: &Weights) -> Option<
         });
     }
     let is_of_quantised = |name: &&String| OF_QUANTISED.iter().any(|end| name.ends_with(end));
-    weights.tensors.keys().find(is_of_quantised).map(|name| Error::Quantised {
-        path: weights.path().to_owned(),
-        field: format!("tensor `{name}`"),
-        method: "of a kind that config.json does not name".to_owned(),
-    })
+    weights
+        .tensors
+        .keys()
+        .find(is_of_quantised)
+        .map(|name| Error::Quantised {
+            path: weights.path().to_owned(),
+            field: format!("tensor `{name}`"),
+            method: "of a kind that config.json does not name".to_owned(),
+        })
 }
 
 /// The bias of a reward head, which other programs' files lack.
@@ -175,7 +201,8 @@ impl<'a> Plan<'a> {
             let known: BTreeSet<String> = parts.map(|part| part.name).collect();
             let names = weights.tensors.keys();
             let is_other = |name: &&String| {
-                standard_names(family, head, name).is_some_and(|standard| standard != own_head && !known.contains(&standard))
+                standard_names(family, head, name)
+                    .is_some_and(|standard| standard != own_head && !known.contains(&standard))
             };
             names.filter(is_other).cloned().collect()
         };
@@ -252,14 +279,23 @@ impl<'a> Plan<'a> {
     /// The fault of the tensor that holds a number which is none.
     fn check_finite(&self, parameter: &StoredParameter, tensors: &[Option<&StoredTensor>]) -> Result<()> {
         let mut parts = parameter.parts.iter().zip(tensors);
-        parts.try_for_each(|(part, tensor)| tensor.map_or(Ok(()), |tensor| self.weights.check_finite(&part.name, tensor)))
+        parts.try_for_each(|(part, tensor)| {
+            tensor.map_or(Ok(()), |tensor| self.weights.check_finite(&part.name, tensor))
+        })
     }
 }
 
 /// The numbers of a tensor in bf16.
 fn halves(numbers: &StoredNumbers<'_>) -> Vec<bf16> {
-    let halves = numbers.bytes.as_chunks::<2>().0;
-    halves.iter().map(|&b| bf16::from_le_bytes(b)).collect()
+    match numbers {
+        StoredNumbers::Encoded { bytes, .. } => bytes
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .map(|&b| bf16::from_le_bytes(b))
+            .collect(),
+        StoredNumbers::Decoded(values) => values.iter().map(|&value| bf16::from_f32(value)).collect(),
+    }
 }
 
 /// A missing tensor. `others`: tensors of the file that nothing is made of, which tell what it was written by.

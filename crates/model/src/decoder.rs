@@ -132,6 +132,7 @@ impl Decoder {
                     rlhf_kernels::causal_attention(qkv, visible, shape.attention.n_heads)
                 }
                 Some(rotation) => {
+                    let rotation = shape.turns(layer).then_some(rotation);
                     let heads = attention.heads(qkv, &shape.attention, shape.norm.eps, rotation);
                     let [query, key, value] = heads.by_row(rows);
                     rlhf_kernels::grouped_attention(query, key, value, visible)
@@ -193,6 +194,7 @@ impl Decoder {
                         cache.attend(layer, qkv.reshape([batch, new_tokens, width]), shape.attention.n_heads)
                     }
                     Some(rotation) => {
+                        let rotation = shape.turns(layer).then_some(rotation);
                         let heads = attention.heads(qkv, &shape.attention, shape.norm.eps, rotation);
                         cache.attend_grouped(layer, heads.by_row(batch), shape.window(layer))
                     }

@@ -37,6 +37,9 @@ pub enum Error {
     /// A small file is not what it should be, or something else stands in for it.
     #[error(transparent)]
     File(#[from] rlhf_files::Error),
+    /// A GGUF file is not what it should be.
+    #[error(transparent)]
+    Gguf(#[from] rlhf_gguf::Error),
     /// A folder without weights that this crate reads.
     #[error("{}: {message}", path.display())]
     NoWeights {

@@ -280,8 +280,8 @@ impl Heads {
 }
 
 impl Attention {
-    /// Takes `[tokens, qkv_width]` apart, normalises queries and keys if the model does, and turns them.
-    pub(crate) fn heads(&self, qkv: Tensor<2>, shape: &AttentionShape, eps: f64, rotation: &Rotation) -> Heads {
+    /// Takes `[tokens, qkv_width]` apart, normalises queries and keys if the model does, and turns them if there is a rotation.
+    pub(crate) fn heads(&self, qkv: Tensor<2>, shape: &AttentionShape, eps: f64, rotation: Option<&Rotation>) -> Heads {
         let [tokens, _] = qkv.dims();
         let d_head = shape.d_head;
         let part = |first: usize, n: usize| {
@@ -296,7 +296,10 @@ impl Attention {
                     .reshape(dims),
                 None => heads,
             };
-            rlhf_kernels::rotary(heads, rotation.cos.clone(), rotation.sin.clone())
+            match rotation {
+                Some(rotation) => rlhf_kernels::rotary(heads, rotation.cos.clone(), rotation.sin.clone()),
+                None => heads,
+            }
         };
         let (n_heads, n_kv_heads) = (shape.n_heads, shape.n_kv_heads);
         Heads {

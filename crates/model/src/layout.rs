@@ -109,7 +109,7 @@ mod tests {
         for (index, stored) in stored.iter().enumerate() {
             let storage = StorageType::F32;
             let bytes = &storage.encode(stored)[..];
-            parameter.read_part(index, &StoredNumbers { storage, bytes }, &mut found);
+            parameter.read_part(index, &StoredNumbers::Encoded { storage, bytes }, &mut found);
             assert_eq!(&parameter.write_part(index, ours), stored);
         }
         assert_eq!(found, ours);

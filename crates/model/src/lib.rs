@@ -1,5 +1,5 @@
-//! Decoder transformers in Burn: language models of the families GPT-2, GPT-NeoX, Llama, Mistral, Qwen2 and Qwen3, their
-//! reward and value heads, a key/value cache and Hugging Face checkpoints.
+//! Decoder transformers in Burn: language models of the families GPT-2, GPT-NeoX, Llama, Mistral, Qwen2, Qwen3, Phi-3 and
+//! SmolLM3, their reward and value heads, a key/value cache and Hugging Face checkpoints.
 //!
 //! A [`ModelConfig`] is a `config.json`: its family says what the fields mean, an [`Architecture`] is what they mean. One
 //! [`Decoder`] is built from that and turns tokens into hidden states. [`CausalLm`] reads next-token log-probabilities from

@@ -45,10 +45,11 @@ impl Rotary {
         let base = |theta: f64, pair: usize| theta.powf(-((2 * pair) as f64) / self.dims as f64);
         let frequency = |pair: usize| {
             let plain = base(self.theta, pair);
-            match self.scaling {
+            match &self.scaling {
                 RopeScaling::Default => plain,
+                RopeScaling::Factors { factors } | RopeScaling::LongRope { factors, .. } => plain / factors[pair],
                 RopeScaling::Linear { factor } => plain / factor,
-                RopeScaling::Dynamic { factor, original_len } => {
+                &RopeScaling::Dynamic { factor, original_len } => {
                     let stretch = (seq_len.max(original_len)) as f64 / original_len as f64;
                     if stretch == 1.0 {
                         return plain;
@@ -56,7 +57,7 @@ impl Rotary {
                     let exponent = self.dims as f64 / (self.dims as f64 - 2.0);
                     base(self.theta * (factor * stretch - (factor - 1.0)).powf(exponent), pair)
                 }
-                RopeScaling::Llama3 {
+                &RopeScaling::Llama3 {
                     factor,
                     low_freq_factor,
                     high_freq_factor,
@@ -66,7 +67,7 @@ impl Rotary {
                     let kept = ((turns - low_freq_factor) / (high_freq_factor - low_freq_factor)).clamp(0.0, 1.0);
                     (1.0 - kept) * plain / factor + kept * plain
                 }
-                RopeScaling::Yarn { factor, .. } => {
+                &RopeScaling::Yarn { factor, .. } => {
                     let divided = self.yarn_ramp(pair);
                     divided * plain / factor + (1.0 - divided) * plain
                 }
@@ -103,7 +104,9 @@ impl Rotary {
 
     fn attention_factor(&self) -> f64 {
         match self.scaling {
-            RopeScaling::Yarn { attention_factor, .. } => attention_factor,
+            RopeScaling::Yarn { attention_factor, .. } | RopeScaling::LongRope { attention_factor, .. } => {
+                attention_factor
+            }
             _ => 1.0,
         }
     }

@@ -14,6 +14,7 @@ fn rotary(scaling: RopeScaling) -> Rotary {
         dims: DIMS,
         theta: THETA,
         scaling,
+        unturned: Vec::new(),
     }
 }
 

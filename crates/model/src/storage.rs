@@ -84,18 +84,24 @@ impl StorageType {
     }
 }
 
-/// The numbers of a tensor as they lie in its file.
-pub(crate) struct StoredNumbers<'a> {
-    pub(crate) storage: StorageType,
-    pub(crate) bytes: &'a [u8],
+/// The numbers of a tensor, in the order and the shape in which transformers stores them.
+pub(crate) enum StoredNumbers<'a> {
+    /// As they lie in a file.
+    Encoded { storage: StorageType, bytes: &'a [u8] },
+    /// Read from blocks of quantised numbers, or put in order.
+    Decoded(Vec<f32>),
 }
 
 impl StoredNumbers<'_> {
     /// The numbers from `first` on, as many as `out` has room for.
     pub(crate) fn decode(&self, first: usize, out: &mut [f32]) {
-        let width = self.storage.bytes();
-        let part = &self.bytes[first * width..(first + out.len()) * width];
-        self.storage.decode(part, out);
+        match self {
+            Self::Encoded { storage, bytes } => {
+                let width = storage.bytes();
+                storage.decode(&bytes[first * width..(first + out.len()) * width], out);
+            }
+            Self::Decoded(values) => out.copy_from_slice(&values[first..first + out.len()]),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The weights of a model folder: `model.safetensors`, or several files and an index.
+//! The weights of a model: of a folder with `model.safetensors`, or several files and an index; or a GGUF file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rlhf_core::TensorMap;
 use rlhf_files::StandIn;
+use rlhf_gguf::{Gguf, ModelTensor};
 use safetensors::{Dtype, SafeTensors};
 
 use crate::error::{Error, Result};
@@ -21,9 +22,18 @@ pub(crate) const INDEX_FILE: &str = "model.safetensors.index.json";
 #[derive(Debug, Clone)]
 pub(crate) struct StoredTensor {
     file: usize,
-    dtype: Dtype,
+    format: Format,
     bytes: Range<usize>,
+    /// Its shape in transformers.
     pub(crate) shape: Vec<usize>,
+}
+
+/// Format of the numbers of a tensor.
+#[derive(Debug, Clone, PartialEq)]
+enum Format {
+    Safetensors(Dtype),
+    /// Perhaps in blocks, perhaps in another order than that of transformers.
+    Gguf(Box<ModelTensor>),
 }
 
 /// Every tensor of a model folder, still on the disk.
@@ -32,12 +42,17 @@ pub(crate) struct Weights {
     /// The weights file, or the index.
     path: PathBuf,
     files: Vec<MappedFile>,
+    /// The header of a GGUF file.
+    gguf: Option<Box<Gguf>>,
     pub(crate) tensors: BTreeMap<String, StoredTensor>,
 }
 
 impl Weights {
-    /// Opens the weights of a folder and checks that headers and sizes of the files agree.
+    /// Opens the weights of a folder, or a GGUF file, and checks that headers and sizes of the files agree.
     pub(crate) fn open(dir: &Path) -> Result<Self> {
+        if dir.is_file() {
+            return Self::open_gguf(dir);
+        }
         let (single, index) = (dir.join(WEIGHTS_FILE), dir.join(INDEX_FILE));
         if single.exists() {
             Self::open_file(&single)
@@ -52,6 +67,24 @@ impl Weights {
     pub(crate) fn open_file(path: &Path) -> Result<Self> {
         let mut weights = Self::empty(path.to_owned());
         weights.add(MappedFile::open(path)?)?;
+        Ok(weights)
+    }
+
+    fn open_gguf(path: &Path) -> Result<Self> {
+        let gguf = Gguf::open(path)?;
+        let mut weights = Self::empty(path.to_owned());
+        for tensor in gguf.tensors()? {
+            let range = &tensor.stored.range;
+            let stored = StoredTensor {
+                file: 0,
+                bytes: range.start as usize..range.end as usize,
+                shape: tensor.shape.clone(),
+                format: Format::Gguf(Box::new(tensor.clone())),
+            };
+            weights.tensors.insert(tensor.name, stored);
+        }
+        weights.files.push(MappedFile::open(path)?);
+        weights.gguf = Some(Box::new(gguf));
         Ok(weights)
     }
 
@@ -70,6 +103,7 @@ impl Weights {
         Self {
             path,
             files: Vec::new(),
+            gguf: None,
             tensors: BTreeMap::new(),
         }
     }
@@ -86,7 +120,7 @@ impl Weights {
             let (first, end) = info.data_offsets;
             let tensor = StoredTensor {
                 file: self.files.len(),
-                dtype: info.dtype,
+                format: Format::Safetensors(info.dtype),
                 bytes: start + first..start + end,
                 shape: info.shape.clone(),
             };
@@ -114,13 +148,16 @@ impl Weights {
         self.files[tensor.file].path()
     }
 
-    /// The number type of a tensor, which must be one that this crate reads.
+    /// The number type of a tensor, which must be one that this crate reads; what a GGUF file holds is read as F32.
     pub(crate) fn storage_of(&self, name: &str, tensor: &StoredTensor) -> Result<StorageType> {
-        StorageType::from_dtype(tensor.dtype).ok_or_else(|| Error::DType {
-            path: self.path_of(tensor).to_owned(),
-            name: name.to_owned(),
-            found: format!("{:?}", tensor.dtype),
-        })
+        match &tensor.format {
+            Format::Gguf(_) => Ok(StorageType::F32),
+            Format::Safetensors(dtype) => StorageType::from_dtype(*dtype).ok_or_else(|| Error::DType {
+                path: self.path_of(tensor).to_owned(),
+                name: name.to_owned(),
+                found: format!("{dtype:?}"),
+            }),
+        }
     }
 
     fn bytes(&self, tensor: &StoredTensor) -> &[u8] {
@@ -130,16 +167,21 @@ impl Weights {
     /// Hands the numbers of a tensor to `read`, and their memory back to the system.
     ///
     /// # Errors
-    /// A number type that this crate does not read.
+    /// A number type that this crate does not read; in a GGUF file, a number that is none.
     pub(crate) fn with_numbers<T>(
         &self,
         name: &str,
         tensor: &StoredTensor,
         read: impl FnOnce(&StoredNumbers<'_>) -> T,
     ) -> Result<T> {
-        let numbers = StoredNumbers {
-            storage: self.storage_of(name, tensor)?,
-            bytes: self.bytes(tensor),
+        let (storage, bytes) = (self.storage_of(name, tensor)?, self.bytes(tensor));
+        let numbers = match (&tensor.format, &self.gguf) {
+            (Format::Gguf(stored), Some(gguf)) => {
+                let mut values = vec![0.0; stored.numbers()];
+                gguf.read_tensor(stored, bytes, &mut values)?;
+                StoredNumbers::Decoded(values)
+            }
+            _ => StoredNumbers::Encoded { storage, bytes },
         };
         let result = read(&numbers);
         self.files[tensor.file].release(tensor.bytes.clone());
@@ -166,7 +208,7 @@ impl Weights {
 
     /// True if two tensors hold the same numbers.
     pub(crate) fn are_equal(&self, one: &StoredTensor, other: &StoredTensor) -> bool {
-        one.shape == other.shape && one.dtype == other.dtype && self.bytes(one) == self.bytes(other)
+        one.shape == other.shape && one.format == other.format && self.bytes(one) == self.bytes(other)
     }
 }
 
@@ -193,9 +235,19 @@ fn no_weights(dir: &Path) -> Error {
 
 /// True for the name of a file in which weights are kept.
 fn is_weights_of_others(name: &str) -> bool {
-    [".safetensors", ".gguf", ".bin", ".bin.index.json", ".pt", ".pth", ".ckpt", ".h5", ".msgpack"]
-        .iter()
-        .any(|ending| name.ends_with(ending))
+    [
+        ".safetensors",
+        ".gguf",
+        ".bin",
+        ".bin.index.json",
+        ".pt",
+        ".pth",
+        ".ckpt",
+        ".h5",
+        ".msgpack",
+    ]
+    .iter()
+    .any(|ending| name.ends_with(ending))
         && !name.starts_with("tok")
         && !["training_args.bin", "optimizer.pt", "scheduler.pt"].contains(&name)
 }

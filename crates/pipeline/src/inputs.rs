@@ -60,7 +60,8 @@ impl<'a> Inputs<'a> {
         self
     }
 
-    /// A model that the user named: those of `files` that are in its folder, or the commit of its repository.
+    /// A model that the user named: those of `files` that are in its folder, the GGUF file that it is, or the commit of its
+    /// repository.
     ///
     /// # Errors
     /// A repository that cannot be asked.
@@ -69,6 +70,9 @@ impl<'a> Inputs<'a> {
             let (repository, commit) = self.work.locations().dependency(text, HubId::model)?;
             self.repositories.insert(repository, commit);
             return Ok(self);
+        }
+        if location.is_file() {
+            return Ok(self.file(location.to_owned()));
         }
         let paths = files.iter().map(|file| location.join(file));
         Ok(paths.fold(self, Self::file_if_there))

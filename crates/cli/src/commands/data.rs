@@ -69,7 +69,7 @@ pub(super) fn run(command: &Command, locations: &Locations) -> Result<()> {
 
 /// The longest sequence of a model; nothing for a folder with a tokenizer alone.
 fn context_of(dir: &Path) -> Result<Option<usize>> {
-    if !dir.join("config.json").exists() {
+    if !dir.is_file() && !dir.join("config.json").exists() {
         return Ok(None);
     }
     Ok(Some(load_config(dir)?.max_seq_len()))

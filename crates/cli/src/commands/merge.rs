@@ -16,7 +16,7 @@ use crate::progress::note;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Folder of the model that the adapters belong to, or `hf://org/name[@revision]`
+    /// Folder or GGUF file of the model that the adapters belong to, or `hf://org/name[@revision][/path]`
     #[arg(long, value_name = "DIR")]
     base: PathBuf,
     /// Folder with adapter_config.json and adapter_model.safetensors, or `hf://org/name[@revision]`
@@ -36,8 +36,13 @@ pub(super) fn run(args: &Args, locations: &Locations) -> Result<()> {
     }
     let base = locations.model(&args.base, Want::Model)?;
     let adapter = locations.model(&args.adapter, Want::Adapter)?;
+    let base_config = if base.is_file() {
+        base.clone()
+    } else {
+        base.join("config.json")
+    };
     for (path, expected) in [
-        (base.join("config.json"), "the folder of a model"),
+        (base_config, "the folder of a model, or a GGUF file"),
         (
             adapter.join("adapter_config.json"),
             "a folder of adapters as PEFT saves them, with adapter_config.json and adapter_model.safetensors",

@@ -20,7 +20,8 @@ const TOKENIZER_FILE: &str = "tokenizer.json";
 /// Which model, and where it runs.
 #[derive(Debug, clap::Args)]
 pub(super) struct ModelArgs {
-    /// Folder with config.json, model.safetensors and tokenizer.json, such as that of a stage, or `hf://org/name[@revision]`
+    /// Folder with config.json, model.safetensors and tokenizer.json, such as that of a stage, a GGUF file, or
+    /// `hf://org/name[@revision][/path]`
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// Device: flex, tch, tch:cuda:N, cuda:N or wgpu, as far as this build has them
@@ -39,7 +40,7 @@ fn weight_precision(name: &str) -> Result<WeightPrecision, String> {
     }
 }
 
-/// A model's folder, looked at but with its weights still on the disk.
+/// A model's folder or GGUF file, looked at but with its weights still on the disk.
 pub(super) struct ModelFolder {
     dir: PathBuf,
     device: Device,
@@ -57,8 +58,8 @@ impl ModelFolder {
         };
         let dir = locations.model(&args.model, Want::Model)?;
         let path = dir.join(CONFIG_FILE);
-        if !path.exists() {
-            let expected = "a model's folder, with config.json, model.safetensors and tokenizer.json";
+        if !dir.is_file() && !path.exists() {
+            let expected = "a model's folder, with config.json, model.safetensors and tokenizer.json, or a GGUF file";
             return Err(rlhf_data::Error::MissingFile { path, expected }.into());
         }
         let config = load_config(&dir)?;

@@ -58,7 +58,11 @@ pub(super) fn read(file: &Gguf, tokens: &[String], defaults: &Defaults) -> Resul
     for (flag, id, key) in [(add_bos.unwrap_or(false), ids[0], "bos"), (add_eos, ids[1], "eos")] {
         if flag && id.is_none() {
             let key = format!("tokenizer.ggml.{key}_token_id");
-            return Err(Error::key(file.path(), &key, "missing, expected the token that is put around every text"));
+            return Err(Error::key(
+                file.path(),
+                &key,
+                "missing, expected the token that is put around every text",
+            ));
         }
     }
     let add_bos = add_bos.unwrap_or(defaults.add_bos && ids[0].is_some());
@@ -87,7 +91,11 @@ fn special(file: &Gguf, name: &str, n_tokens: usize) -> Result<Option<u32>> {
     }
     match value.as_u64().filter(|&id| id < n_tokens as u64) {
         Some(id) => Ok(Some(id as u32)),
-        None => Err(Error::key(file.path(), &key, format!("{value}, expected one of {n_tokens} tokens"))),
+        None => Err(Error::key(
+            file.path(),
+            &key,
+            format!("{value}, expected one of {n_tokens} tokens"),
+        )),
     }
 }
 

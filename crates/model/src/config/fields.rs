@@ -91,6 +91,21 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// A list of whole numbers, if it is there.
+    pub(crate) fn counts(&self, name: &str) -> Result<Option<Vec<u64>>, FieldFault> {
+        self.parsed(name, "a list of whole numbers", |value| {
+            value.as_array()?.iter().map(Value::as_u64).collect()
+        })
+    }
+
+    /// A list of positive finite numbers, if it is there.
+    pub(crate) fn numbers(&self, name: &str) -> Result<Option<Vec<f64>>, FieldFault> {
+        let number = |value: &Value| value.as_f64().filter(|number| number.is_finite() && *number > 0.0);
+        self.parsed(name, "a list of positive numbers", |value| {
+            value.as_array()?.iter().map(number).collect()
+        })
+    }
+
     /// A finite number of at least 0, or `default`.
     pub(crate) fn non_negative_or(&self, name: &str, default: f64) -> Result<f64, FieldFault> {
         let number = self.parsed(name, "a number of at least 0", |value| {

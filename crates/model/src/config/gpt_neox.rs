@@ -6,6 +6,7 @@ use crate::architecture::{Activation, Architecture, AttentionShape, Norm, NormKi
 
 const ROPE: RopeNames = RopeNames {
     theta: "rotary_emb_base",
+    default_theta: rope::DEFAULT_THETA,
     partial: "rotary_pct",
     default_partial: 0.25,
 };

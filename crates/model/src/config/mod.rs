@@ -46,7 +46,9 @@ impl ModelConfig {
         let architecture = match family {
             Family::Gpt2 => Gpt2Config::read(&reader)?.architecture(),
             Family::GptNeox => gpt_neox::read(&reader)?,
-            Family::Llama | Family::Mistral | Family::Qwen2 | Family::Qwen3 => llama::read(family, &reader)?,
+            Family::Llama | Family::Mistral | Family::Qwen2 | Family::Qwen3 | Family::Phi3 | Family::SmolLm3 => {
+                llama::read(family, &reader)?
+            }
         };
         for name in ["bos_token_id", "eos_token_id", "pad_token_id"] {
             reader.tokens(name)?;
@@ -66,7 +68,9 @@ impl ModelConfig {
     /// The field that says that the weights are quantised and the method it names, if there is one. Files of whole weights
     /// have such a field left over at times; what is written has none.
     pub(crate) fn quantisation(&self) -> Option<(&'static str, &str)> {
-        self.quantisation.as_ref().map(|(field, method)| (*field, method.as_str()))
+        self.quantisation
+            .as_ref()
+            .map(|(field, method)| (*field, method.as_str()))
     }
 
     /// The same model with a language-model head that is not the embeddings.

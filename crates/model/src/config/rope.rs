@@ -8,12 +8,15 @@ use crate::architecture::{RopeScaling, Rotary};
 /// A family's names of the fields that stand beside `rope_scaling`, and its values where they are missing.
 pub(super) struct RopeNames {
     pub(super) theta: &'static str,
+    pub(super) default_theta: f64,
     pub(super) partial: &'static str,
     pub(super) default_partial: f64,
 }
 
-/// Base of the wavelengths where a file names none, in every family here.
-const DEFAULT_THETA: f64 = 10_000.0;
+/// Field with the tokens that a model was first trained on.
+const ORIGINAL_LEN: &str = "original_max_position_embeddings";
+/// Base of the wavelengths where a file names none, in most families.
+pub(super) const DEFAULT_THETA: f64 = 10_000.0;
 
 /// Reads the rotary embeddings of heads of width `d_head`.
 pub(super) fn read(fields: &Fields<'_>, names: &RopeNames, d_head: usize) -> Result<Rotary, FieldFault> {
@@ -21,7 +24,7 @@ pub(super) fn read(fields: &Fields<'_>, names: &RopeNames, d_head: usize) -> Res
     let new = fields.object("rope_parameters", &mut new_path)?;
     let old = fields.object("rope_scaling", &mut old_path)?;
     let objects = [&old, &new];
-    let theta = agreed(fields, objects, "rope_theta", names.theta)?.unwrap_or(DEFAULT_THETA);
+    let theta = agreed(fields, objects, "rope_theta", names.theta)?.unwrap_or(names.default_theta);
     let partial = agreed(fields, objects, "partial_rotary_factor", names.partial)?.unwrap_or(names.default_partial);
     let dims = (d_head as f64 * partial) as usize;
     if dims < 2 || dims > d_head || !dims.is_multiple_of(2) {
@@ -37,7 +40,26 @@ pub(super) fn read(fields: &Fields<'_>, names: &RopeNames, d_head: usize) -> Res
         (Some(object), None) | (None, Some(object)) => scaling(fields, &object)?,
         (None, None) => RopeScaling::Default,
     };
-    let rotary = Rotary { dims, theta, scaling };
+    if let RopeScaling::Factors { factors } | RopeScaling::LongRope { factors, .. } = &scaling
+        && factors.len() != dims / 2
+    {
+        let message = format!(
+            "{} numbers, expected {}, one for each pair of features that turns",
+            factors.len(),
+            dims / 2
+        );
+        let field = match scaling {
+            RopeScaling::LongRope { .. } => "rope_parameters.short_factor",
+            _ => "rope_parameters.freq_factors",
+        };
+        return Err(fields.fault(field, message));
+    }
+    let rotary = Rotary {
+        dims,
+        theta,
+        scaling,
+        unturned: Vec::new(),
+    };
     // Finite numbers can still divide to infinity, or multiply past what `f32` holds.
     if !rotary.is_finite(fields.size("max_position_embeddings")?) {
         let message = format!("{theta} with {:?} gives angles that are no numbers", rotary.scaling);
@@ -80,15 +102,27 @@ fn one_scaling(fields: &Fields<'_>, old: &Fields<'_>, new: &Fields<'_>) -> Resul
 fn scaling(fields: &Fields<'_>, object: &Fields<'_>) -> Result<RopeScaling, FieldFault> {
     let kind = match (object.optional_text("rope_type")?, object.optional_text("type")?) {
         (Some(one), Some(other)) if one != other => {
-            return Err(object.fault("rope_type", format!("`{one}`, but `type` is `{other}`: which is meant?")));
+            return Err(object.fault(
+                "rope_type",
+                format!("`{one}`, but `type` is `{other}`: which is meant?"),
+            ));
         }
         (one, other) => one.or(other).unwrap_or("default"),
     };
     let max_len = fields.size("max_position_embeddings")?;
-    let original_len = match object.optional_size("original_max_position_embeddings")? {
-        Some(len) => len,
-        None => fields.size_or("original_max_position_embeddings", max_len)?,
+    let original = match object.optional_size(ORIGINAL_LEN)? {
+        Some(len) => Some(len),
+        None => fields.optional_size(ORIGINAL_LEN)?,
     };
+    let original_len = original.unwrap_or(max_len);
+    match (kind, object.numbers("freq_factors")?) {
+        ("default" | "freq_factors", Some(factors)) => return Ok(RopeScaling::Factors { factors }),
+        (_, Some(_)) => {
+            let message = format!("expected none with rope_type `{kind}`, which has factors of its own");
+            return Err(object.fault("freq_factors", message));
+        }
+        (_, None) => {}
+    }
     match kind {
         "default" => Ok(RopeScaling::Default),
         "linear" => Ok(RopeScaling::Linear {
@@ -100,9 +134,12 @@ fn scaling(fields: &Fields<'_>, object: &Fields<'_>) -> Result<RopeScaling, Fiel
             original_len: max_len,
         }),
         "llama3" => llama3(object, original_len),
+        // Phi-3's own, under the names it had before.
+        "longrope" | "su" => longrope(object, max_len, original),
+        "yarn" if object.numbers("short_factor")?.is_some() => longrope(object, max_len, original),
         "yarn" => yarn(object, max_len, original_len),
         other => {
-            let message = format!("`{other}`, expected default, linear, dynamic, llama3 or yarn");
+            let message = format!("`{other}`, expected default, linear, dynamic, llama3, yarn or longrope");
             Err(object.fault("rope_type", message))
         }
     }
@@ -120,6 +157,25 @@ fn llama3(object: &Fields<'_>, original_len: usize) -> Result<RopeScaling, Field
         factor: object.number("factor")?,
         low_freq_factor: low,
         high_freq_factor: high,
+        original_len,
+    })
+}
+
+/// LongRoPE up to the original length: beyond it, every angle would become another.
+fn longrope(object: &Fields<'_>, max_len: usize, original_len: Option<usize>) -> Result<RopeScaling, FieldFault> {
+    let original_len = original_len.ok_or_else(|| object.fault(ORIGINAL_LEN, "missing, expected a whole number"))?;
+    let Some(factors) = object.numbers("short_factor")? else {
+        return Err(object.fault("short_factor", "missing, expected a list of positive numbers"));
+    };
+    let stretch = object.number_or("factor", max_len as f64 / original_len as f64)?;
+    let by_length = if stretch <= 1.0 {
+        1.0
+    } else {
+        (1.0 + stretch.ln() / (original_len as f64).ln()).sqrt()
+    };
+    Ok(RopeScaling::LongRope {
+        factors,
+        attention_factor: object.number_or("attention_factor", by_length)?,
         original_len,
     })
 }

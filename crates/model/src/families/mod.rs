@@ -24,6 +24,10 @@ pub enum Family {
     Qwen2,
     /// Qwen3: Llama with normalised queries and keys.
     Qwen3,
+    /// Phi-3 and its kin: Llama with queries, keys and values in one tensor, and gates and what they let through in another.
+    Phi3,
+    /// SmolLM3: Llama in which every fourth layer knows no positions.
+    SmolLm3,
 }
 
 /// Head that reads a model's hidden states.
@@ -39,13 +43,15 @@ pub(crate) enum Head {
 
 impl Family {
     /// Every family, in the order of the documentation.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Gpt2,
         Self::GptNeox,
         Self::Llama,
         Self::Mistral,
         Self::Qwen2,
         Self::Qwen3,
+        Self::Phi3,
+        Self::SmolLm3,
     ];
 
     /// The `model_type` of its configuration.
@@ -57,6 +63,8 @@ impl Family {
             Self::Mistral => "mistral",
             Self::Qwen2 => "qwen2",
             Self::Qwen3 => "qwen3",
+            Self::Phi3 => "phi3",
+            Self::SmolLm3 => "smollm3",
         }
     }
 
@@ -85,6 +93,8 @@ impl Family {
             Self::Mistral => "Mistral",
             Self::Qwen2 => "Qwen2",
             Self::Qwen3 => "Qwen3",
+            Self::Phi3 => "Phi3",
+            Self::SmolLm3 => "SmolLM3",
         };
         match (self, head) {
             (_, Head::Trunk) => format!("{base}Model"),

@@ -123,7 +123,7 @@ const GPT_NEOX: Names = Names {
     buffers: &[".attention.bias", ".attention.masked_bias", ".rotary_emb.inv_freq"],
 };
 
-/// Llama, Mistral, Qwen2 and Qwen3.
+/// Llama, Mistral, Qwen2, Qwen3 and SmolLM3.
 const LLAMA: Names = Names {
     trunk: "model.",
     tokens: "embed_tokens",
@@ -142,12 +142,20 @@ const LLAMA: Names = Names {
     buffers: &["rotary_emb.inv_freq"],
 };
 
+/// Phi-3: the same with fused layers.
+const PHI3: Names = Names {
+    qkv: &["self_attn.qkv_proj"],
+    up: &["mlp.gate_up_proj"],
+    ..LLAMA
+};
+
 impl Family {
     fn names(self) -> &'static Names {
         match self {
             Self::Gpt2 => &GPT2,
             Self::GptNeox => &GPT_NEOX,
-            Self::Llama | Self::Mistral | Self::Qwen2 | Self::Qwen3 => &LLAMA,
+            Self::Llama | Self::Mistral | Self::Qwen2 | Self::Qwen3 | Self::SmolLm3 => &LLAMA,
+            Self::Phi3 => &PHI3,
         }
     }
 
@@ -173,7 +181,12 @@ impl Family {
 
 /// Parts of names that come from what a model was wrapped in when it was saved: `torch.compile`, FSDP, activation
 /// checkpointing, TRL's models with a value head.
-const WRAPPERS: [&str; 4] = ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "pretrained_model"];
+const WRAPPERS: [&str; 4] = [
+    "_orig_mod",
+    "_fsdp_wrapped_module",
+    "_checkpoint_wrapped_module",
+    "pretrained_model",
+];
 /// The same of DistributedDataParallel, which wraps the whole.
 const OUTER_WRAPPER: &str = "module.";
 /// Beginnings of the names of heads for other purposes: value heads of TRL, prediction of several tokens.
@@ -293,6 +306,7 @@ impl Table<'_> {
             vec![query, key, key]
         };
         let up_widths = match self.architecture.activation {
+            Activation::SwiGlu if names.up.len() == 1 => vec![2 * d_inner],
             Activation::SwiGlu => vec![d_inner, d_inner],
             Activation::GeluTanh | Activation::GeluErf => vec![d_inner],
         };
@@ -460,10 +474,7 @@ mod tests {
             Some("model.norm.weight")
         );
         assert_eq!(language(Family::Llama, "score.weight"), None);
-        assert_eq!(
-            standard_names(Family::Llama, Head::Scalar, "lm_head.weight"),
-            None
-        );
+        assert_eq!(standard_names(Family::Llama, Head::Scalar, "lm_head.weight"), None);
     }
 
     #[test]
@@ -476,11 +487,17 @@ mod tests {
                 "_fsdp_wrapped_module.model.layers.0._checkpoint_wrapped_module.mlp.up_proj.weight",
                 "model.layers.0.mlp.up_proj.weight",
             ),
-            ("model.layers.0._orig_mod.mlp.up_proj.weight", "model.layers.0.mlp.up_proj.weight"),
+            (
+                "model.layers.0._orig_mod.mlp.up_proj.weight",
+                "model.layers.0.mlp.up_proj.weight",
+            ),
             ("pretrained_model.model.norm.weight", "model.norm.weight"),
             ("model.norm.weight", "model.norm.weight"),
         ] {
-            assert_eq!(standard_names(Family::Llama, Head::Language, name).as_deref(), Some(expected));
+            assert_eq!(
+                standard_names(Family::Llama, Head::Language, name).as_deref(),
+                Some(expected)
+            );
         }
         for name in ["v_head.summary.weight", "mtp.fc.weight"] {
             assert_eq!(standard_names(Family::Llama, Head::Language, name), None);
