@@ -95,12 +95,18 @@ impl TensorType {
         let found = OTHERS.iter().find(|(other, _)| *other == id);
         let found = found.map_or_else(|| "unknown".to_owned(), |(_, name)| (*name).to_owned());
         let read: Vec<&str> = TABLE.iter().map(|row| row.1).collect();
-        Err(format!("type {id} ({found}) is not read, expected one of {}", read.join(", ")))
+        Err(format!(
+            "type {id} ({found}) is not read, expected one of {}",
+            read.join(", ")
+        ))
     }
 
     /// The type of this name, in any case: `q8_0`, `F16`.
     pub fn from_name(name: &str) -> Option<Self> {
-        TABLE.iter().find(|row| row.1.eq_ignore_ascii_case(name)).map(|row| row.0)
+        TABLE
+            .iter()
+            .find(|row| row.1.eq_ignore_ascii_case(name))
+            .map(|row| row.0)
     }
 
     /// The name, as the format writes it.
@@ -164,7 +170,11 @@ mod tests {
         for (id, name) in OTHERS {
             assert!(TensorType::from_id(id).expect_err("not read").contains(name));
         }
-        assert!(TensorType::from_id(200).expect_err("unknown").contains("type 200 (unknown)"));
+        assert!(
+            TensorType::from_id(200)
+                .expect_err("unknown")
+                .contains("type 200 (unknown)")
+        );
     }
 
     #[test]

@@ -55,7 +55,8 @@ impl Gguf {
     /// The number type in which every weight of the file is exact: that of its matrices if they are of one half type.
     fn dtype(&self) -> &'static str {
         let matrices = || self.tensor_infos().iter().filter(|tensor| tensor.dims.len() > 1);
-        let all = |kind| matrices().all(|tensor| tensor.tensor_type == kind || tensor.name.starts_with("position_embd"));
+        let all =
+            |kind| matrices().all(|tensor| tensor.tensor_type == kind || tensor.name.starts_with("position_embd"));
         if all(TensorType::F16) {
             "float16"
         } else if all(TensorType::BF16) {
@@ -94,7 +95,10 @@ impl Gguf {
             return Err(fault(format!("missing, expected shape {dims:?}")));
         };
         if stored.dims != dims {
-            return Err(fault(format!("shape {:?}, expected {dims:?} (the length of a row first)", stored.dims)));
+            return Err(fault(format!(
+                "shape {:?}, expected {dims:?} (the length of a row first)",
+                stored.dims
+            )));
         }
         Ok(ModelTensor {
             name: spec.name.clone(),

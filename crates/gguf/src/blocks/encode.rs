@@ -75,7 +75,9 @@ fn push_numbers(q: &[u8; BLOCK], bits: u32, bytes: &mut Vec<u8>) {
 
 /// The number farthest from 0 becomes the lowest value there is, so its sign decides that of the scale.
 fn symmetric(block: &[f32], bits: u32, bytes: &mut Vec<u8>) {
-    let farthest = block.iter().fold(0.0, |max: f32, &x| if max.abs() < x.abs() { x } else { max });
+    let farthest = block
+        .iter()
+        .fold(0.0, |max: f32, &x| if max.abs() < x.abs() { x } else { max });
     let (half, top) = ((1 << (bits - 1)) as f32, (1 << bits) - 1);
     let d = farthest / -half;
     let id = inverse(d);

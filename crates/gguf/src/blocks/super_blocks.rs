@@ -6,10 +6,7 @@ use super::decode::{IQ4, scale};
 pub(super) fn q2_k(block: &[u8], out: &mut [f32]) {
     let (scales, qs, d, dmin) = (&block[..16], &block[16..80], scale(&block[80..]), scale(&block[82..]));
     for (group, out) in out.chunks_exact_mut(16).enumerate() {
-        let (factor, minimum) = (
-            d * f32::from(scales[group] & 15),
-            dmin * f32::from(scales[group] >> 4),
-        );
+        let (factor, minimum) = (d * f32::from(scales[group] & 15), dmin * f32::from(scales[group] >> 4));
         // 128 numbers share 32 bytes: the groups 0, 1 of 8 are the lowest bits of its halves, then 2, 3, and so on.
         let (half, shift, first) = (group / 8, group % 8 / 2 * 2, group % 2 * 16);
         let qs = &qs[half * 32 + first..][..16];

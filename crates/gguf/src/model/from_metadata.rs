@@ -77,18 +77,22 @@ impl<'a> Keys<'a> {
 
     /// A size, or a list of one size per layer that are all alike.
     fn optional_size(&self, key: &str) -> Result<Option<usize>> {
-        self.parsed(key, "a whole number in 1 ..= 16777216, the same in all layers", |value| {
-            let size = match value {
-                Value::Array(list @ Array::Numbers { .. }) => {
-                    let mut sizes = list.numbers();
-                    let first = sizes.next()?;
-                    sizes.all(|size| size == first).then(|| first.as_u64())?
-                }
-                single => single.as_u64(),
-            };
-            let size = size.filter(|size| (1..=LARGEST_SIZE).contains(size))?;
-            usize::try_from(size).ok()
-        })
+        self.parsed(
+            key,
+            "a whole number in 1 ..= 16777216, the same in all layers",
+            |value| {
+                let size = match value {
+                    Value::Array(list @ Array::Numbers { .. }) => {
+                        let mut sizes = list.numbers();
+                        let first = sizes.next()?;
+                        sizes.all(|size| size == first).then(|| first.as_u64())?
+                    }
+                    single => single.as_u64(),
+                };
+                let size = size.filter(|size| (1..=LARGEST_SIZE).contains(size))?;
+                usize::try_from(size).ok()
+            },
+        )
     }
 
     fn size(&self, key: &str) -> Result<usize> {
@@ -170,11 +174,21 @@ impl Model {
 
 fn family(file: &Gguf) -> Result<Family> {
     let fault = |key: &str, message: String| Err(Error::key(file.path(), key, message));
-    if let Some(kind) = file.value("general.type").filter(|kind| kind.as_text() != Some("model")) {
-        return fault("general.type", format!("{kind}, expected \"model\": an adapter or a part is none"));
+    if let Some(kind) = file
+        .value("general.type")
+        .filter(|kind| kind.as_text() != Some("model"))
+    {
+        return fault(
+            "general.type",
+            format!("{kind}, expected \"model\": an adapter or a part is none"),
+        );
     }
-    if let Some(parts) = file.value("split.count").filter(|parts| !parts.is_off() && parts.as_u64() != Some(1)) {
-        let message = format!("the first of {parts} parts or another, expected one file; `llama-gguf-split --merge` joins them");
+    if let Some(parts) = file
+        .value("split.count")
+        .filter(|parts| !parts.is_off() && parts.as_u64() != Some(1))
+    {
+        let message =
+            format!("the first of {parts} parts or another, expected one file; `llama-gguf-split --merge` joins them");
         return fault("split.count", message);
     }
     let key = "general.architecture";
@@ -195,7 +209,10 @@ fn refuse_unknown(keys: &Keys<'_>) -> Result<()> {
             continue;
         };
         if !KNOWN.contains(&own) && !value.is_off() {
-            return Err(keys.fault(own, format!("{value}, which is not known here and may change the numbers")));
+            return Err(keys.fault(
+                own,
+                format!("{value}, which is not known here and may change the numbers"),
+            ));
         }
     }
     if !keys.flag_or("attention.causal", true)? {
@@ -208,7 +225,10 @@ fn refuse_unknown(keys: &Keys<'_>) -> Result<()> {
     let len = keys.optional_size("context_length")?.unwrap_or(usize::MAX);
     match keys.get("attention.sliding_window") {
         Some(value) if !value.is_off() && window?.is_none_or(|window| window < len) => {
-            let message = format!("{value}, expected none below context_length {len}: {} has no window here", keys.family.architecture());
+            let message = format!(
+                "{value}, expected none below context_length {len}: {} has no window here",
+                keys.family.architecture()
+            );
             Err(keys.fault("attention.sliding_window", message))
         }
         _ => Ok(()),
@@ -277,12 +297,21 @@ fn scaling(keys: &Keys<'_>, max_seq_len: usize) -> Result<Scaling> {
         None => keys.optional_number("rope.scale_linear")?,
     };
     // llama.cpp takes a factor without a type for linear scaling.
-    let default = if factor.is_some_and(|factor| factor != 1.0) { "linear" } else { "none" };
-    let kind = keys.parsed("rope.scaling.type", "none, linear or yarn", Value::as_text)?.unwrap_or(default);
+    let default = if factor.is_some_and(|factor| factor != 1.0) {
+        "linear"
+    } else {
+        "none"
+    };
+    let kind = keys
+        .parsed("rope.scaling.type", "none, linear or yarn", Value::as_text)?
+        .unwrap_or(default);
     let number = |key: &str, default: f64| Ok::<f64, Error>(keys.optional_number(key)?.unwrap_or(default));
     let extra_length = number("rope.scaling.attn_factor", 1.0)? * number("rope.scaling.yarn_attn_factor", 1.0)?;
     if kind != "yarn" && extra_length != 1.0 {
-        return Err(keys.fault("rope.scaling.attn_factor", format!("{extra_length} without yarn, expected 1")));
+        return Err(keys.fault(
+            "rope.scaling.attn_factor",
+            format!("{extra_length} without yarn, expected 1"),
+        ));
     }
     match kind {
         "none" => Ok(Scaling::None),
@@ -297,7 +326,10 @@ fn scaling(keys: &Keys<'_>, max_seq_len: usize) -> Result<Scaling> {
                 let message = format!("{}, expected 1", blend.unwrap_or_default());
                 return Err(keys.fault("rope.scaling.yarn_ext_factor", message));
             }
-            if keys.get("rope.scaling.yarn_log_multiplier").is_some_and(|value| !value.is_off()) {
+            if keys
+                .get("rope.scaling.yarn_log_multiplier")
+                .is_some_and(|value| !value.is_off())
+            {
                 return Err(keys.fault("rope.scaling.yarn_log_multiplier", "expected none"));
             }
             let missing = || keys.fault("rope.scaling.factor", "missing, expected the factor of yarn");
@@ -320,7 +352,11 @@ fn freq_factors(keys: &Keys<'_>, dims: usize) -> Result<Option<Vec<f32>>> {
         return Ok(None);
     };
     if factors.len() != dims / 2 || keys.family == Family::Gpt2 {
-        let message = format!("{} factors, expected one for each of {} frequencies", factors.len(), dims / 2);
+        let message = format!(
+            "{} factors, expected one for each of {} frequencies",
+            factors.len(),
+            dims / 2
+        );
         return Err(Error::tensor(keys.file.path(), "rope_freqs.weight", message));
     }
     Ok(Some(factors.to_vec()))
@@ -338,7 +374,10 @@ fn vocabulary(keys: &Keys<'_>, d_model: usize) -> Result<(usize, bool)> {
             let tied = keys.file.tensor("output.weight").is_none() || keys.file.head_is_copy();
             Ok((rows as usize, tied))
         }
-        _ => Err(fault(format!("shape {:?}, expected [{d_model}, tokens], at most 16777216 tokens", tokens.dims))),
+        _ => Err(fault(format!(
+            "shape {:?}, expected [{d_model}, tokens], at most 16777216 tokens",
+            tokens.dims
+        ))),
     }
 }
 
@@ -354,6 +393,10 @@ fn token(file: &Gguf, name: &str, vocab_size: usize) -> Result<Option<u32>> {
     }
     match value.as_u64().filter(|&id| id < vocab_size as u64) {
         Some(id) => Ok(Some(id as u32)),
-        None => Err(Error::key(file.path(), &key, format!("{value}, expected a token below {vocab_size}"))),
+        None => Err(Error::key(
+            file.path(),
+            &key,
+            format!("{value}, expected a token below {vocab_size}"),
+        )),
     }
 }

@@ -120,14 +120,24 @@ fn block(model: &Model, layer: usize) -> Vec<Spec> {
     } else {
         ("input_layernorm", "post_attention_layernorm")
     };
-    let mut all = norm(model, &format!("{stored}attn_norm"), &format!("{name}{norm_1}"), model.d_model);
+    let mut all = norm(
+        model,
+        &format!("{stored}attn_norm"),
+        &format!("{name}{norm_1}"),
+        model.d_model,
+    );
     if family == Family::Qwen3 {
         for (ours, theirs) in [("attn_q_norm", "q_norm"), ("attn_k_norm", "k_norm")] {
             let name = format!("{name}self_attn.{theirs}");
             all.extend(norm(model, &format!("{stored}{ours}"), &name, model.d_head));
         }
     }
-    all.extend(norm(model, &format!("{stored}ffn_norm"), &format!("{name}{norm_2}"), model.d_model));
+    all.extend(norm(
+        model,
+        &format!("{stored}ffn_norm"),
+        &format!("{name}{norm_2}"),
+        model.d_model,
+    ));
     let layers = match family {
         Family::Gpt2 => gpt2(model),
         Family::GptNeox => gpt_neox(model),
@@ -135,7 +145,10 @@ fn block(model: &Model, layer: usize) -> Vec<Spec> {
     };
     for linear in layers {
         let (stored, name) = (format!("{stored}{}", linear.stored), format!("{name}{}", linear.name));
-        let parts = [("weight", vec![linear.input, linear.output]), ("bias", vec![linear.output])];
+        let parts = [
+            ("weight", vec![linear.input, linear.output]),
+            ("bias", vec![linear.output]),
+        ];
         for (part, dims) in parts.into_iter().take(if linear.bias { 2 } else { 1 }) {
             // A bias has nothing to turn.
             let turned = linear.order == Order::Transposed && part == "bias";

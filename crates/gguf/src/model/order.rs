@@ -101,7 +101,11 @@ mod tests {
     #[test]
     fn rotary_rows_go_from_pairs_to_halves() {
         // Two heads of four rows: pairs (0 1) (2 3) become halves (0 2) (1 3).
-        check(Order::Rotary { n_heads: 2 }, 8, &[0.0, 2.0, 1.0, 3.0, 4.0, 6.0, 5.0, 7.0]);
+        check(
+            Order::Rotary { n_heads: 2 },
+            8,
+            &[0.0, 2.0, 1.0, 3.0, 4.0, 6.0, 5.0, 7.0],
+        );
         // One head of two rows of two.
         check(Order::Rotary { n_heads: 1 }, 2, &[0.0, 1.0, 2.0, 3.0]);
     }

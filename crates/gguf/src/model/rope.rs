@@ -31,7 +31,11 @@ impl Yarn {
 
 /// `0.1 weight ln(factor) + 1`, and 1 where nothing is stretched.
 pub(super) fn length(factor: f64, weight: f64) -> f64 {
-    if factor <= 1.0 { 1.0 } else { 0.1 * weight * factor.ln() + 1.0 }
+    if factor <= 1.0 {
+        1.0
+    } else {
+        0.1 * weight * factor.ln() + 1.0
+    }
 }
 
 /// Llama 3's scaling as what each frequency is divided by: 1 for short waves, `factor` for long ones, in between between.

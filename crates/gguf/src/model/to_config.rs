@@ -103,9 +103,7 @@ impl Model {
         let theta = json!(self.theta);
         let mut fields = match &self.scaling {
             Scaling::None => object(json!({"rope_type": "default", "rope_theta": theta})),
-            Scaling::Linear { factor } => {
-                object(json!({"rope_type": "linear", "rope_theta": theta, "factor": factor}))
-            }
+            Scaling::Linear { factor } => object(json!({"rope_type": "linear", "rope_theta": theta, "factor": factor})),
             Scaling::Yarn(yarn) => {
                 let mut fields = object(json!({
                     "rope_type": "yarn",

@@ -205,14 +205,23 @@ fn version<R: BufRead>(cursor: &mut Cursor<'_, R>) -> Result<u32> {
 
 fn metadata<R: BufRead>(cursor: &mut Cursor<'_, R>, count: u64) -> Result<BTreeMap<String, Value>> {
     // A key of one byte, its type and a value of one byte.
-    cursor.need(count.saturating_mul(8 + 1 + 4 + 1), &format!("its metadata of {count} entries"))?;
+    cursor.need(
+        count.saturating_mul(8 + 1 + 4 + 1),
+        &format!("its metadata of {count} entries"),
+    )?;
     let mut metadata = BTreeMap::new();
     let mut last = "the beginning".to_owned();
     for _ in 0..count {
         let key = match cursor.text(&format!("the key after {last}"))? {
             Ok(key) if !key.is_empty() => key,
             Ok(_) => return Err(Error::key(cursor.path(), "", format!("the key after {last} is empty"))),
-            Err(message) => return Err(Error::key(cursor.path(), "", format!("the key after {last}: {message}"))),
+            Err(message) => {
+                return Err(Error::key(
+                    cursor.path(),
+                    "",
+                    format!("the key after {last}: {message}"),
+                ));
+            }
         };
         let value = Value::read(cursor, &key)?;
         last = format!("`{key}`");
@@ -227,6 +236,8 @@ fn alignment(metadata: &BTreeMap<String, Value>, path: &Path) -> Result<u64> {
     let Some(value) = metadata.get(ALIGNMENT) else {
         return Ok(DEFAULT_ALIGNMENT);
     };
-    let alignment = value.as_u64().filter(|alignment| alignment.is_power_of_two() && *alignment <= 1 << 32);
+    let alignment = value
+        .as_u64()
+        .filter(|alignment| alignment.is_power_of_two() && *alignment <= 1 << 32);
     alignment.ok_or_else(|| Error::key(path, ALIGNMENT, format!("{value}, expected a power of two")))
 }

@@ -10,7 +10,10 @@ pub(super) fn other_format(start: &[u8]) -> String {
         "a Git LFS pointer; `git lfs pull` fetches the file itself"
     } else if lower.starts_with("<!doctype") || lower.starts_with("<html") {
         "a page of HTML, so the download was refused or led elsewhere"
-    } else if [b"tjgg".as_slice(), b"fmgg", b"lmgg", b"algg"].iter().any(|magic| start.starts_with(magic)) {
+    } else if [b"tjgg".as_slice(), b"fmgg", b"lmgg", b"algg"]
+        .iter()
+        .any(|magic| start.starts_with(magic))
+    {
         "an older format of GGML (GGJT, GGMF, GGML or GGLA), which llama.cpp has given up"
     } else if start.get(8) == Some(&b'{') && start[4..8] == [0; 4] {
         "safetensors, which belong in a folder beside config.json"

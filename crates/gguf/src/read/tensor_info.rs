@@ -51,7 +51,13 @@ fn read_one<R: BufRead>(cursor: &mut Cursor<'_, R>, index: u64) -> Result<Tensor
     let name = match cursor.text(&place)? {
         Ok(name) if !name.is_empty() => name,
         Ok(_) => return Err(Error::tensor(cursor.path(), &format!("#{index}"), "has no name")),
-        Err(message) => return Err(Error::tensor(cursor.path(), &format!("#{index}"), format!("its name: {message}"))),
+        Err(message) => {
+            return Err(Error::tensor(
+                cursor.path(),
+                &format!("#{index}"),
+                format!("its name: {message}"),
+            ));
+        }
     };
     let place = format!("the entry of tensor `{name}`");
     let n_dims = cursor.u32(&place)?;

@@ -281,7 +281,11 @@ fn unknown_type<R: BufRead>(cursor: &Cursor<'_, R>, key: &str, id: u32) -> Error
 
 fn check_bools<R: BufRead>(cursor: &Cursor<'_, R>, key: &str, kind: Number, bytes: &[u8]) -> Result<()> {
     match bytes.iter().find(|&&byte| kind == Number::Bool && byte > 1) {
-        Some(byte) => Err(Error::key(cursor.path(), key, format!("a truth value of {byte}, expected 0 or 1"))),
+        Some(byte) => Err(Error::key(
+            cursor.path(),
+            key,
+            format!("a truth value of {byte}, expected 0 or 1"),
+        )),
         None => Ok(()),
     }
 }

@@ -67,9 +67,14 @@ fn post_processor(pieces: &[Piece], ends: &Ends) -> Value {
         return json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": false, "use_regex": true});
     }
     let around = |name: &str, type_id: u32| {
-        let token = |token: Option<(&str, u32)>| token.map(|(id, _)| json!({"SpecialToken": {"id": id, "type_id": type_id}}));
+        let token =
+            |token: Option<(&str, u32)>| token.map(|(id, _)| json!({"SpecialToken": {"id": id, "type_id": type_id}}));
         let text = json!({"Sequence": {"id": name, "type_id": type_id}});
-        token(bos).into_iter().chain([text]).chain(token(eos)).collect::<Vec<Value>>()
+        token(bos)
+            .into_iter()
+            .chain([text])
+            .chain(token(eos))
+            .collect::<Vec<Value>>()
     };
     let tokens: Map<String, Value> = bos
         .into_iter()

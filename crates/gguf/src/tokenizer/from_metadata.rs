@@ -59,7 +59,11 @@ impl Gguf {
                 continue;
             };
             let id = value.as_u64().filter(|&id| id < n_tokens);
-            let id = json!(id.ok_or_else(|| Error::key(self.path(), &key, format!("{value}, expected a token below {n_tokens}")))?);
+            let id = json!(id.ok_or_else(|| Error::key(
+                self.path(),
+                &key,
+                format!("{value}, expected a token below {n_tokens}")
+            ))?);
             if !ends.contains(&id) {
                 ends.push(id);
             }
@@ -75,9 +79,13 @@ impl Gguf {
 fn texts<'a>(file: &'a Gguf, key: &str) -> Result<&'a [String]> {
     match file.value(key) {
         None => Err(Error::key(file.path(), key, "missing, expected a list of texts")),
-        Some(value) => value
-            .as_texts()
-            .ok_or_else(|| Error::key(file.path(), key, format!("{value}, which are no texts, expected a list of texts"))),
+        Some(value) => value.as_texts().ok_or_else(|| {
+            Error::key(
+                file.path(),
+                key,
+                format!("{value}, which are no texts, expected a list of texts"),
+            )
+        }),
     }
 }
 
@@ -88,7 +96,10 @@ fn tokens(file: &Gguf) -> Result<&[String]> {
     if let Some([_, rows]) = file.tensor("token_embd.weight").map(|tensor| &tensor.dims[..])
         && *rows != tokens.len() as u64
     {
-        return fault(format!("{} tokens, expected the {rows} rows of token_embd.weight", tokens.len()));
+        return fault(format!(
+            "{} tokens, expected the {rows} rows of token_embd.weight",
+            tokens.len()
+        ));
     }
     let mut ids = HashMap::new();
     for (id, token) in tokens.iter().enumerate() {
@@ -151,7 +162,12 @@ fn read_byte_level(file: &Gguf) -> Result<GgufTokenizer> {
 }
 
 fn pattern(file: &Gguf) -> Result<Pattern> {
-    let expected = || format!("expected one of {}: another way to cut a text gives other tokens", Pattern::names());
+    let expected = || {
+        format!(
+            "expected one of {}: another way to cut a text gives other tokens",
+            Pattern::names()
+        )
+    };
     let Some(value) = file.value(PRE) else {
         return Err(Error::key(file.path(), PRE, format!("missing, {}", expected())));
     };
@@ -164,7 +180,13 @@ fn merges<'a>(file: &'a Gguf, pieces: &[Piece]) -> Result<Vec<(&'a str, &'a str)
     let known: HashMap<&str, u32> = pieces.iter().map(|piece| piece.text.as_str()).zip(0..).collect();
     let mut merges = Vec::new();
     for (index, merge) in texts(file, MERGES)?.iter().enumerate() {
-        let fault = |expected: String| Error::key(file.path(), MERGES, format!("merge {index} is {merge:?}, expected {expected}"));
+        let fault = |expected: String| {
+            Error::key(
+                file.path(),
+                MERGES,
+                format!("merge {index} is {merge:?}, expected {expected}"),
+            )
+        };
         let pair = merge.split_once(' ');
         let pair = pair.filter(|(left, right)| !left.is_empty() && !right.is_empty() && !right.contains(' '));
         let (left, right) = pair.ok_or_else(|| fault("two tokens and a space between them".to_owned()))?;
@@ -182,12 +204,17 @@ fn read_sentencepiece(file: &Gguf) -> Result<GgufTokenizer> {
     let tokens = tokens(file)?;
     let kinds = kinds(file, tokens.len())?;
     let Some(scores) = numbers(file, SCORES, tokens.len())? else {
-        return Err(Error::key(file.path(), SCORES, "missing, expected the scores of SentencePiece's pieces"));
+        return Err(Error::key(
+            file.path(),
+            SCORES,
+            "missing, expected the scores of SentencePiece's pieces",
+        ));
     };
     let mut pieces = Vec::with_capacity(tokens.len());
     for ((text, score), kind) in tokens.iter().zip(scores).zip(kinds) {
         let number = score.as_f64().filter(|score| score.is_finite());
-        let number = number.ok_or_else(|| Error::key(file.path(), SCORES, format!("{score}, expected finite numbers")))?;
+        let number =
+            number.ok_or_else(|| Error::key(file.path(), SCORES, format!("{score}, expected finite numbers")))?;
         pieces.push(Piece {
             text: text.clone(),
             score: number as f32,

@@ -16,7 +16,8 @@ pub(super) enum Pattern {
 }
 
 /// Llama 3's pattern with `DIGITS` for its digits.
-const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|DIGITS| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const LLAMA3: &str =
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|DIGITS| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
 /// Names in `tokenizer.ggml.pre`, the one that is written first; llama.cpp treats those of a line alike.
@@ -61,9 +62,7 @@ impl Pattern {
 
     /// `pre_tokenizer` of `tokenizer.json`.
     pub(super) fn to_json(self) -> Value {
-        let level = |use_regex: bool| {
-            json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": use_regex})
-        };
+        let level = |use_regex: bool| json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": use_regex});
         match self {
             Self::Gpt2 => level(true),
             Self::Digits => json!({"type": "Sequence", "pretokenizers": [

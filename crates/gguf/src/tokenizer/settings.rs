@@ -58,7 +58,11 @@ pub(super) fn read(file: &Gguf, tokens: &[String], defaults: &Defaults) -> Resul
     for (flag, id, key) in [(add_bos.unwrap_or(false), ids[0], "bos"), (add_eos, ids[1], "eos")] {
         if flag && id.is_none() {
             let key = format!("tokenizer.ggml.{key}_token_id");
-            return Err(Error::key(file.path(), &key, "missing, expected the token that is put around every text"));
+            return Err(Error::key(
+                file.path(),
+                &key,
+                "missing, expected the token that is put around every text",
+            ));
         }
     }
     let add_bos = add_bos.unwrap_or(defaults.add_bos && ids[0].is_some());
@@ -87,7 +91,11 @@ fn special(file: &Gguf, name: &str, n_tokens: usize) -> Result<Option<u32>> {
     }
     match value.as_u64().filter(|&id| id < n_tokens as u64) {
         Some(id) => Ok(Some(id as u32)),
-        None => Err(Error::key(file.path(), &key, format!("{value}, expected one of {n_tokens} tokens"))),
+        None => Err(Error::key(
+            file.path(),
+            &key,
+            format!("{value}, expected one of {n_tokens} tokens"),
+        )),
     }
 }
 
@@ -122,4 +130,25 @@ fn template(file: &Gguf) -> Result<Option<Json>> {
     }
     let default = default.map(|template| json!({"name": "default", "template": template}));
     Ok(Some(Json::Array(default.into_iter().chain(named).collect())))
+}
+
+/// Whether the `post_processor` of a `tokenizer.json` puts a special token before a text; nothing if it leaves texts alone.
+pub(super) fn adds_bos(json: &Json) -> Option<bool> {
+    template_of(json).map(|single| single.first().is_some_and(|first| first.get("SpecialToken").is_some()))
+}
+
+/// As [`adds_bos`], after a text.
+pub(super) fn adds_eos(json: &Json) -> Option<bool> {
+    template_of(json).map(|single| single.last().is_some_and(|last| last.get("SpecialToken").is_some()))
+}
+
+/// What is put around a text, and the text.
+fn template_of(json: &Json) -> Option<&Vec<Json>> {
+    let post = &json["post_processor"];
+    let steps = match post["processors"].as_array() {
+        Some(steps) => steps.iter().collect(),
+        None => vec![post],
+    };
+    let template = steps.into_iter().find(|step| step["type"] == "TemplateProcessing")?;
+    template["single"].as_array()
 }

@@ -45,7 +45,9 @@ fn damaged_files_are_refused_by_what_is_wrong_with_them() {
                 let message = error.to_string();
                 println!("{message}");
                 let keywords = case["keywords"].as_array().expect("a list").iter();
-                let missing = keywords.map(|word| word.as_str().expect("a text")).find(|word| !matches(word, &message));
+                let missing = keywords
+                    .map(|word| word.as_str().expect("a text"))
+                    .find(|word| !matches(word, &message));
                 if !message.contains(name) || missing.is_some() {
                     faults.push(format!("{message}: lacks {missing:?}"));
                 }
@@ -66,7 +68,11 @@ fn the_file_that_the_others_were_made_of_is_sound() {
 fn a_file_that_is_cut_anywhere_is_refused() {
     let bytes = fs::read(golden("gguf/damaged/base.gguf")).expect("readable");
     for len in (0..bytes.len() - 32).step_by(7).chain(0..64) {
-        assert!(Gguf::parse(&bytes[..len], "cut.gguf").is_err(), "{len} of {} bytes", bytes.len());
+        assert!(
+            Gguf::parse(&bytes[..len], "cut.gguf").is_err(),
+            "{len} of {} bytes",
+            bytes.len()
+        );
     }
 }
 
@@ -78,7 +84,12 @@ fn no_change_of_a_byte_of_the_header_brings_a_reader_down() {
             let mut bytes = bytes.clone();
             bytes[at] = value;
             if let Ok(file) = Gguf::parse(&bytes, "changed.gguf") {
-                let _ = (file.config(), file.tensors(), file.tokenizer(), file.generation_config());
+                let _ = (
+                    file.config(),
+                    file.tensors(),
+                    file.tokenizer(),
+                    file.generation_config(),
+                );
             }
         }
     }

@@ -8,7 +8,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 pub(crate) fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/golden")
+        .join(name)
 }
 
 pub(crate) fn json(name: &str) -> Value {
@@ -41,7 +43,10 @@ pub(crate) fn floats(value: &Value) -> Vec<f32> {
 
 pub(crate) fn sha256(numbers: &[f32]) -> String {
     let bytes: Vec<u8> = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
-    Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(&bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// The numbers of a tensor in the order of the file, and in that of transformers.
@@ -50,7 +55,8 @@ pub(crate) fn numbers(file: &Gguf, bytes: &[u8], tensor: &ModelTensor) -> (Vec<f
     let mut stored = vec![0.0; tensor.numbers()];
     tensor.stored.tensor_type.decode(&bytes[range.clone()], &mut stored);
     let mut out = vec![0.0; tensor.numbers()];
-    file.read_tensor(tensor, &bytes[range], &mut out).expect("finite numbers");
+    file.read_tensor(tensor, &bytes[range], &mut out)
+        .expect("finite numbers");
     (stored, out)
 }
 
@@ -59,7 +65,10 @@ pub(crate) fn numbers(file: &Gguf, bytes: &[u8], tensor: &ModelTensor) -> (Vec<f
 pub(crate) fn check_numbers(name: &str, numbers: &[f32], width: usize, expected: &Value) {
     let same = |key: &str, found: f64| {
         if let Some(wanted) = expected[key].as_f64() {
-            assert!((found - wanted).abs() <= 1e-9 * wanted.abs().max(1.0), "{name}: {key} {found}, expected {wanted}");
+            assert!(
+                (found - wanted).abs() <= 1e-9 * wanted.abs().max(1.0),
+                "{name}: {key} {found}, expected {wanted}"
+            );
         }
     };
     let wide = || numbers.iter().map(|&x| f64::from(x));

@@ -29,7 +29,10 @@ fn tensors_have_their_names_shapes_and_numbers() {
             let name = wanted["hf_name"].as_str().expect("a text");
             let Some(tensor) = tensors.iter().find(|tensor| tensor.name == name) else {
                 // The embedding a second time.
-                assert_eq!((name, expected["config"]["tie_word_embeddings"] == true), ("lm_head.weight", true));
+                assert_eq!(
+                    (name, expected["config"]["tie_word_embeddings"] == true),
+                    ("lm_head.weight", true)
+                );
                 continue;
             };
             let context = format!("{} {name}", path.display());
@@ -64,7 +67,12 @@ pub(crate) fn check_texts(path: &Path, tokenizer: &tokenizers::Tokenizer, texts:
                 continue;
             };
             let found = tokenizer.encode(words, false).expect("encodes");
-            assert_eq!(Value::from(found.get_ids()), *wanted, "{} {words:?} {key}", path.display());
+            assert_eq!(
+                Value::from(found.get_ids()),
+                *wanted,
+                "{} {words:?} {key}",
+                path.display()
+            );
         }
     }
 }
@@ -96,7 +104,11 @@ fn texts_become_the_tokens_of_the_reference() {
                 assert_eq!(with.get_ids().len() == 2, bos.is_some());
                 assert!(bos.is_none_or(|bos| u64::from(with.get_ids()[0]) == bos));
             }
-            GgufTokenizer::SentencePiece { pieces, add_space_prefix, .. } => {
+            GgufTokenizer::SentencePiece {
+                pieces,
+                add_space_prefix,
+                ..
+            } => {
                 assert_eq!(pieces.len() as u64, wanted["n_tokens"].as_u64().expect("a number"));
                 assert!(*add_space_prefix);
             }
