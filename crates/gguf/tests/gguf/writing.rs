@@ -349,7 +349,7 @@ fn what_no_file_can_say_is_refused_by_its_field() {
         config.insert("model_type".into(), json!("mistral"));
         config.insert("sliding_window".into(), json!(8));
     };
-    let error = exported("llama_untied", &to, window).err().expect("refused");
+    let error = exported("llama_untied", &to, window).map(drop).expect_err("refused");
     assert!(
         error.to_string().starts_with("config.json: `sliding_window`: 8"),
         "{error}"
@@ -428,8 +428,7 @@ fn rows_that_no_token_has_are_filled_up() {
     assert_eq!(types[383..], [1, 5, 5, 5]);
     file.tokenizer().expect("sound");
     let error = with_tokenizer(&tokenizer, 383, None)
-        .err()
-        .expect("too many tokens")
+        .expect_err("too many tokens")
         .to_string();
     assert!(error.contains("384 tokens, expected at most the 383"), "{error}");
 }
