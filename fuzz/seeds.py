@@ -360,5 +360,16 @@ def rows():
         put("rows", path.name, "p", path.read_bytes())
 
 
-for write in [weights, configs, tokenizers, templates, rows]:
+def gguf():
+    """Files of some 16 KB: longer ones are mutated where nothing is checked."""
+    paths = [*(GOLDEN / "gguf").glob("odd-*.gguf"), *(GOLDEN / "gguf" / "damaged").glob("*.gguf")]
+    for path in paths:
+        put("gguf", path.stem, "f", path.read_bytes())
+    types = json.loads((GOLDEN / "gguf" / "blocks.json").read_text())["types"]
+    for place, name in enumerate(["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS"]):
+        for number, block in enumerate(types.get(name, {"blocks": []})["blocks"]):
+            put("gguf", f"{name}-{number}", "b", bytes([place]) + bytes.fromhex(block["hex"]))
+
+
+for write in [weights, configs, tokenizers, templates, rows, gguf]:
     write()

@@ -6,11 +6,8 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
 use crate::model::{Model, Order, Spec, specs, surplus_hint};
-use crate::read::{Gguf, TensorInfo};
+use crate::read::{Gguf, ROPE_FREQS, TensorInfo};
 use crate::tensor_type::TensorType;
-
-/// Tensors that hold no weights: the scaling of the frequencies is in the configuration, which has no masks.
-const NO_WEIGHTS: [&str; 2] = ["rope_freqs.weight", "attn_rot_embd.freqs"];
 
 /// A tensor of the model: where it is in the file, and what transformers calls it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,6 +136,7 @@ impl Gguf {
     }
 }
 
+/// The scaling of the frequencies is in the configuration; the frequencies themselves follow from it.
 fn is_no_weight(name: &str) -> bool {
-    NO_WEIGHTS.contains(&name) || name.starts_with("blk.") && name.ends_with(".attn_rot_embd.freqs")
+    name == ROPE_FREQS || name.starts_with("blk.") && name.ends_with(".attn_rot_embd.freqs")
 }

@@ -5,7 +5,7 @@
 use super::rope::{Scaling, Yarn};
 use super::{Family, Model};
 use crate::error::{Error, Result};
-use crate::read::{Array, Gguf, Value};
+use crate::read::{Array, Gguf, ROPE_FREQS, Value};
 
 /// Sizes beyond this are taken for damage, as in `rlhf-model`.
 const LARGEST_SIZE: u64 = 1 << 24;
@@ -357,7 +357,11 @@ fn freq_factors(keys: &Keys<'_>, dims: usize) -> Result<Option<Vec<f32>>> {
             factors.len(),
             dims / 2
         );
+<<<<<<< HEAD
         return Err(Error::tensor(keys.file.path(), "rope_freqs.weight", message));
+=======
+        return Err(Error::tensor(keys.file.path(), ROPE_FREQS, message));
+>>>>>>> wt-gguf
     }
     Ok(Some(factors.to_vec()))
 }

@@ -1,10 +1,12 @@
 //! What a model is, between the two spellings: the metadata of a GGUF file and `config.json`.
 
+mod from_config;
 mod from_metadata;
 mod names;
 mod order;
 mod rope;
 mod to_config;
+mod to_metadata;
 
 pub(crate) use names::{Spec, specs, surplus_hint};
 pub(crate) use order::Order;

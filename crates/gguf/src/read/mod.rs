@@ -7,5 +7,6 @@ mod tensor_info;
 mod value;
 
 pub use header::Gguf;
+pub(crate) use header::ROPE_FREQS;
 pub use tensor_info::TensorInfo;
 pub use value::{Array, Number, Value};

@@ -1,14 +1,17 @@
 //! The tokenizer of a file, in the words of `tokenizer.json` and `tokenizer_config.json`.
 
 mod byte_level;
+mod from_json;
 mod from_metadata;
 mod pattern;
 mod pieces;
 mod settings;
+mod to_metadata;
 
 use serde_json::{Map, Value};
 
 pub use pieces::{Piece, PieceKind};
+pub(crate) use to_metadata::Vocabulary;
 
 /// A tokenizer, read from a GGUF file or to be written into one.
 #[derive(Debug, Clone, PartialEq)]

@@ -131,3 +131,24 @@ fn template(file: &Gguf) -> Result<Option<Json>> {
     let default = default.map(|template| json!({"name": "default", "template": template}));
     Ok(Some(Json::Array(default.into_iter().chain(named).collect())))
 }
+
+/// Whether the `post_processor` of a `tokenizer.json` puts a special token before a text; nothing if it leaves texts alone.
+pub(super) fn adds_bos(json: &Json) -> Option<bool> {
+    template_of(json).map(|single| single.first().is_some_and(|first| first.get("SpecialToken").is_some()))
+}
+
+/// As [`adds_bos`], after a text.
+pub(super) fn adds_eos(json: &Json) -> Option<bool> {
+    template_of(json).map(|single| single.last().is_some_and(|last| last.get("SpecialToken").is_some()))
+}
+
+/// What is put around a text, and the text.
+fn template_of(json: &Json) -> Option<&Vec<Json>> {
+    let post = &json["post_processor"];
+    let steps = match post["processors"].as_array() {
+        Some(steps) => steps.iter().collect(),
+        None => vec![post],
+    };
+    let template = steps.into_iter().find(|step| step["type"] == "TemplateProcessing")?;
+    template["single"].as_array()
+}
