@@ -357,11 +357,7 @@ fn freq_factors(keys: &Keys<'_>, dims: usize) -> Result<Option<Vec<f32>>> {
             factors.len(),
             dims / 2
         );
-<<<<<<< HEAD
-        return Err(Error::tensor(keys.file.path(), "rope_freqs.weight", message));
-=======
         return Err(Error::tensor(keys.file.path(), ROPE_FREQS, message));
->>>>>>> wt-gguf
     }
     Ok(Some(factors.to_vec()))
 }
