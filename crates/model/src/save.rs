@@ -96,7 +96,7 @@ fn save<M: Module>(
 }
 
 /// Every tensor to write, its values still on the device, and its adapters not yet merged.
-fn stored_parts<M: Module>(model: &M, trunk: &Decoder, config: &ModelConfig, head: Head) -> Vec<StoredPart> {
+pub(crate) fn stored_parts<M: Module>(model: &M, trunk: &Decoder, config: &ModelConfig, head: Head) -> Vec<StoredPart> {
     let mut tensors: HashMap<String, DeviceTensor> = device_parameters(model)
         .into_iter()
         .map(|t| (t.name.clone(), t))
@@ -218,8 +218,13 @@ impl StoredValues {
 }
 
 impl StoredPart {
-    fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.parameter.parts[self.index].name
+    }
+
+    /// Its numbers in the order of the checkpoint, with what adapters add.
+    pub(crate) fn numbers(&self) -> Vec<f32> {
+        self.parameter.write_part(self.index, &self.values.to_host())
     }
 }
 
@@ -231,8 +236,7 @@ impl View for StoredPart {
         &self.parameter.parts[self.index].shape
     }
     fn data(&self) -> Cow<'_, [u8]> {
-        let values = self.values.to_host();
-        Cow::Owned(self.storage.encode(&self.parameter.write_part(self.index, &values)))
+        Cow::Owned(self.storage.encode(&self.numbers()))
     }
     fn data_len(&self) -> usize {
         self.shape().iter().product::<usize>() * self.storage.bytes()
