@@ -27,6 +27,9 @@ pub enum Error {
         /// The system's message.
         source: std::io::Error,
     },
+    /// Something else stands where a file should be, or it is no text.
+    #[error(transparent)]
+    File(rlhf_files::Error),
     /// A file could not be written.
     #[error("{}: cannot be written: {source}", path.display())]
     Write {
@@ -157,11 +160,13 @@ pub enum Error {
     },
     /// The model was made for another tokenizer.
     #[error(
-        "model and tokenizer do not belong together: the tokenizer has ids up to {largest}, expected a model with at least {} \
-         rows of embedding, it has {model}",
+        "model and tokenizer do not belong together: the tokenizer has ids up to {largest} ({token:?}), expected a model with at \
+         least {} rows of embedding, it has {model}",
         u64::from(*largest) + 1
     )]
     VocabMismatch {
+        /// The token with that id.
+        token: String,
         /// The largest id that the tokenizer has.
         largest: u32,
         /// Rows the model's embedding has.

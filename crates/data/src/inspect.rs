@@ -1,6 +1,7 @@
 //! The contents of a file, for people to look at before they train on it.
 
 mod fit;
+mod lost;
 mod print;
 mod row;
 
@@ -18,6 +19,7 @@ use crate::tokenizer::Tokenizer;
 use crate::types::{Comparison, Demonstration, Message, Prompt, prompt_key};
 pub use fit::Fit;
 use fit::Limits;
+pub use lost::LostText;
 pub use row::{ShownPart, ShownRow};
 
 /// The kind of rows in a file.
@@ -78,6 +80,8 @@ pub struct Inspection {
     pub messages_per_row: BTreeMap<usize, usize>,
     /// Lengths in words, and in tokens if there is a tokenizer.
     pub lengths: Vec<Lengths>,
+    /// Text that does not come back from its tokens, if there is a tokenizer.
+    pub lost: Option<LostText>,
     /// Longest sequence of the model, in tokens, if it was given.
     pub max_seq_len: Option<usize>,
     /// The rows that fit into it.
@@ -178,7 +182,10 @@ fn text(path: &Path, options: &InspectOptions) -> Result<Inspection> {
     let mut found = Survey::new(options.tokenizer);
     for document in &loaded.rows {
         found.row(document, document);
-        found.text("document", document, |tokenizer| Ok(tokenizer.encode(document).len()))?;
+        found.spelling([document.as_str()]);
+        found.text("document", document, |tokenizer| {
+            Ok(tokenizer.encode_document(document).len())
+        })?;
     }
     let fit = options
         .limited()
@@ -282,6 +289,7 @@ struct Survey<'a> {
     messages_per_row: BTreeMap<usize, usize>,
     words: BTreeMap<&'static str, Vec<usize>>,
     tokens: BTreeMap<&'static str, Vec<usize>>,
+    lost: Option<LostText>,
 }
 
 impl<'a> Survey<'a> {
@@ -300,6 +308,7 @@ impl<'a> Survey<'a> {
             messages_per_row: BTreeMap::new(),
             words: BTreeMap::new(),
             tokens: BTreeMap::new(),
+            lost: tokenizer.map(|_| LostText::default()),
         }
     }
 
@@ -316,7 +325,15 @@ impl<'a> Survey<'a> {
         Ok(())
     }
 
+    /// Looks for text of a row that does not come back from its tokens.
+    fn spelling<'t>(&mut self, texts: impl IntoIterator<Item = &'t str>) {
+        if let (Some(tokenizer), Some(lost)) = (self.tokenizer, &mut self.lost) {
+            lost.row(tokenizer, texts);
+        }
+    }
+
     fn conversation(&mut self, messages: &[Message], prompt: &[Message]) -> Result<()> {
+        self.spelling(messages.iter().map(|message| message.content.as_str()));
         self.row(prompt_key(messages), &format!("{messages:?}"));
         *self.messages_per_row.entry(messages.len()).or_default() += 1;
         self.prompt(prompt)
@@ -338,6 +355,8 @@ impl<'a> Survey<'a> {
     fn comparison(&mut self, row: &Comparison) -> Result<()> {
         let content = format!("{:?}", (&row.messages, &row.completions, &row.ranking));
         self.row(row.key(), &content);
+        let asked = row.messages.iter().map(|message| message.content.as_str());
+        self.spelling(asked.chain(row.completions.iter().map(String::as_str)));
         self.prompt(&row.messages)?;
         *self.messages_per_row.entry(row.messages.len()).or_default() += 1;
         for completion in &row.completions {
@@ -390,6 +409,7 @@ impl<'a> Survey<'a> {
                 .chain(in_tokens)
                 .filter_map(|(of, lengths)| Lengths::new(of, lengths))
                 .collect(),
+            lost: self.lost,
             max_seq_len: options.max_seq_len.filter(|_| options.tokenizer.is_some()),
             fit,
             row,

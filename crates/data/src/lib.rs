@@ -45,7 +45,7 @@ mod types;
 pub use chat::{Chat, ChatTemplate, Clock, Rendered};
 pub use columns::Columns;
 pub use error::{Error, Result};
-pub use inspect::{DataKind, Fit, InspectOptions, Inspection, Lengths, ShownPart, ShownRow, inspect};
+pub use inspect::{DataKind, Fit, InspectOptions, Inspection, Lengths, LostText, ShownPart, ShownRow, inspect};
 pub use marked::MarkedTokens;
 pub use order::{cyclic_rows, mixed_in, shuffled_order};
 pub use read::{

@@ -148,7 +148,8 @@ pub(crate) fn of_row(id: &str, source: Error) -> Error {
 
 /// Cuts documents into windows for pretraining.
 ///
-/// All documents form one stream, `eos d1 eos d2 eos …`, so that eos comes before and after each. It is cut into
+/// All documents form one stream, `eos d1 eos d2 eos …`, so that eos comes before and after each; a model that has learnt to read
+/// bos before a text is given `bos d1 eos bos d2 eos …`. It is cut into
 /// windows of `context` tokens, of which the first is the last of the window before: it is given but not taught, and
 /// so every token of every document is taught exactly once. The last window may be shorter. Windows may hold several
 /// documents, and a token sees those before its own, as in GPT-3.
@@ -164,11 +165,17 @@ pub fn pack_documents<S: AsRef<str>>(
     assert!(context >= 2, "a window of {context} tokens has nothing to predict");
     let mut documents = documents.into_iter();
     let mut windows = Vec::new();
-    let mut stream = vec![tokenizer.eos_token_id()];
+    let [before, _] = tokenizer.around();
+    let mut stream = if before.is_empty() {
+        vec![tokenizer.eos_token_id()]
+    } else {
+        Vec::new()
+    };
     loop {
         let chunk: Vec<S> = documents.by_ref().take(DOCUMENTS_AT_ONCE).collect();
         let texts: Vec<&str> = chunk.iter().map(AsRef::as_ref).collect();
         for ids in tokenizer.encode_batch(&texts) {
+            stream.extend_from_slice(before);
             stream.extend(ids);
             stream.push(tokenizer.eos_token_id());
         }

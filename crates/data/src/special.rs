@@ -1,20 +1,20 @@
 //! The special tokens that the files of a model's folder name.
 
-use std::fs;
-use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 
-const CONFIG: &str = "tokenizer_config.json";
-const MAP: &str = "special_tokens_map.json";
+pub(crate) const CONFIG: &str = "tokenizer_config.json";
+pub(crate) const MAP: &str = "special_tokens_map.json";
+pub(crate) const ADDED: &str = "added_tokens.json";
 const GENERATION: &str = "generation_config.json";
 const MODEL: &str = "config.json";
 
-/// The roles that transformers gives special tokens by name; templates know them as variables.
-const NAMES: [&str; 7] = [
+/// The roles that transformers gives special tokens by name; templates know them as variables. In this order those that the
+/// vocabulary lacks are added to it.
+pub(crate) const NAMES: [&str; 7] = [
     "bos_token",
     "eos_token",
     "unk_token",
@@ -24,45 +24,97 @@ const NAMES: [&str; 7] = [
     "mask_token",
 ];
 
-/// The special tokens of a folder.
+/// A model's folder, and perhaps others whose files stand for those that it lacks.
+#[derive(Clone, Copy)]
+pub(crate) struct Folders<'a>(pub(crate) &'a [&'a Path]);
+
+impl<'a> Folders<'a> {
+    /// The folders, those that come first before the others.
+    pub(crate) fn iter(self) -> impl Iterator<Item = &'a Path> {
+        self.0.iter().copied()
+    }
+
+    /// The folder itself.
+    pub(crate) fn first(self) -> &'a Path {
+        self.0.first().copied().unwrap_or(Path::new(""))
+    }
+
+    /// The file of the first folder that has it; where none has, its place in the first.
+    pub(crate) fn path(self, name: &str) -> PathBuf {
+        let mut paths = self.iter().map(|dir| dir.join(name));
+        paths
+            .find(|path| path.exists())
+            .unwrap_or_else(|| self.first().join(name))
+    }
+}
+
+/// What the folder of a model says of special tokens.
 pub(crate) struct SpecialTokens {
     /// `tokenizer_config.json`, null if there is none.
     pub(crate) config: Value,
+    /// `special_tokens_map.json`, likewise.
+    pub(crate) map: Value,
+    /// `added_tokens.json`, likewise.
+    pub(crate) added: Value,
     /// The text of each token that is named: `bos_token`, `eos_token` and so on.
     pub(crate) names: Map<String, Value>,
+    /// Tokens that `generation_config.json` or `config.json` name by their ids alone; nothing where other files name any.
+    pub(crate) named_ids: Vec<(&'static str, u32)>,
     /// The tokens that end an answer, by id, as `generation_config.json` or else `config.json` has them.
     pub(crate) eos_token_ids: Vec<u32>,
+    /// Rows of the model's embedding, if `config.json` says how many.
+    pub(crate) model_vocab_size: Option<u64>,
 }
 
 impl SpecialTokens {
-    /// Reads `tokenizer_config.json`, `special_tokens_map.json` for what the former leaves out, and the ids of eos.
-    pub(crate) fn load(dir: &Path) -> Result<Self> {
-        let config = read_json(&dir.join(CONFIG))?;
-        let map = read_json(&dir.join(MAP))?;
+    /// Reads `tokenizer_config.json`, `special_tokens_map.json` for what the former leaves out, `added_tokens.json`, and the ids of
+    /// the model's own configuration.
+    pub(crate) fn load(folders: Folders<'_>) -> Result<Self> {
+        let read = |name: &str| read_json(&folders.path(name));
+        let (config, map, added) = (read(CONFIG)?, read(MAP)?, read(ADDED)?);
         let mut names = Map::new();
         for name in NAMES {
             if let Some(text) = token_text(&config[name]).or_else(|| token_text(&map[name])) {
                 names.insert(name.to_owned(), text.into());
             }
         }
-        let mut eos_token_ids = token_ids(&read_json(&dir.join(GENERATION))?["eos_token_id"]);
-        if eos_token_ids.is_empty() {
-            eos_token_ids = token_ids(&read_json(&dir.join(MODEL))?["eos_token_id"]);
-        }
+        let (generation, model) = (read_generation(&folders.path(GENERATION))?, read(MODEL)?);
+        let ids = |name: &str| {
+            let field = format!("{name}_id");
+            let found = token_ids(&generation[&field]);
+            if found.is_empty() {
+                token_ids(&model[&field])
+            } else {
+                found
+            }
+        };
+        let named_ids = if config.is_null() && map.is_null() {
+            NAMES
+                .into_iter()
+                .filter(|name| *name != "eos_token")
+                .filter_map(|name| Some((name, *ids(name).first()?)))
+                .collect()
+        } else {
+            Vec::new()
+        };
         Ok(Self {
+            eos_token_ids: ids("eos_token"),
+            model_vocab_size: model["vocab_size"].as_u64(),
             config,
+            map,
+            added,
             names,
-            eos_token_ids,
+            named_ids,
         })
     }
 }
 
 /// A token is named by a string or by an object with its content.
-fn token_text(value: &Value) -> Option<&str> {
+pub(crate) fn token_text(value: &Value) -> Option<&str> {
     value.as_str().or_else(|| value.get("content")?.as_str())
 }
 
-/// One id or a list of them.
+/// One id or a list of them; -1 stands for none.
 fn token_ids(value: &Value) -> Vec<u32> {
     let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
     match value {
@@ -73,21 +125,23 @@ fn token_ids(value: &Value) -> Vec<u32> {
 
 /// A JSON object, or null if there is no such file.
 pub(crate) fn read_json(path: &Path) -> Result<Value> {
-    let malformed = |reason: String| Error::MalformedTokenizer {
-        path: path.to_owned(),
-        reason,
-    };
-    match fs::read(path) {
-        Ok(bytes) => match serde_json::from_slice(&bytes) {
-            Ok(object @ Value::Object(_)) => Ok(object),
-            Ok(_) => Err(malformed("expected a JSON object".to_owned())),
-            Err(error) => Err(malformed(error.to_string())),
-        },
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Value::Null),
-        Err(source) => Err(Error::Read {
-            path: path.to_owned(),
-            line: 0,
-            source,
-        }),
+    let found = rlhf_files::if_there(rlhf_files::read_object(path)).map_err(of_file)?;
+    Ok(found.map_or(Value::Null, Value::Object))
+}
+
+/// `generation_config.json`, which some folders have without anything in it.
+fn read_generation(path: &Path) -> Result<Value> {
+    match rlhf_files::if_there(rlhf_files::read(path)).map_err(of_file)? {
+        Some(bytes) if bytes.trim_ascii().is_empty() => Ok(Value::Null),
+        _ => read_json(path),
+    }
+}
+
+/// The fault of a file of a tokenizer.
+pub(crate) fn of_file(error: rlhf_files::Error) -> Error {
+    match error {
+        rlhf_files::Error::Json { path, message } => Error::MalformedTokenizer { path, reason: message },
+        rlhf_files::Error::Io { path, source } => Error::Read { path, line: 0, source },
+        other => Error::File(other),
     }
 }

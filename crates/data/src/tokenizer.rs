@@ -7,8 +7,11 @@
 //!
 //! A model that brings a chat template of its own has its conversations written by that: see [`ChatTemplate`].
 
+mod added;
 mod bpe;
 mod files;
+mod lost;
+mod seams;
 mod sentencepiece;
 mod sound;
 mod stream;
@@ -91,6 +94,8 @@ pub struct Tokenizer {
     /// The tokens of [`ANCHOR`], if the beginning of a text is written in another way than what follows it, as
     /// SentencePiece does with its space.
     anchor: Option<Vec<u32>>,
+    /// What stands before and after a text that stands by itself.
+    around: [Vec<u32>; 2],
     eos: (String, u32),
     /// Other tokens that the model's own configuration has as ends of a text.
     other_eos: Vec<u32>,
@@ -180,7 +185,7 @@ impl Tokenizer {
         inner.with_padding(None);
         inner.with_truncation(None).expect("taking truncation away cannot fail");
         let path = &named.named_in.clone();
-        if let Some(reason) = why_lossy(&inner) {
+        if let Some(reason) = lost::why_useless(&inner) {
             return Err(Error::MalformedTokenizer {
                 path: path.to_owned(),
                 reason,
@@ -188,6 +193,7 @@ impl Tokenizer {
         }
         let eos = find_eos(&inner, &named)?;
         named.names.entry("eos_token").or_insert_with(|| eos.0.as_str().into());
+        let around = around(&inner);
         let pad = match named.names.get("pad_token").and_then(Value::as_str) {
             Some(token) => Some(known(&inner, "pad", token, path)?),
             None => known(&inner, "pad", PAD_TOKEN, path).ok(),
@@ -200,7 +206,10 @@ impl Tokenizer {
             .max()
             .map_or(0, |last| last as usize + 1);
         let roles = [SYSTEM_TOKEN, USER_TOKEN, ASSISTANT_TOKEN].map(|role| inner.token_to_id(role));
-        let turns = match (named.template, roles) {
+        let template = named
+            .template
+            .map(|template| template.with_special_tokens(named.names.clone()));
+        let turns = match (template, roles) {
             // By id, what our own template says cannot be broken out of.
             (template, [Some(system), Some(user), Some(assistant)])
                 if template
@@ -217,6 +226,7 @@ impl Tokenizer {
             inner,
             recognising: OnceLock::new(),
             anchor,
+            around,
             eos,
             other_eos,
             pad,
@@ -291,52 +301,51 @@ impl Tokenizer {
         if self.vocab_size <= model_vocab_size {
             Ok(())
         } else {
+            let largest = self.vocab_size.saturating_sub(1) as u32;
             Err(Error::VocabMismatch {
-                largest: self.vocab_size.saturating_sub(1) as u32,
+                token: self.id_to_token(largest).unwrap_or_default(),
+                largest,
                 model: model_vocab_size,
             })
         }
     }
 
-    /// The ids of a text. Names of special tokens in it are text like any other.
+    /// The ids of a text. Names of special tokens in it are text like any other. What the vocabulary cannot spell is left out or
+    /// changed, as [`Self::lost`] says.
     pub fn encode(&self, text: &str) -> Vec<u32> {
-        let encoding = self.inner.encode_fast(text, false);
-        encoding
-            .expect("a tokenizer that gives every text back has tokens for it")
-            .get_ids()
-            .to_vec()
+        ids(&self.inner, text)
     }
 
     /// The ids of many texts, on all cores.
     pub fn encode_batch(&self, texts: &[&str]) -> Vec<Vec<u32>> {
-        let encodings = self.inner.encode_batch_fast(texts.to_vec(), false);
-        let encodings = encodings.expect("a tokenizer that gives every text back has tokens for it");
-        encodings.iter().map(|encoding| encoding.get_ids().to_vec()).collect()
+        match self.inner.encode_batch_fast(texts.to_vec(), false) {
+            Ok(encodings) => encodings.iter().map(|encoding| encoding.get_ids().to_vec()).collect(),
+            Err(_) => texts.iter().map(|text| self.encode(text)).collect(),
+        }
+    }
+
+    /// The ids of a text that stands by itself, as nobody's turn: [`Self::encode`] with the tokens around it that the model
+    /// learnt to read there, often bos before it.
+    pub fn encode_document(&self, text: &str) -> Vec<u32> {
+        let [before, after] = &self.around;
+        [before.as_slice(), &self.encode(text), after].concat()
+    }
+
+    /// The tokens before and after a text that stands by itself.
+    pub(crate) fn around(&self) -> [&[u32]; 2] {
+        self.around.each_ref().map(Vec::as_slice)
+    }
+
+    /// The ids of a text that stands by itself and is to be gone on with: with bos before it, if the model has learnt that, and
+    /// nothing after it.
+    pub fn encode_opening(&self, text: &str) -> Vec<u32> {
+        [self.around[0].as_slice(), &self.encode(text)].concat()
     }
 
     /// The ids of a text whose special tokens are meant: only for text that a chat template rendered, never for what
     /// users wrote.
     pub fn encode_with_special_tokens(&self, text: &str) -> Vec<u32> {
-        let encoding = self.recognising().encode_fast(text, false);
-        encoding
-            .expect("a tokenizer that gives every text back has tokens for it")
-            .get_ids()
-            .to_vec()
-    }
-
-    /// The ids of a text that follows another one, special tokens meant: without the space that some tokenizers put before
-    /// a text.
-    fn encode_continuation(&self, text: &str) -> Vec<u32> {
-        let Some(anchor) = &self.anchor else {
-            return self.encode_with_special_tokens(text);
-        };
-        let mut ids = self.encode_with_special_tokens(&format!("{ANCHOR}{text}"));
-        // A text that begins with spaces may leave the anchor other tokens; then it is written as one of its own.
-        if ids.starts_with(anchor) {
-            ids.split_off(anchor.len())
-        } else {
-            self.encode_with_special_tokens(text)
-        }
+        ids(self.recognising(), text)
     }
 
     /// The text of `ids` that follow others: with the space that would be taken for the one before a text.
@@ -361,9 +370,8 @@ impl Tokenizer {
 
     /// The text of `ids`; bytes that are no character become U+FFFD, ids outside the vocabulary nothing.
     pub fn decode(&self, ids: &[u32], skip_special_tokens: bool) -> String {
-        self.inner
-            .decode(ids, skip_special_tokens)
-            .expect("decoding accepts any ids")
+        // A decoder that fails was refused when it was read, on more texts than this one.
+        self.inner.decode(ids, skip_special_tokens).unwrap_or_default()
     }
 
     /// Decodes token by token.
@@ -412,34 +420,26 @@ fn known(inner: &tokenizers::Tokenizer, name: &'static str, token: &str, path: &
     }
 }
 
-/// Says what is lost if a tokenizer does not give each byte of a text back.
-fn why_lossy(inner: &tokenizers::Tokenizer) -> Option<String> {
-    let latin: String = (0..=255_u8).map(char::from).collect();
-    // The last is a character that no vocabulary spells.
-    for text in [
-        latin.as_str(),
-        "\r\n  two  spaces \n",
-        " 日本語 👩‍👧",
-        "don't",
-        "\u{10fffd}",
-    ] {
-        let back = inner
-            .encode_fast(text, false)
-            .and_then(|encoding| inner.decode(encoding.get_ids(), false))
-            .map_err(|error| error.to_string());
-        match back {
-            Ok(back) if back == text => {}
-            Ok(back) => {
-                return Some(format!(
-                    "expected a tokenizer that gives every text back, but it turns {text:?} into {back:?}"
-                ));
-            }
-            Err(error) => {
-                return Some(format!(
-                    "expected a tokenizer that gives every text back, but it fails on {text:?}: {error}"
-                ));
-            }
+/// The tokens that a tokenizer puts before and after a text that stands by itself.
+fn around(inner: &tokenizers::Tokenizer) -> [Vec<u32>; 2] {
+    let ids = |special: bool| {
+        let encoding = inner.encode_fast("a", special);
+        encoding.map_or_else(|_| Vec::new(), |encoding| encoding.get_ids().to_vec())
+    };
+    let (alone, whole) = (ids(false), ids(true));
+    let start = (0..=whole.len()).find(|&start| whole[start..].starts_with(&alone));
+    start.map_or_else(Default::default, |start| {
+        [whole[..start].to_vec(), whole[start + alone.len()..].to_vec()]
+    })
+}
+
+/// The tokens of a text; none if the tokenizer fails on it, which one that was read did not do on texts of all kinds.
+fn ids(inner: &tokenizers::Tokenizer, text: &str) -> Vec<u32> {
+    match inner.encode_fast(text, false) {
+        Ok(encoding) => encoding.get_ids().to_vec(),
+        Err(error) => {
+            tracing::error!(%error, "text that cannot be encoded is left out");
+            Vec::new()
         }
     }
-    None
 }

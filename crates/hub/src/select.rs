@@ -64,12 +64,8 @@ fn of_folder(listing: &Listing, folder: &str, want: Want) -> Result<Vec<String>,
         folder => format!("{folder}/{name}"),
     };
     let there = |name: &&str| listing.has(&inside(name));
-    if want == Want::Adapter {
-        return if ADAPTER.iter().all(there) {
-            Ok(ADAPTER.map(inside).into())
-        } else {
-            Err("adapter_config.json and adapter_model.safetensors")
-        };
+    if want == Want::Adapter && !ADAPTER.iter().all(there) {
+        return Err("adapter_config.json and adapter_model.safetensors");
     }
     let mut names: Vec<String> = TOKENIZERS
         .iter()
@@ -87,6 +83,9 @@ fn of_folder(listing: &Listing, folder: &str, want: Want) -> Result<Vec<String>,
     }
     let beside = [CONFIG].into_iter().chain(BESIDE);
     names.extend(beside.filter(there).map(inside));
+    if want == Want::Adapter {
+        names.extend(ADAPTER.map(inside));
+    }
     if want == Want::Model {
         if !there(&CONFIG) {
             return Err("a model: config.json and model.safetensors");
@@ -357,6 +356,13 @@ mod tests {
         assert_eq!(model_files(&files, "", Want::Tokenizer).unwrap(), ["tok512.bin"]);
         let adapter = listing(&["adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"]);
         assert_eq!(model_files(&adapter, "", Want::Adapter).unwrap(), ADAPTER);
+        // What it brings of a tokenizer comes along.
+        let brings = ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
+        let adapter = listing(&[&ADAPTER[..], &brings].concat());
+        assert_eq!(
+            model_files(&adapter, "", Want::Adapter).unwrap(),
+            [&brings[..], &ADAPTER].concat()
+        );
     }
 
     #[test]

@@ -125,10 +125,13 @@ fn prompt(row: &Row, args: &Args, folder: &ModelFolder) -> Result<Prompt> {
     let ((field, given), ids) = if row.has("input_ids") {
         (given("input_ids"), row.sequence(folder)?)
     } else if row.has("text") {
-        (given("text"), row.sequence(folder)?)
+        (given("text"), row.opening(folder)?)
     } else if args.raw {
         match row.get("prompt") {
-            Some(Value::String(text)) => (("text", Value::from(text.as_str())), folder.tokenizer()?.encode(text)),
+            Some(Value::String(text)) => (
+                ("text", Value::from(text.as_str())),
+                folder.tokenizer()?.encode_opening(text),
+            ),
             _ => return Err(row.wrong("prompt", "a string, as --raw asks for")),
         }
     } else {

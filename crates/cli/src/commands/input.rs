@@ -274,6 +274,11 @@ impl Row {
         Ok(ranks)
     }
 
+    /// The `text` of a row as what is to be gone on with, without any template.
+    pub(super) fn opening(&self, folder: &ModelFolder) -> Result<Vec<u32>> {
+        Ok(folder.tokenizer()?.encode_opening(self.string("text")?))
+    }
+
     /// The whole of a row as tokens: `input_ids` as they are, `text` without any template, `messages` or `prompt` and
     /// `completion` in the chat format.
     pub(super) fn sequence(&self, folder: &ModelFolder) -> Result<Vec<u32>> {
@@ -282,7 +287,7 @@ impl Row {
         }
         let tokenizer = || folder.tokenizer();
         if self.has("text") {
-            return Ok(tokenizer()?.encode(self.string("text")?));
+            return Ok(tokenizer()?.encode_document(self.string("text")?));
         }
         if self.has("messages") && !self.has("completion") {
             let messages = self.messages("messages")?;

@@ -6,7 +6,7 @@ use rlhf_core::{atomic, available_devices, parse_device};
 use rlhf_data::Tokenizer;
 use rlhf_hub::Want;
 use rlhf_model::{
-    AdapterTask, StorageType, load_adapter_config, load_causal_adapter, load_causal_lm, load_decoder,
+    AdapterTask, StorageType, load_adapter_config, load_causal_adapter, load_causal_lm, load_config, load_decoder,
     load_scalar_adapter, save_causal_lm, save_scalar_model,
 };
 use rlhf_pipeline::Locations;
@@ -53,7 +53,11 @@ pub(super) fn run(args: &Args, locations: &Locations) -> Result<()> {
         }
     }
     let device = parse_device(available_devices().first().unwrap_or(&"flex"))?;
-    let tokenizer = Tokenizer::load_optional(&base)?;
+    // Who trains adapters may have taught them another template, or other special tokens.
+    let tokenizer = Tokenizer::load_over(&adapter, &base)?;
+    if let Some(tokenizer) = &tokenizer {
+        tokenizer.check_vocab_size(load_config(&base)?.vocab_size())?;
+    }
     let fill = |dir: &Path| -> Result<()> {
         // An update may be less than a step of the type that the base came in.
         match load_adapter_config(&adapter)?.task {

@@ -1,20 +1,17 @@
 //! Templates of model folders, found where transformers finds them.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
 use super::ChatTemplate;
 use crate::error::{Error, Result};
-use crate::special::SpecialTokens;
+use crate::special::{CONFIG, Folders, SpecialTokens, of_file, read_json};
 
 /// The file with the template.
 pub(crate) const TEMPLATE: &str = "chat_template.jinja";
 /// The file with the template for conversations with tools.
 pub(crate) const TOOL_USE: &str = "additional_chat_templates/tool_use.jinja";
-const CONFIG: &str = "tokenizer_config.json";
 
 impl ChatTemplate {
     /// The template in a file.
@@ -38,20 +35,28 @@ impl ChatTemplate {
     /// If a file cannot be read, is malformed, or a template is none.
     pub fn load(dir: impl AsRef<Path>) -> Result<Option<Self>> {
         let dir = dir.as_ref();
-        let special_tokens = SpecialTokens::load(dir)?;
+        let names = SpecialTokens::load(Folders(&[dir]))?.names;
+        Ok(Self::find(Folders(&[dir]))?.map(|template| template.with_special_tokens(names)))
+    }
+
+    /// The template of the first folder that has one, without special tokens.
+    pub(crate) fn find(folders: Folders<'_>) -> Result<Option<Self>> {
+        let mut found = folders.iter().map(Self::of_folder);
+        found.find(|found| !matches!(found, Ok(None))).unwrap_or(Ok(None))
+    }
+
+    fn of_folder(dir: &Path) -> Result<Option<Self>> {
         let path = dir.join(TEMPLATE);
-        let found = match read(&path)? {
-            Some(source) => {
-                let template = Self::new(&source, &path)?;
-                let tool_use = dir.join(TOOL_USE);
-                Some(match read(&tool_use)? {
-                    Some(source) => template.with_tool_use(&source, &tool_use.display().to_string())?,
-                    None => template,
-                })
-            }
-            None => Self::from_config(&special_tokens.config["chat_template"], dir.join(CONFIG))?,
+        let Some(source) = read(&path)? else {
+            let config = dir.join(CONFIG);
+            return Self::from_config(&read_json(&config)?["chat_template"], config);
         };
-        Ok(found.map(|template| template.with_special_tokens(special_tokens.names)))
+        let template = Self::new(&source, &path)?;
+        let tool_use = dir.join(TOOL_USE);
+        Ok(Some(match read(&tool_use)? {
+            Some(source) => template.with_tool_use(&source, &tool_use.display().to_string())?,
+            None => template,
+        }))
     }
 
     /// The template that `tokenizer_config.json` holds.
@@ -92,13 +97,5 @@ fn malformed(path: PathBuf, expected: &str) -> Error {
 }
 
 fn read(path: &Path) -> Result<Option<String>> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Error::Read {
-            path: path.to_owned(),
-            line: 0,
-            source,
-        }),
-    }
+    rlhf_files::if_there(rlhf_files::read_text(path)).map_err(of_file)
 }

@@ -166,6 +166,27 @@ impl ChatTemplate {
         Ok(Rendered { text, answers })
     }
 
+    /// The bytes of a rendered conversation at which the assistant goes on after a prompt, in ascending order: where the text up to
+    /// each generation prompt ends, or where an answer begins if the template has no generation prompt to go by.
+    pub(crate) fn seams(&self, chat: &Chat<'_>, rendered: &Rendered) -> Vec<usize> {
+        let (compiled, context) = self.prepare(chat);
+        let mut seams: Vec<usize> = rendered.answers.iter().map(|answer| answer.start).collect();
+        if compiled.marks_answers {
+            let answered = (0..chat.messages.len()).filter(|&index| chat.messages[index]["role"] == "assistant");
+            let prompts: Option<Vec<usize>> = answered
+                .map(|index| {
+                    let before = compiled.render(&context.with(index, true)).ok()?;
+                    rendered.text.starts_with(&before).then_some(before.len())
+                })
+                .collect();
+            seams = prompts.unwrap_or(seams);
+        }
+        seams.retain(|&seam| seam > 0 && seam < rendered.text.len());
+        seams.sort_unstable();
+        seams.dedup();
+        seams
+    }
+
     fn prepare(&self, chat: &Chat<'_>) -> (&Compiled, Context) {
         let compiled = match (&self.tool_use, chat.tools) {
             (Some(tool_use), Some(_)) => tool_use,

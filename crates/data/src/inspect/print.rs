@@ -56,6 +56,7 @@ impl fmt::Display for Inspection {
         if !self.labelers.is_empty() {
             writeln!(f, "labelers: rows  {}", counts(&self.labelers))?;
         }
+        self.lost.iter().try_for_each(|lost| write!(f, "{lost}"))?;
         self.lengths.iter().try_for_each(|lengths| write!(f, "{lengths}"))?;
         if let Some(max_seq_len) = self.max_seq_len {
             writeln!(f, "\nat most {max_seq_len} tokens:")?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::Tokenizer;
+use super::seams::Pieces;
 use crate::chat::{Chat, ChatTemplate, Clock, Rendered};
 use crate::error::{Error, Result};
 use crate::types::{Message, Role};
@@ -66,7 +67,8 @@ impl Tokenizer {
         self
     }
 
-    /// A conversation that waits for the assistant: its messages, then what opens the assistant's turn.
+    /// A conversation that waits for the assistant: its messages, then what opens the assistant's turn. No token spans the
+    /// beginning of an earlier answer.
     ///
     /// # Errors
     /// If there is no way to write conversations, or the chat template refuses this one.
@@ -78,8 +80,18 @@ impl Tokenizer {
                 Ok(ids)
             }
             Turns::Template(template) => {
-                let text = template.text(&Chat::prompt(&values(messages)))?;
-                Ok(self.encode_with_special_tokens(&text))
+                let values = values(messages);
+                let chat = Chat::prompt(&values);
+                let text = template.text(&chat)?;
+                let is_answered = messages.iter().any(|message| message.role == Role::Assistant);
+                // What was answered before is cut as it was when it was said, if that can be told.
+                let seams = if is_answered {
+                    let rendered = template.render(&chat);
+                    rendered.map_or_else(|_| Vec::new(), |rendered| template.seams(&chat, &rendered))
+                } else {
+                    Vec::new()
+                };
+                Ok(self.cut(&text, &seams).ids)
             }
             Turns::Unknown(dir) => Err(missing(dir)),
         }
@@ -125,20 +137,10 @@ impl Tokenizer {
         Ok(answer.input_ids)
     }
 
-    /// The tokens of `answer`, by which `whole` is longer than `before`. Tokenizers that write the beginning of a text in a
-    /// way of its own may count the end of `before` as such, after a special token; what they do with the whole decides.
-    fn encode_answer(&self, before: &str, whole: &str, answer: &str) -> Vec<u32> {
-        if self.anchor.is_some() {
-            let [before, whole] = [before, whole].map(|text| self.encode_with_special_tokens(text));
-            if let Some(rest) = whole.strip_prefix(&*before) {
-                return rest.to_vec();
-            }
-        }
-        self.encode_continuation(answer)
-    }
-
     /// A conversation as it is. If its last message is the assistant's, it ends with eos: a chat template's text after
     /// that is left out, since nothing generates it, and where the template writes no eos, one is appended.
+    ///
+    /// Each answer begins with a token of its own, after the tokens that [`Self::encode_prompt`] gives for the messages before it.
     ///
     /// # Errors
     /// If there is no way to write conversations, the chat template refuses this one, or what is the assistant's cannot be
@@ -149,8 +151,10 @@ impl Tokenizer {
             Turns::Template(template) => template,
             Turns::Unknown(dir) => return Err(missing(dir)),
         };
-        let rendered = template.render(&Chat::new(&values(messages)))?;
-        let mut chat = self.encode_rendered(&rendered);
+        let values = values(messages);
+        let rendered = template.render(&Chat::new(&values))?;
+        let seams = template.seams(&Chat::new(&values), &rendered);
+        let mut chat = marked(self.cut(&rendered.text, &seams), &rendered);
         if messages.last().is_some_and(|last| last.role == Role::Assistant) {
             // The last run of the assistant's tokens; without one the template marks nothing.
             let end = chat.assistant_mask.iter().rposition(|&is_answer| is_answer);
@@ -162,26 +166,10 @@ impl Tokenizer {
         Ok(chat)
     }
 
-    /// The tokens of a rendered conversation and which of them are the assistant's: those that overlap an answer. Special
-    /// tokens that the text spells are recognised, whoever wrote them, and none is added.
+    /// The tokens of a rendered conversation as a whole, as transformers gives them, and which of them are the assistant's: those
+    /// that overlap an answer. Special tokens that the text spells are recognised, whoever wrote them, and none is added.
     pub fn encode_rendered(&self, rendered: &Rendered) -> EncodedChat {
-        let encoding = self.recognising().encode(rendered.text.as_str(), false);
-        let encoding = encoding.expect("a tokenizer that gives every text back has tokens for it");
-        let tokens = encoding.get_offsets();
-        let mut assistant_mask = vec![false; tokens.len()];
-        for answer in &rendered.answers {
-            let overlaps = |&(start, end): &(usize, usize)| start < answer.end && end > answer.start;
-            // All from the first to the last: of a token the offsets may leave out white space at its ends.
-            let first = tokens.iter().position(overlaps);
-            let last = tokens.iter().rposition(overlaps);
-            if let (Some(first), Some(last)) = (first, last) {
-                assistant_mask[first..=last].fill(true);
-            }
-        }
-        EncodedChat {
-            input_ids: encoding.get_ids().to_vec(),
-            assistant_mask,
-        }
+        marked(self.cut(&rendered.text, &[]), rendered)
     }
 
     /// Role tokens and contents, and eos after each answer.
@@ -222,6 +210,29 @@ impl EncodedChat {
     fn truncate(&mut self, len: usize) {
         self.input_ids.truncate(len);
         self.assistant_mask.truncate(len);
+    }
+}
+
+/// Tokens of a conversation, those that overlap an answer marked.
+fn marked(pieces: Pieces, rendered: &Rendered) -> EncodedChat {
+    let Pieces { ids, spans, cuts } = pieces;
+    let cut_at = |byte: usize| cuts.iter().find(|(place, _)| *place == byte).map(|(_, tokens)| *tokens);
+    let mut assistant_mask = vec![false; ids.len()];
+    for answer in &rendered.answers {
+        let overlaps = |&(start, end): &(usize, usize)| start < answer.end && end > answer.start;
+        // All from the first to the last: of a token the spans may leave out white space at its ends.
+        let first = cut_at(answer.start).or_else(|| spans.iter().position(overlaps));
+        let last = cut_at(answer.end).or_else(|| Some(spans.iter().rposition(overlaps)? + 1));
+        if let (Some(first), Some(end)) = (first, last)
+            && !answer.is_empty()
+            && first < end
+        {
+            assistant_mask[first..end].fill(true);
+        }
+    }
+    EncodedChat {
+        input_ids: ids,
+        assistant_mask,
     }
 }
 

@@ -1,10 +1,8 @@
 //! `vocab.json` and `merges.txt`: GPT-2's byte-level BPE as older model folders hold it, without `tokenizer.json`.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
-use tokenizers::AddedToken;
 use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 
@@ -14,7 +12,6 @@ use crate::special::{SpecialTokens, read_json};
 
 const VOCAB: &str = "vocab.json";
 const MERGES: &str = "merges.txt";
-const ADDED: &str = "added_tokens.json";
 
 /// Classes of transformers that cut text into words as GPT-2 does before merging.
 const CLASSES: [&str; 6] = [
@@ -59,20 +56,6 @@ pub(super) fn load(dir: &Path, special: &SpecialTokens) -> Result<Option<tokeniz
     inner.with_pre_tokenizer(Some(ByteLevel::new(prefix, true, true)));
     inner.with_decoder(Some(ByteLevel::new(prefix, true, true)));
     inner.with_post_processor(Some(ByteLevel::new(prefix, false, true)));
-    for (id, (token, named_in)) in added_tokens(dir, special)? {
-        add(&mut inner, id, token, &named_in)?;
-    }
-    let more = special.config["additional_special_tokens"]
-        .as_array()
-        .into_iter()
-        .flatten();
-    let named = special.names.values().chain(more).filter_map(Value::as_str);
-    // Others that are named but have no id are not added: the model has no embedding for them.
-    let known: Vec<AddedToken> = named
-        .filter(|token| inner.token_to_id(token).is_some())
-        .map(|token| AddedToken::from(token, true))
-        .collect();
-    inner.add_special_tokens(&known);
     Ok(Some(inner))
 }
 
@@ -126,48 +109,4 @@ fn parse_merges(path: &Path, bytes: &[u8]) -> Result<Vec<(String, String)>> {
         }
     }
     Ok(merges)
-}
-
-/// Tokens beside the vocabulary by their id, and the file that names each.
-fn added_tokens(dir: &Path, special: &SpecialTokens) -> Result<BTreeMap<u32, (AddedToken, PathBuf)>> {
-    let mut tokens = BTreeMap::new();
-    let path = dir.join(ADDED);
-    for (content, id) in read_json(&path)?.as_object().into_iter().flatten() {
-        let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
-        let id = id.ok_or_else(|| malformed(&path, format!("token {content:?}: expected an id")))?;
-        tokens.insert(id, (AddedToken::from(content.clone(), false), path.clone()));
-    }
-    let path = dir.join("tokenizer_config.json");
-    for (id, token) in special.config["added_tokens_decoder"].as_object().into_iter().flatten() {
-        let (Ok(id), Some(content)) = (id.parse::<u32>(), token["content"].as_str()) else {
-            return Err(malformed(
-                &path,
-                format!("added_tokens_decoder: expected a token with its id, found {id:?}"),
-            ));
-        };
-        let flag = |name: &str| token[name].as_bool().unwrap_or(false);
-        let added = AddedToken::from(content, flag("special"))
-            .single_word(flag("single_word"))
-            .lstrip(flag("lstrip"))
-            .rstrip(flag("rstrip"))
-            .normalized(flag("normalized"));
-        tokens.insert(id, (added, path.clone()));
-    }
-    Ok(tokens)
-}
-
-fn add(inner: &mut tokenizers::Tokenizer, id: u32, token: AddedToken, named_in: &Path) -> Result<()> {
-    let content = token.content.clone();
-    if token.special {
-        inner.add_special_tokens(&[token])
-    } else {
-        inner.add_tokens(&[token])
-    };
-    match inner.token_to_id(&content) {
-        Some(found) if found == id => Ok(()),
-        found => Err(malformed(
-            named_in,
-            format!("token {content:?}: expected id {id}, but with the vocabulary it has {found:?}"),
-        )),
-    }
 }

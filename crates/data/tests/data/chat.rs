@@ -246,7 +246,10 @@ fn files_that_hold_no_template_are_named() {
     }
     std::fs::write(&config, "{}").unwrap();
     std::fs::write(dir.path().join("chat_template.jinja"), b"\xff").unwrap();
-    check_fragments(ChatTemplate::load(dir.path()), &["chat_template.jinja: cannot be read"]);
+    check_fragments(
+        ChatTemplate::load(dir.path()),
+        &["chat_template.jinja: expected UTF-8 text, found another encoding at byte 0"],
+    );
 }
 
 #[test]

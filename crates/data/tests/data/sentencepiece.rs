@@ -194,15 +194,42 @@ fn faults_of_the_files_are_named() {
         &llama2c_file(&endless),
         "piece 273: 1048576 bytes, expected at most 4096",
     );
-    // Without the bytes there is no spelling most texts.
-    let letters: Vec<_> = pieces().into_iter().filter(|piece| piece.2 != BYTE).collect();
-    check(
-        "tokenizer.model",
-        &model_file(&letters, 2, 0),
-        "expected a tokenizer that gives every text back",
-    );
     let good = llama2c_file(&pieces());
     for len in [0, 3, 6, 11, good.len() - 1] {
         check("tokenizer.bin", &good[..len], "ends in the middle of one");
     }
+}
+
+/// Without the bytes most texts cannot be spelt, which is said of them and no reason to refuse the rest.
+#[test]
+fn a_model_without_bytes_loses_what_it_has_no_piece_for() {
+    let letters: Vec<_> = pieces().into_iter().filter(|piece| piece.2 != BYTE).collect();
+    let dir = folder("tokenizer.model", &model_file(&letters, 2, 0));
+    let tokenizer = load(dir.path());
+    assert!(tokenizer.lost("the hat").is_empty());
+    assert_eq!(tokenizer.lost("the hat é?"), ["?"]);
+}
+
+/// As Llama and llama2.c do, unless the configuration says otherwise.
+#[test]
+fn texts_by_themselves_begin_with_bos() {
+    let dir = folder("tokenizer.model", &model_file(&pieces(), 2, 0));
+    let ids = |config: &str| {
+        std::fs::write(dir.path().join("tokenizer_config.json"), config).unwrap();
+        let tokenizer = Tokenizer::load(dir.path()).unwrap();
+        let [text, document] = [tokenizer.encode("the"), tokenizer.encode_document("the")];
+        tokenizer.save(dir.path().join("saved")).unwrap();
+        let saved = Tokenizer::load(dir.path().join("saved")).unwrap();
+        assert_eq!(saved.encode_document("the"), document);
+        document.len() - text.len()
+    };
+    assert_eq!(ids(r#"{"eos_token": "</s>"}"#), 1);
+    assert_eq!(
+        ids(r#"{"eos_token": "</s>", "bos_token": "<s>", "add_bos_token": false}"#),
+        0
+    );
+    assert_eq!(
+        ids(r#"{"eos_token": "</s>", "bos_token": "<s>", "add_bos_token": true, "add_eos_token": true}"#),
+        2
+    );
 }
