@@ -11,11 +11,12 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::lines::{self, Format};
-use crate::read::{FileReport, Loaded, read_comparisons, read_demonstrations, read_prompts, read_text};
+use crate::origin::Origin;
+use crate::read::{FileReport, Loaded, TOLD, read_comparisons, read_demonstrations, read_prompts, read_text};
 use crate::sequence::of_row;
 use crate::text::Documents;
 use crate::tokenizer::Tokenizer;
-use crate::types::{Comparison, Demonstration, Message, Prompt, prompt_key};
+use crate::types::{Comparison, Demonstration, Message, Prompt, Role, prompt_key};
 pub use fit::Fit;
 use fit::Limits;
 pub use row::{ShownPart, ShownRow};
@@ -66,8 +67,10 @@ pub struct Inspection {
     pub duplicate_rows: usize,
     /// For comparisons: how many rows have K completions.
     pub completions_per_row: BTreeMap<usize, usize>,
-    /// For comparisons: pairs of completions that tie.
+    /// For comparisons: pairs of completions that tie, by their ranks or because they are the same.
     pub tied_pairs: usize,
+    /// For comparisons: lines of the first rows with such pairs.
+    pub tied_lines: Vec<usize>,
     /// For comparisons: pairs in which one wins.
     pub decided_pairs: usize,
     /// For comparisons: share of decided pairs of different length in which the longer one, by bytes, wins.
@@ -76,6 +79,10 @@ pub struct Inspection {
     pub labelers: BTreeMap<String, usize>,
     /// For conversations: how many rows have that many messages.
     pub messages_per_row: BTreeMap<usize, usize>,
+    /// For demonstrations: answers that are not to be learnt, in rows with others that are.
+    pub answers_not_learnt: usize,
+    /// For demonstrations: lines of the first rows with such answers.
+    pub not_learnt_lines: Vec<usize>,
     /// Lengths in words, and in tokens if there is a tokenizer.
     pub lengths: Vec<Lengths>,
     /// Longest sequence of the model, in tokens, if it was given.
@@ -194,7 +201,7 @@ fn prompts(path: &Path, options: &InspectOptions) -> Result<Inspection> {
     let mut found = Survey::new(options.tokenizer);
     for row in &loaded.rows {
         let counted = found.conversation(&row.messages, &row.messages);
-        counted.map_err(|error| of_row(&row.id, error))?;
+        counted.map_err(|error| of_row(&row.id, &row.origin, error))?;
     }
     let fit = options
         .limited()
@@ -213,7 +220,10 @@ fn demonstrations(path: &Path, options: &InspectOptions) -> Result<Inspection> {
     for row in &loaded.rows {
         let counted = found.conversation(&row.messages, row.prompt());
         let counted = counted.and_then(|()| found.completion(row.prompt(), row.completion()));
-        counted.map_err(|error| of_row(&row.id, error))?;
+        counted.map_err(|error| of_row(&row.id, &row.origin, error))?;
+        let is_left_out = |message: &&Message| message.role == Role::Assistant && !message.learnt;
+        let left_out = row.messages.iter().filter(is_left_out).count();
+        found.answers_not_learnt.add(left_out, &row.origin);
     }
     let fit = options
         .limited()
@@ -228,7 +238,7 @@ fn comparisons(path: &Path, options: &InspectOptions) -> Result<Inspection> {
     let loaded = read_comparisons(path)?;
     let mut found = Survey::new(options.tokenizer);
     for row in &loaded.rows {
-        found.comparison(row).map_err(|error| of_row(&row.id, error))?;
+        found.comparison(row).map_err(|error| of_row(&row.id, &row.origin, error))?;
     }
     let fit = options
         .limited()
@@ -267,6 +277,22 @@ fn kind_of(path: &Path) -> Result<DataKind> {
     })
 }
 
+/// Things of a kind, and the lines of the first rows that have some.
+#[derive(Default)]
+struct Counted {
+    count: usize,
+    lines: Vec<usize>,
+}
+
+impl Counted {
+    fn add(&mut self, count: usize, origin: &Origin) {
+        self.count += count;
+        if count > 0 && self.lines.len() < TOLD {
+            self.lines.extend(origin.line());
+        }
+    }
+}
+
 /// Counts while rows go by.
 struct Survey<'a> {
     tokenizer: Option<&'a Tokenizer>,
@@ -274,7 +300,8 @@ struct Survey<'a> {
     rows: HashSet<String>,
     duplicate_rows: usize,
     completions_per_row: BTreeMap<usize, usize>,
-    tied_pairs: usize,
+    tied: Counted,
+    answers_not_learnt: Counted,
     decided_pairs: usize,
     longer: usize,
     uneven: usize,
@@ -292,7 +319,8 @@ impl<'a> Survey<'a> {
             rows: HashSet::new(),
             duplicate_rows: 0,
             completions_per_row: BTreeMap::new(),
-            tied_pairs: 0,
+            tied: Counted::default(),
+            answers_not_learnt: Counted::default(),
             decided_pairs: 0,
             longer: 0,
             uneven: 0,
@@ -347,7 +375,7 @@ impl<'a> Survey<'a> {
         *self.completions_per_row.entry(k).or_default() += 1;
         let pairs = row.pairs();
         self.decided_pairs += pairs.len();
-        self.tied_pairs += k * (k - 1) / 2 - pairs.len();
+        self.tied.add(k * (k - 1) / 2 - pairs.len(), &row.origin);
         for (winner, loser) in pairs {
             let [won, lost] = [winner, loser].map(|index| row.completions[index].len());
             self.longer += usize::from(won > lost);
@@ -381,7 +409,10 @@ impl<'a> Survey<'a> {
             distinct_prompts: self.prompts.len(),
             duplicate_rows: self.duplicate_rows,
             completions_per_row: self.completions_per_row,
-            tied_pairs: self.tied_pairs,
+            tied_pairs: self.tied.count,
+            tied_lines: self.tied.lines,
+            answers_not_learnt: self.answers_not_learnt.count,
+            not_learnt_lines: self.answers_not_learnt.lines,
             decided_pairs: self.decided_pairs,
             longer_wins: (self.uneven > 0).then(|| self.longer as f64 / self.uneven as f64),
             labelers: self.labelers,

@@ -11,3 +11,4 @@ mod readers;
 mod sentencepiece;
 mod tokenizer;
 mod tokenizer_files;
+mod troubles;
