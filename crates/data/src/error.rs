@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::origin::Origin;
+
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -17,6 +19,9 @@ pub enum Error {
         /// The expected content of the file.
         expected: &'static str,
     },
+    /// Something else stands where a file should be, or it is no text.
+    #[error(transparent)]
+    File(#[from] rlhf_files::Error),
     /// A file could not be opened or read.
     #[error("{}: cannot be read after line {line}: {source}", path.display())]
     Read {
@@ -27,9 +32,6 @@ pub enum Error {
         /// The system's message.
         source: std::io::Error,
     },
-    /// Something else stands where a file should be, or it is no text.
-    #[error(transparent)]
-    File(rlhf_files::Error),
     /// A file could not be written.
     #[error("{}: cannot be written: {source}", path.display())]
     Write {
@@ -113,7 +115,7 @@ pub enum Error {
         found: usize,
     },
     /// No row of a comparisons file prefers anything.
-    #[error("{}: all {rows} rankings are ties; expected a row that prefers one completion to another", path.display())]
+    #[error("{}: all {rows} rankings are ties, or of answers that are the same; expected a row that prefers one completion to another", path.display())]
     AllTies {
         /// The file.
         path: PathBuf,
@@ -145,12 +147,15 @@ pub enum Error {
     Settings(rlhf_config::ConfigErrors),
     /// A prompt leaves no room for the answer.
     #[error(
-        "prompt {id}: {tokens} tokens; expected at most {} (context of {context} less {max_new_tokens} new tokens)",
+        "{}: the prompt has {tokens} tokens; expected at most {} (context of {context} less {max_new_tokens} new tokens)",
+        origin.name(id),
         context.saturating_sub(*max_new_tokens)
     )]
     PromptTooLong {
         /// The id of the row.
         id: String,
+        /// The place of the row.
+        origin: Origin,
         /// Its length in tokens, role tokens included.
         tokens: usize,
         /// Positions the model has.
@@ -254,10 +259,12 @@ pub enum Error {
         template: String,
     },
     /// A conversation of a row cannot be written as the model reads it.
-    #[error("row {id}: {source}")]
+    #[error("{}: {source}", origin.name(id))]
     Conversation {
         /// The id of the row.
         id: String,
+        /// The place of the row.
+        origin: Origin,
         /// The fault.
         source: Box<Error>,
     },

@@ -85,14 +85,17 @@ impl Limits<'_> {
             let len = |sequence: Option<TokenSequence>| sequence.map(|sequence| sequence.len());
             let (whole, kept) = (len(sequence(usize::MAX)?), len(sequence(self.max_seq_len)?));
             sft.row(whole.unwrap_or(0), kept, usize::from(kept.is_some()));
-            let tokens = |max_len| Ok(answered_tokens(self.tokenizer, row, max_len)?.map(|ids| ids.len()));
-            let (whole, kept): (Option<usize>, _) = (tokens(usize::MAX)?, tokens(self.max_seq_len)?);
+            let tokens = |max_len| -> Result<Option<usize>> {
+                Ok(answered_tokens(self.tokenizer, row, max_len)?.map(|ids| ids.len()))
+            };
+            let (whole, kept) = (tokens(usize::MAX)?, tokens(self.max_seq_len)?);
             reward.row(whole.unwrap_or(0), kept, usize::from(kept.is_some()));
         }
         let as_prompts = rows.iter().map(|row| Prompt {
             id: row.id.clone(),
             messages: row.prompt().to_vec(),
             task: None,
+            origin: row.origin.clone(),
         });
         Ok([sft, reward].into_iter().chain(self.as_prompts(as_prompts)?).collect())
     }
@@ -115,6 +118,7 @@ impl Limits<'_> {
             id: row.id.clone(),
             messages: row.messages.clone(),
             task: None,
+            origin: row.origin.clone(),
         });
         Ok([reward].into_iter().chain(self.as_prompts(as_prompts)?).collect())
     }

@@ -148,7 +148,10 @@ fn nothing_taught(input_ids: Vec<u32>) -> TokenSequence {
 }
 
 pub(super) fn conversation(messages: &[Message]) -> String {
-    let line = |message: &Message| format!("{}: {}", message.role, shortened(&message.content));
+    let line = |message: &Message| {
+        let mark = if message.learnt { "" } else { " (not learnt)" };
+        format!("{}{mark}: {}", message.role, shortened(&message.content))
+    };
     messages.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 

@@ -1,5 +1,6 @@
 //! Conversations to tokens: by role tokens, or by the chat template that a model brings.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -152,8 +153,9 @@ impl Tokenizer {
             Turns::Unknown(dir) => return Err(missing(dir)),
         };
         let values = values(messages);
-        let rendered = template.render(&Chat::new(&values))?;
+        let mut rendered = template.render(&Chat::new(&values))?;
         let seams = template.seams(&Chat::new(&values), &rendered);
+        rendered.answers = learnt_answers(rendered.answers, messages, template)?;
         let mut chat = marked(self.cut(&rendered.text, &seams), &rendered);
         if messages.last().is_some_and(|last| last.role == Role::Assistant) {
             // The last run of the assistant's tokens; without one the template marks nothing.
@@ -182,10 +184,10 @@ impl Tokenizer {
             let is_answer = message.role == Role::Assistant;
             chat.push(roles[message.role as usize], false);
             for id in self.encode(&message.content) {
-                chat.push(id, is_answer);
+                chat.push(id, is_answer && message.learnt);
             }
             if is_answer {
-                chat.push(self.eos_token_id(), true);
+                chat.push(self.eos_token_id(), message.learnt);
             }
         }
         chat
@@ -238,6 +240,39 @@ fn marked(pieces: Pieces, rendered: &Rendered) -> EncodedChat {
 
 fn values(messages: &[Message]) -> Vec<Value> {
     messages.iter().map(|message| json!(message)).collect()
+}
+
+/// Those of the spans that are answers to be learnt.
+fn learnt_answers(
+    spans: Vec<Range<usize>>,
+    messages: &[Message],
+    template: &ChatTemplate,
+) -> Result<Vec<Range<usize>>> {
+    let answers = messages.iter().enumerate();
+    let answers: Vec<_> = answers.filter(|(_, message)| message.role == Role::Assistant).collect();
+    let Some((left_out, _)) = answers.iter().find(|(_, message)| !message.learnt) else {
+        return Ok(spans);
+    };
+    // Blocks inside of blocks add nothing.
+    let mut outer: Vec<Range<usize>> = Vec::new();
+    for span in spans {
+        if outer.last().is_none_or(|before| span.start >= before.end) {
+            outer.push(span);
+        }
+    }
+    if outer.len() != answers.len() {
+        return Err(Error::AnswerNotFound {
+            template: template.name().to_owned(),
+            message: *left_out,
+            reason: format!(
+                "it is not to be learnt, and the template has {} generation blocks for {} answers",
+                outer.len(),
+                answers.len()
+            ),
+        });
+    }
+    let learnt = outer.into_iter().zip(answers).filter(|(_, (_, message))| message.learnt);
+    Ok(learnt.map(|(span, _)| span).collect())
 }
 
 fn missing(dir: &std::path::Path) -> Error {

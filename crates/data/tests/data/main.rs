@@ -13,3 +13,4 @@ mod seams;
 mod sentencepiece;
 mod tokenizer;
 mod tokenizer_files;
+mod troubles;
