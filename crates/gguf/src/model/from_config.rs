@@ -319,67 +319,72 @@ fn rope(
 
 /// Reads how the frequencies are scaled.
 fn scale(rope: &mut Rope, fields: &Fields<'_>, object: &Fields<'_>, max_seq_len: usize) -> Result<()> {
-    let factor = |default: Option<f64>| {
-        let factor = object.optional_number("factor")?.or(default);
-        factor.ok_or_else(|| object.fault("factor", "missing, expected a positive number"))
-    };
     let original_len = match object.optional_size("original_max_position_embeddings")? {
         Some(len) => len,
         None => fields.size_or("original_max_position_embeddings", max_seq_len)?,
     };
     let kind = object.text_or("rope_type", object.text_or("type", "default")?)?;
     match kind {
-        "default" => {}
-        "linear" => rope.scaling = Scaling::Linear { factor: factor(None)? },
-        "yarn" => {
-            object.fixed("truncate", true, true)?;
-            let factor = factor(Some(max_seq_len as f64 / original_len as f64))?;
-            let named = match (
-                object.optional_number("mscale")?,
-                object.optional_number("mscale_all_dim")?,
-            ) {
-                (Some(one), Some(all)) => length(factor, one) / length(factor, all),
-                _ => length(factor, 1.0),
-            };
-            rope.scaling = Scaling::Yarn(Yarn {
-                factor,
-                original_len,
-                beta_fast: object.number_or("beta_fast", 32.0)?,
-                beta_slow: object.number_or("beta_slow", 1.0)?,
-                extra_length: object.number_or("attention_factor", named)? / length(factor, 1.0),
-            });
+        // transformers changes nothing of a dynamic scaling's frequencies up to `max_position_embeddings`.
+        "default" | "dynamic" => {}
+        "linear" => {
+            rope.scaling = Scaling::Linear {
+                factor: needed(object, "factor")?,
+            }
         }
+        "yarn" => rope.scaling = yarn(object, max_seq_len, original_len)?,
         "llama3" => {
-            let missing = |name: &str| object.fault(name, "missing, expected a positive number");
-            let number = |name: &str| object.optional_number(name)?.ok_or_else(|| missing(name));
             let llama3 = Llama3 {
-                factor: factor(None)?,
-                low_freq_factor: number("low_freq_factor")?,
-                high_freq_factor: number("high_freq_factor")?,
+                factor: needed(object, "factor")?,
+                low_freq_factor: needed(object, "low_freq_factor")?,
+                high_freq_factor: needed(object, "high_freq_factor")?,
                 original_len: original_len as f64,
             };
             rope.freq_factors = Some(llama3.freq_factors(rope.theta, rope.dims));
         }
         other => {
-            let message = format!("`{other}`, expected default, linear, llama3 or yarn: llama.cpp has no other");
+            let message =
+                format!("`{other}`, expected default, dynamic, linear, llama3 or yarn: llama.cpp has no other");
             return Err(object.fault("rope_type", message));
         }
     }
-    let listed = object.parsed(
-        "freq_factors",
-        "a list of positive numbers, one for each frequency",
-        |value| {
-            let numbers: Option<Vec<f32>> = value.as_array()?.iter().map(|x| Some(x.as_f64()? as f32)).collect();
-            numbers.filter(|all| all.len() == rope.dims / 2 && all.iter().all(|x| x.is_finite() && *x > 0.0))
-        },
-    )?;
+    let expected = "a list of positive numbers, one for each frequency";
+    let listed = object.parsed("freq_factors", expected, |value| {
+        let numbers: Option<Vec<f32>> = value.as_array()?.iter().map(|x| Some(x.as_f64()? as f32)).collect();
+        numbers.filter(|all| all.len() == rope.dims / 2 && all.iter().all(|x| x.is_finite() && *x > 0.0))
+    })?;
     if listed.is_some() {
         rope.freq_factors = listed;
     }
     if rope.freq_factors.is_some() && fields.text_or("model_type", "")? != "llama" {
         let message =
-            format!("`{kind}`, expected llama for a scaling of each frequency: llama.cpp has it nowhere else");
+            format!("`{kind}`, expected a llama for a scaling of each frequency: llama.cpp has it nowhere else");
         return Err(object.fault("rope_type", message));
     }
     Ok(())
+}
+
+fn needed(object: &Fields<'_>, name: &str) -> Result<f64> {
+    object
+        .optional_number(name)?
+        .ok_or_else(|| object.fault(name, "missing, expected a positive number"))
+}
+
+fn yarn(object: &Fields<'_>, max_seq_len: usize, original_len: usize) -> Result<Scaling> {
+    object.fixed("truncate", true, true)?;
+    let factor = object.number_or("factor", max_seq_len as f64 / original_len as f64)?;
+    let by_weights = match (
+        object.optional_number("mscale")?,
+        object.optional_number("mscale_all_dim")?,
+    ) {
+        (Some(one), Some(all)) => length(factor, one) / length(factor, all),
+        _ => length(factor, 1.0),
+    };
+    Ok(Scaling::Yarn(Yarn {
+        factor,
+        original_len,
+        beta_fast: object.number_or("beta_fast", 32.0)?,
+        beta_slow: object.number_or("beta_slow", 1.0)?,
+        extra_length: object.number_or("attention_factor", by_weights)? / length(factor, 1.0),
+    }))
 }

@@ -94,3 +94,28 @@ fn no_change_of_a_byte_of_the_header_brings_a_reader_down() {
         }
     }
 }
+
+#[test]
+fn what_is_no_gguf_is_told_for_what_it_is() {
+    let sound = fs::read(golden("gguf/damaged/base.gguf")).expect("readable");
+    let mut big_endian = sound.clone();
+    big_endian[4..8].reverse();
+    for (bytes, expected) in [
+        (big_endian.as_slice(), "the file is big-endian"),
+        (b"<!DOCTYPE html><html><body>404", "a page of HTML"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:00",
+            "a Git LFS pointer",
+        ),
+        (b"tjgg\x03\0\0\0", "GGJT"),
+        (b"\x10\x02\0\0\0\0\0\0{\"__metadata__\":{}", "safetensors"),
+        (b"", "it is empty"),
+        (b"GGU", "ends within its first 4 bytes"),
+    ] {
+        let message = Gguf::parse(bytes, "other.gguf").expect_err("no GGUF").to_string();
+        assert!(
+            message.starts_with("other.gguf: ") && message.contains(expected),
+            "{message}"
+        );
+    }
+}

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rlhf_gguf::{Gguf, ModelTensor};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 pub(crate) fn golden(name: &str) -> PathBuf {
@@ -90,4 +90,9 @@ pub(crate) fn check_numbers(name: &str, numbers: &[f32], width: usize, expected:
     if let Some(hash) = expected["sha256_f32_le"].as_str() {
         assert_eq!(sha256(numbers), hash, "{name}: sha256");
     }
+}
+
+/// A JSON object.
+pub(crate) fn object(value: Value) -> Map<String, Value> {
+    value.as_object().cloned().expect("an object")
 }

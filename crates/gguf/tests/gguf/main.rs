@@ -4,6 +4,7 @@
 //! - `models`: configuration, tensors and tokenizer of every sound file
 //! - `damage`: what broken files are refused for
 //! - `writing`: files that are written
+//! - `tokenizers`: tokenizers that are written
 //! - `smollm2`: a real model, where its file is
 
 mod blocks;
@@ -11,4 +12,5 @@ mod damage;
 mod golden;
 mod models;
 mod smollm2;
+mod tokenizers;
 mod writing;

@@ -52,12 +52,12 @@ fn tensors_have_their_names_shapes_and_numbers() {
 }
 
 /// The tokenizer that a `tokenizer.json` describes.
-pub(crate) fn built(json: &Value) -> tokenizers::Tokenizer {
-    tokenizers::Tokenizer::from_bytes(json.to_string()).expect("a sound tokenizer")
+pub(crate) fn built(json: &Value) -> ::tokenizers::Tokenizer {
+    ::tokenizers::Tokenizer::from_bytes(json.to_string()).expect("a sound tokenizer")
 }
 
 /// Checks `ids` and `ids_specials_as_text` of texts.
-pub(crate) fn check_texts(path: &Path, tokenizer: &tokenizers::Tokenizer, texts: &Value) {
+pub(crate) fn check_texts(path: &Path, tokenizer: &::tokenizers::Tokenizer, texts: &Value) {
     let mut as_text = tokenizer.clone();
     as_text.set_encode_special_tokens(true);
     for text in texts.as_array().expect("a list") {
