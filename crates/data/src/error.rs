@@ -22,6 +22,9 @@ pub enum Error {
     /// Something else stands where a file should be, or it is no text.
     #[error(transparent)]
     File(#[from] rlhf_files::Error),
+    /// A GGUF file is not what it should be.
+    #[error(transparent)]
+    Gguf(#[from] rlhf_gguf::Error),
     /// A file could not be opened or read.
     #[error("{}: cannot be read after line {line}: {source}", path.display())]
     Read {

@@ -72,13 +72,19 @@ impl SpecialTokens {
     pub(crate) fn load(folders: Folders<'_>) -> Result<Self> {
         let read = |name: &str| read_json(&folders.path(name));
         let (config, map, added) = (read(CONFIG)?, read(MAP)?, read(ADDED)?);
+        let of_model = [read_generation(&folders.path(GENERATION))?, read(MODEL)?];
+        Ok(Self::new(config, map, added, of_model))
+    }
+
+    /// The same of the files' content; `of_model` are `generation_config.json` and `config.json`. What is not there is null.
+    pub(crate) fn new(config: Value, map: Value, added: Value, of_model: [Value; 2]) -> Self {
+        let [generation, model] = of_model;
         let mut names = Map::new();
         for name in NAMES {
             if let Some(text) = token_text(&config[name]).or_else(|| token_text(&map[name])) {
                 names.insert(name.to_owned(), text.into());
             }
         }
-        let (generation, model) = (read_generation(&folders.path(GENERATION))?, read(MODEL)?);
         let ids = |name: &str| {
             let field = format!("{name}_id");
             let found = token_ids(&generation[&field]);
@@ -97,7 +103,7 @@ impl SpecialTokens {
         } else {
             Vec::new()
         };
-        Ok(Self {
+        Self {
             eos_token_ids: ids("eos_token"),
             model_vocab_size: model["vocab_size"].as_u64(),
             config,
@@ -105,7 +111,7 @@ impl SpecialTokens {
             added,
             names,
             named_ids,
-        })
+        }
     }
 }
 

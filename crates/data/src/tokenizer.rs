@@ -10,6 +10,7 @@
 mod added;
 mod bpe;
 mod files;
+mod gguf;
 mod lost;
 mod seams;
 mod sentencepiece;

@@ -27,7 +27,7 @@ impl ChatTemplate {
         Self::new(&source, path)
     }
 
-    /// The template of a model's folder: `chat_template.jinja`, or else `chat_template` in `tokenizer_config.json`, a
+    /// The template of a GGUF file, or of a model's folder: `chat_template.jinja`, or else `chat_template` in `tokenizer_config.json`, a
     /// string or a list of named ones of which `default` is taken, and `tool_use` for conversations with tools. The
     /// special tokens that the folder names are its variables. Nothing if there is no template.
     ///
@@ -35,6 +35,10 @@ impl ChatTemplate {
     /// If a file cannot be read, is malformed, or a template is none.
     pub fn load(dir: impl AsRef<Path>) -> Result<Option<Self>> {
         let dir = dir.as_ref();
+        if dir.is_file() {
+            let tokenizer = crate::Tokenizer::load_optional(dir)?;
+            return Ok(tokenizer.and_then(|tokenizer| tokenizer.chat_template().cloned()));
+        }
         let names = SpecialTokens::load(Folders(&[dir]))?.names;
         Ok(Self::find(Folders(&[dir]))?.map(|template| template.with_special_tokens(names)))
     }
@@ -59,8 +63,8 @@ impl ChatTemplate {
         }))
     }
 
-    /// The template that `tokenizer_config.json` holds.
-    fn from_config(value: &Json, path: PathBuf) -> Result<Option<Self>> {
+    /// The template that `tokenizer_config.json`, or a GGUF file in its place, holds.
+    pub(crate) fn from_config(value: &Json, path: PathBuf) -> Result<Option<Self>> {
         let place = |name: &str| format!("{} (chat_template{name})", path.display());
         let entries = match value {
             Json::Null => return Ok(None),

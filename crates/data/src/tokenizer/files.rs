@@ -9,7 +9,7 @@ use tokenizers::PostProcessorWrapper;
 
 use super::sound::unsound_part;
 use super::turns::Turns;
-use super::{ASSISTANT_TOKEN, Named, SYSTEM_TOKEN, Tokenizer, USER_TOKEN, added, sentencepiece, vocab};
+use super::{ASSISTANT_TOKEN, Named, SYSTEM_TOKEN, Tokenizer, USER_TOKEN, added, gguf, sentencepiece, vocab};
 use crate::chat::{ChatTemplate, TEMPLATE, TOOL_USE};
 use crate::error::{Error, Result};
 use crate::special::{CONFIG, Folders, NAMES, SpecialTokens, of_file};
@@ -29,7 +29,7 @@ pub(super) fn own_template(eos: &str) -> String {
 }
 
 impl Tokenizer {
-    /// Loads the tokenizer of a model folder: `tokenizer.json`, or GPT-2's `vocab.json` and `merges.txt`, or SentencePiece's
+    /// Loads the tokenizer of a GGUF file, or that of a model folder: `tokenizer.json`, or GPT-2's `vocab.json` and `merges.txt`, or SentencePiece's
     /// `tokenizer.model`; the special tokens that `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`
     /// name, which are added where it lacks them (eos and pad are `<|eos|>` and `<|pad|>` where the files name none, or eos that of
     /// `generation_config.json` or `config.json`); and the chat template, if there is one, as [`ChatTemplate::load`] finds it.
@@ -63,7 +63,12 @@ impl Tokenizer {
         Self::load_of(Folders(&[adapter.as_ref(), base.as_ref()]))
     }
 
-    fn load_of(folders: Folders<'_>) -> Result<Option<Self>> {
+    pub(super) fn load_of(folders: Folders<'_>) -> Result<Option<Self>> {
+        if let [before @ .., last] = folders.0
+            && last.is_file()
+        {
+            return gguf::load_under(Folders(before), last);
+        }
         let mut special = SpecialTokens::load(folders)?;
         let mut found = None;
         for dir in folders.iter() {
@@ -167,14 +172,14 @@ impl Tokenizer {
 
 /// The tokens that are to stand around a text that stands by itself.
 #[derive(Clone, Copy)]
-struct Adds {
-    bos: bool,
-    eos: bool,
+pub(super) struct Adds {
+    pub(super) bos: bool,
+    pub(super) eos: bool,
 }
 
 impl Adds {
     /// Writes them as `tokenizer.json` would have them.
-    fn write(self, inner: &mut tokenizers::Tokenizer, names: &Map<String, Value>) {
+    pub(super) fn write(self, inner: &mut tokenizers::Tokenizer, names: &Map<String, Value>) {
         let token = |name: &str, default: &str| {
             let token = names.get(name).and_then(Value::as_str).unwrap_or(default);
             Some((token.to_owned(), inner.token_to_id(token)?))
@@ -245,7 +250,7 @@ fn of_folder(dir: &Path, special: &SpecialTokens) -> Result<Option<Found>> {
 }
 
 /// The tokenizer that a `tokenizer.json` describes.
-fn parse(bytes: &[u8]) -> std::result::Result<tokenizers::Tokenizer, String> {
+pub(super) fn parse(bytes: &[u8]) -> std::result::Result<tokenizers::Tokenizer, String> {
     let parts = rlhf_files::parse_json(bytes).map_err(|error| error.to_string())?;
     match unsound_part(&parts, "") {
         Some(reason) => Err(reason),

@@ -162,6 +162,29 @@ fn parse_llama2c(bytes: &[u8]) -> std::result::Result<ModelProto, String> {
     })
 }
 
+/// The tokenizer of pieces that a GGUF file lists; `prefix` says whether a text gets a space before it.
+pub(super) fn of_pieces(
+    pieces: &[rlhf_gguf::Piece],
+    prefix: bool,
+) -> std::result::Result<tokenizers::Tokenizer, String> {
+    let piece = |piece: &rlhf_gguf::Piece| Piece {
+        text: piece.text.clone(),
+        score: piece.score,
+        kind: Some(piece.kind.id() as i32),
+    };
+    build(&ModelProto {
+        pieces: pieces.iter().map(piece).collect(),
+        trainer: Some(TrainerSpec {
+            model_type: Some(BPE_MODEL),
+        }),
+        normalizer: Some(NormalizerSpec {
+            charsmap: Vec::new(),
+            add_dummy_prefix: Some(prefix),
+            remove_extra_whitespaces: Some(false),
+        }),
+    })
+}
+
 fn build(model: &ModelProto) -> std::result::Result<tokenizers::Tokenizer, String> {
     if model.trainer.as_ref().and_then(|trainer| trainer.model_type) != Some(BPE_MODEL) {
         return Err(
