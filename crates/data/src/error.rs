@@ -17,6 +17,9 @@ pub enum Error {
         /// The expected content of the file.
         expected: &'static str,
     },
+    /// Something else has the name of the file.
+    #[error(transparent)]
+    File(#[from] rlhf_files::Error),
     /// A file could not be opened or read.
     #[error("{}: cannot be read after line {line}: {source}", path.display())]
     Read {
@@ -27,9 +30,6 @@ pub enum Error {
         /// The system's message.
         source: std::io::Error,
     },
-    /// Something else stands where a file should be, or it is no text.
-    #[error(transparent)]
-    File(rlhf_files::Error),
     /// A file could not be written.
     #[error("{}: cannot be written: {source}", path.display())]
     Write {

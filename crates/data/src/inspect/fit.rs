@@ -85,8 +85,10 @@ impl Limits<'_> {
             let len = |sequence: Option<TokenSequence>| sequence.map(|sequence| sequence.len());
             let (whole, kept) = (len(sequence(usize::MAX)?), len(sequence(self.max_seq_len)?));
             sft.row(whole.unwrap_or(0), kept, usize::from(kept.is_some()));
-            let tokens = |max_len| Ok(answered_tokens(self.tokenizer, row, max_len)?.map(|ids| ids.len()));
-            let (whole, kept): (Option<usize>, _) = (tokens(usize::MAX)?, tokens(self.max_seq_len)?);
+            let tokens = |max_len| -> Result<Option<usize>> {
+                Ok(answered_tokens(self.tokenizer, row, max_len)?.map(|ids| ids.len()))
+            };
+            let (whole, kept) = (tokens(usize::MAX)?, tokens(self.max_seq_len)?);
             reward.row(whole.unwrap_or(0), kept, usize::from(kept.is_some()));
         }
         let as_prompts = rows.iter().map(|row| Prompt {
