@@ -74,6 +74,22 @@ impl LrSchedule {
         fallen * (1.0 - self.final_fraction) + self.final_fraction
     }
 
+    /// True if a run of `total_steps` steps ends within its warm-up, so that no step has the peak.
+    pub fn ends_in_warmup(&self, total_steps: u64) -> bool {
+        self.warmup_steps > 0 && self.warmup_steps >= total_steps
+    }
+
+    /// Warns of a run that [ends in its warm-up](Self::ends_in_warmup); `name` is what the schedule is called.
+    pub fn warn_of_warmup(&self, name: &str, total_steps: u64) {
+        if self.ends_in_warmup(total_steps) {
+            let warmup_steps = self.warmup_steps;
+            tracing::warn!(
+                "{name}.warmup_steps is {warmup_steps} and the run has {total_steps} steps: it ends within its warm-up, and the \
+                 learning rate never reaches {name}.peak_lr"
+            );
+        }
+    }
+
     /// Faults of these settings; paths are relative to the schedule.
     pub fn validate(&self) -> ConfigErrors {
         let mut errors = ConfigErrors::new();
@@ -105,6 +121,15 @@ mod tests {
             warmup_steps,
             warmup_start_fraction: 0.0,
         }
+    }
+
+    #[test]
+    fn a_run_ends_in_its_warm_up_if_no_step_has_the_peak() {
+        let warmup = |steps| schedule(ScheduleKind::Cosine, steps, 0.1);
+        // Steps 0 to 3 of a warm-up of 4 have 0 to 3 quarters of the peak, and step 4 all of it.
+        assert!(warmup(4).ends_in_warmup(4) && warmup(4).lr_at(3, 4) == 0.75);
+        assert!(!warmup(4).ends_in_warmup(5) && warmup(4).lr_at(4, 5) == 1.0);
+        assert!(!warmup(0).ends_in_warmup(0));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::origin::Origin;
+
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -113,7 +115,7 @@ pub enum Error {
         found: usize,
     },
     /// No row of a comparisons file prefers anything.
-    #[error("{}: all {rows} rankings are ties; expected a row that prefers one completion to another", path.display())]
+    #[error("{}: all {rows} rankings are ties, or of answers that are the same; expected a row that prefers one completion to another", path.display())]
     AllTies {
         /// The file.
         path: PathBuf,
@@ -145,12 +147,15 @@ pub enum Error {
     Settings(rlhf_config::ConfigErrors),
     /// A prompt leaves no room for the answer.
     #[error(
-        "prompt {id}: {tokens} tokens; expected at most {} (context of {context} less {max_new_tokens} new tokens)",
+        "{}: the prompt has {tokens} tokens; expected at most {} (context of {context} less {max_new_tokens} new tokens)",
+        origin.name(id),
         context.saturating_sub(*max_new_tokens)
     )]
     PromptTooLong {
         /// The id of the row.
         id: String,
+        /// The place of the row.
+        origin: Origin,
         /// Its length in tokens, role tokens included.
         tokens: usize,
         /// Positions the model has.
@@ -247,6 +252,17 @@ pub enum Error {
         /// The model's folder.
         dir: PathBuf,
     },
+    /// Conversations are written with role tokens, and a message says what was thought before it.
+    #[error(
+        "`{field}` of message {message}: conversations are written with role tokens, which have no place for it; give a template \
+         that reads it with data.chat_template, or leave the field out"
+    )]
+    NoPlaceForReasoning {
+        /// The index of the message, counted from 0.
+        message: usize,
+        /// The name that the message has for it.
+        field: &'static str,
+    },
     /// A chat template marks nothing of a demonstration as the assistant's.
     #[error("{template}: its generation blocks hold nothing of the conversation, so that there is nothing to learn")]
     NothingTaught {
@@ -254,10 +270,12 @@ pub enum Error {
         template: String,
     },
     /// A conversation of a row cannot be written as the model reads it.
-    #[error("row {id}: {source}")]
+    #[error("{}: {source}", origin.name(id))]
     Conversation {
         /// The id of the row.
         id: String,
+        /// The place of the row.
+        origin: Origin,
         /// The fault.
         source: Box<Error>,
     },

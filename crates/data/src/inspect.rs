@@ -12,11 +12,12 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::lines::{self, Format};
-use crate::read::{FileReport, Loaded, read_comparisons, read_demonstrations, read_prompts, read_text};
+use crate::origin::Origin;
+use crate::read::{FileReport, Loaded, TOLD, read_comparisons, read_demonstrations, read_prompts, read_text};
 use crate::sequence::of_row;
 use crate::text::Documents;
 use crate::tokenizer::Tokenizer;
-use crate::types::{Comparison, Demonstration, Message, Prompt, prompt_key};
+use crate::types::{Comparison, Demonstration, Message, Prompt, Reasoning, Role, prompt_key};
 pub use fit::Fit;
 use fit::Limits;
 pub use lost::LostText;
@@ -68,8 +69,10 @@ pub struct Inspection {
     pub duplicate_rows: usize,
     /// For comparisons: how many rows have K completions.
     pub completions_per_row: BTreeMap<usize, usize>,
-    /// For comparisons: pairs of completions that tie.
+    /// For comparisons: pairs of completions that tie, by their ranks or because they are the same.
     pub tied_pairs: usize,
+    /// For comparisons: lines of the first rows with such pairs.
+    pub tied_lines: Vec<usize>,
     /// For comparisons: pairs in which one wins.
     pub decided_pairs: usize,
     /// For comparisons: share of decided pairs of different length in which the longer one, by bytes, wins.
@@ -78,6 +81,10 @@ pub struct Inspection {
     pub labelers: BTreeMap<String, usize>,
     /// For conversations: how many rows have that many messages.
     pub messages_per_row: BTreeMap<usize, usize>,
+    /// For demonstrations: answers that are not to be learnt, in rows with others that are.
+    pub answers_not_learnt: usize,
+    /// For demonstrations: lines of the first rows with such answers.
+    pub not_learnt_lines: Vec<usize>,
     /// Lengths in words, and in tokens if there is a tokenizer.
     pub lengths: Vec<Lengths>,
     /// Text that does not come back from its tokens, if there is a tokenizer.
@@ -201,7 +208,7 @@ fn prompts(path: &Path, options: &InspectOptions) -> Result<Inspection> {
     let mut found = Survey::new(options.tokenizer);
     for row in &loaded.rows {
         let counted = found.conversation(&row.messages, &row.messages);
-        counted.map_err(|error| of_row(&row.id, error))?;
+        counted.map_err(|error| of_row(&row.id, &row.origin, error))?;
     }
     let fit = options
         .limited()
@@ -219,8 +226,15 @@ fn demonstrations(path: &Path, options: &InspectOptions) -> Result<Inspection> {
     let mut found = Survey::new(options.tokenizer);
     for row in &loaded.rows {
         let counted = found.conversation(&row.messages, row.prompt());
-        let counted = counted.and_then(|()| found.completion(row.prompt(), row.completion()));
-        counted.map_err(|error| of_row(&row.id, error))?;
+        let counted = counted.and_then(|()| {
+            row.learnt()
+                .last()
+                .map_or(Ok(()), |last| found.completion(row.prompt(), last))
+        });
+        counted.map_err(|error| of_row(&row.id, &row.origin, error))?;
+        let is_left_out = |message: &&Message| message.role == Role::Assistant && !message.learnt;
+        let left_out = row.messages.iter().filter(is_left_out).count();
+        found.answers_not_learnt.add(left_out, &row.origin);
     }
     let fit = options
         .limited()
@@ -235,7 +249,9 @@ fn comparisons(path: &Path, options: &InspectOptions) -> Result<Inspection> {
     let loaded = read_comparisons(path)?;
     let mut found = Survey::new(options.tokenizer);
     for row in &loaded.rows {
-        found.comparison(row).map_err(|error| of_row(&row.id, error))?;
+        found
+            .comparison(row)
+            .map_err(|error| of_row(&row.id, &row.origin, error))?;
     }
     let fit = options
         .limited()
@@ -274,6 +290,22 @@ fn kind_of(path: &Path) -> Result<DataKind> {
     })
 }
 
+/// Things of a kind, and the lines of the first rows that have some.
+#[derive(Default)]
+struct Counted {
+    count: usize,
+    lines: Vec<usize>,
+}
+
+impl Counted {
+    fn add(&mut self, count: usize, origin: &Origin) {
+        self.count += count;
+        if count > 0 && self.lines.len() < TOLD {
+            self.lines.extend(origin.line());
+        }
+    }
+}
+
 /// Counts while rows go by.
 struct Survey<'a> {
     tokenizer: Option<&'a Tokenizer>,
@@ -281,7 +313,8 @@ struct Survey<'a> {
     rows: HashSet<String>,
     duplicate_rows: usize,
     completions_per_row: BTreeMap<usize, usize>,
-    tied_pairs: usize,
+    tied: Counted,
+    answers_not_learnt: Counted,
     decided_pairs: usize,
     longer: usize,
     uneven: usize,
@@ -300,7 +333,8 @@ impl<'a> Survey<'a> {
             rows: HashSet::new(),
             duplicate_rows: 0,
             completions_per_row: BTreeMap::new(),
-            tied_pairs: 0,
+            tied: Counted::default(),
+            answers_not_learnt: Counted::default(),
             decided_pairs: 0,
             longer: 0,
             uneven: 0,
@@ -333,7 +367,9 @@ impl<'a> Survey<'a> {
     }
 
     fn conversation(&mut self, messages: &[Message], prompt: &[Message]) -> Result<()> {
-        self.spelling(messages.iter().map(|message| message.content.as_str()));
+        let thoughts = messages.iter().filter_map(|message| message.reasoning.as_ref());
+        let contents = messages.iter().map(|message| message.content.as_str());
+        self.spelling(contents.chain(thoughts.map(Reasoning::text)));
         self.row(prompt_key(messages), &format!("{messages:?}"));
         *self.messages_per_row.entry(messages.len()).or_default() += 1;
         self.prompt(prompt)
@@ -346,9 +382,9 @@ impl<'a> Survey<'a> {
         })
     }
 
-    fn completion(&mut self, prompt: &[Message], completion: &str) -> Result<()> {
-        self.text("completion", completion, |tokenizer| {
-            Ok(tokenizer.encode_completion(prompt, completion)?.len())
+    fn completion(&mut self, prompt: &[Message], completion: &Message) -> Result<()> {
+        self.text("completion", &completion.content, |tokenizer| {
+            Ok(tokenizer.encode_reply(prompt, completion)?.len())
         })
     }
 
@@ -360,13 +396,13 @@ impl<'a> Survey<'a> {
         self.prompt(&row.messages)?;
         *self.messages_per_row.entry(row.messages.len()).or_default() += 1;
         for completion in &row.completions {
-            self.completion(&row.messages, completion)?;
+            self.completion(&row.messages, &Message::assistant(completion.as_str()))?;
         }
         let k = row.completions.len();
         *self.completions_per_row.entry(k).or_default() += 1;
         let pairs = row.pairs();
         self.decided_pairs += pairs.len();
-        self.tied_pairs += k * (k - 1) / 2 - pairs.len();
+        self.tied.add(k * (k - 1) / 2 - pairs.len(), &row.origin);
         for (winner, loser) in pairs {
             let [won, lost] = [winner, loser].map(|index| row.completions[index].len());
             self.longer += usize::from(won > lost);
@@ -400,7 +436,10 @@ impl<'a> Survey<'a> {
             distinct_prompts: self.prompts.len(),
             duplicate_rows: self.duplicate_rows,
             completions_per_row: self.completions_per_row,
-            tied_pairs: self.tied_pairs,
+            tied_pairs: self.tied.count,
+            tied_lines: self.tied.lines,
+            answers_not_learnt: self.answers_not_learnt.count,
+            not_learnt_lines: self.answers_not_learnt.lines,
             decided_pairs: self.decided_pairs,
             longer_wins: (self.uneven > 0).then(|| self.longer as f64 / self.uneven as f64),
             labelers: self.labelers,

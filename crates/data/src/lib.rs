@@ -27,11 +27,14 @@ mod columns;
 mod dialogue;
 mod error;
 mod inspect;
+mod learnt;
 mod lines;
 mod marked;
 mod order;
+mod origin;
 mod parquet;
 mod read;
+mod row;
 mod rows;
 mod sequence;
 mod source;
@@ -48,10 +51,13 @@ pub use error::{Error, Result};
 pub use inspect::{DataKind, Fit, InspectOptions, Inspection, Lengths, LostText, ShownPart, ShownRow, inspect};
 pub use marked::MarkedTokens;
 pub use order::{cyclic_rows, mixed_in, shuffled_order};
+pub use origin::Origin;
 pub use read::{
     FileReport, LoadReport, Loaded, read_comparisons, read_comparisons_from, read_demonstrations,
-    read_demonstrations_from, read_prompts, read_prompts_from, read_text, read_text_from,
+    read_demonstrations_from, read_objects, read_objects_from, read_prompts, read_prompts_from, read_text,
+    read_text_from,
 };
+pub use row::{Candidates, Row};
 pub use sequence::{
     LossOn, TokenSequence, TokenizedComparison, all_comparison_tokens, answered_tokens, comparison_tokens,
     demonstration_sequence, pack_documents, prompt_tokens,
@@ -60,4 +66,4 @@ pub use source::{Source, load_comparisons, load_demonstrations, load_prompts, lo
 pub use split::{Split, split_by_hash, split_documents, split_rows};
 pub use text::Documents;
 pub use tokenizer::{DecodeStream, EncodedChat, Tokenizer, TokenizerConfig};
-pub use types::{Comparison, Demonstration, Message, Prompt, Role, prompt_key};
+pub use types::{Comparison, Demonstration, Message, Prompt, Reasoning, Role, decided_pairs, prompt_key};

@@ -2,10 +2,11 @@
 //! allows.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
+use rlhf_files::StandIn;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -76,13 +77,36 @@ fn open_file(path: &Path, expected: &'static str) -> Result<File> {
 }
 
 fn open(path: &Path, expected: &'static str) -> Result<Box<dyn BufRead>> {
-    let file = open_file(path, expected)?;
-    let gzipped = has_ending(path, "gz");
-    Ok(if gzipped {
-        Box::new(BufReader::new(MultiGzDecoder::new(BufReader::new(file))))
-    } else {
-        Box::new(BufReader::new(file))
-    })
+    let mut file = Box::new(BufReader::new(open_file(path, expected)?));
+    refuse_stand_in(path, &mut *file)?;
+    if !has_ending(path, "gz") {
+        return Ok(file);
+    }
+    let mut unpacked = Box::new(BufReader::new(MultiGzDecoder::new(file)));
+    refuse_stand_in(path, &mut *unpacked)?;
+    Ok(unpacked)
+}
+
+/// Refuses what is something else by the name of the file, as its first bytes show.
+fn refuse_stand_in(path: &Path, reader: &mut dyn BufRead) -> Result<()> {
+    let start = reader.fill_buf().map_err(|source| Error::Read {
+        path: path.to_owned(),
+        line: 0,
+        source,
+    })?;
+    Ok(StandIn::refuse(path, start)?)
+}
+
+/// The file of a table. Its reader wants it from the start, and goes about in it.
+fn open_table(path: &Path, expected: &'static str) -> Result<File> {
+    let mut file = open_file(path, expected)?;
+    refuse_stand_in(path, &mut BufReader::new(&file))?;
+    file.rewind().map_err(|source| Error::Read {
+        path: path.to_owned(),
+        line: 0,
+        source,
+    })?;
+    Ok(file)
 }
 
 /// The whole of a text file, unpacked and without a byte order mark.
@@ -132,7 +156,7 @@ enum Source {
 /// Opens a file of rows; `expected` says what the caller hopes to find.
 pub(crate) fn open_rows(path: &Path, expected: &'static str) -> Result<Rows> {
     if has_ending(path, "parquet") {
-        let opened = ParquetRows::open(open_file(path, expected)?);
+        let opened = ParquetRows::open(open_table(path, expected)?);
         let mut rows = Rows {
             path: path.to_owned(),
             line: 0,
@@ -141,7 +165,11 @@ pub(crate) fn open_rows(path: &Path, expected: &'static str) -> Result<Rows> {
         rows.source = Source::Parquet(opened.map_err(|reason| rows.malformed(PARQUET, reason))?);
         return Ok(rows);
     }
-    let mut reader = open(path, expected)?;
+    rows_of(path, open(path, expected)?)
+}
+
+/// The rows of JSON lines or of an array, by a name that says which where it ends in one of ours.
+pub(crate) fn rows_of(path: &Path, mut reader: Box<dyn BufRead>) -> Result<Rows> {
     let first = first_byte(&mut reader).map_err(|source| Error::Read {
         path: path.to_owned(),
         line: 0,
@@ -155,6 +183,7 @@ pub(crate) fn open_rows(path: &Path, expected: &'static str) -> Result<Rows> {
             line: 0,
             source,
         })?;
+        let bytes = rlhf_files::without_words(&bytes).unwrap_or(bytes);
         Source::Array {
             text: utf8(path, 1, bytes)?,
             at: 0,
@@ -225,7 +254,7 @@ impl Rows {
             if text.is_empty() {
                 continue;
             }
-            let value = serde_json::from_str(text)
+            let value = rlhf_files::parse_json(text.as_bytes())
                 .map_err(|error| self.malformed("a JSON object", format!("{} ({error})", excerpt(text))))?;
             let row = self.object(value)?;
             self.source = Source::Lines(reader);

@@ -1,13 +1,17 @@
 //! Readers of whole files.
 
+use std::collections::BTreeMap;
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::columns::Columns;
 use crate::error::{Error, Result};
 use crate::lines::{self, Format, kind_of};
-use crate::rows::{Parsed, Row, Skip};
+use crate::row::Row;
+use crate::rows::{Parsed, Skip};
 use crate::thumbs;
 use crate::types::{Comparison, Demonstration, Prompt};
 
@@ -44,26 +48,66 @@ pub struct FileReport {
     pub skipped_ties: usize,
     /// Pairs of conversations left out because they part before their last turn.
     pub skipped_unaligned: usize,
+    /// Demonstrations left out because none of their answers is to be learnt.
+    #[serde(default)]
+    pub skipped_not_learnt: usize,
+    /// By the reason, the lines of the first rows that were left out.
+    #[serde(default)]
+    pub skipped_lines: BTreeMap<String, Vec<usize>>,
 }
+
+/// Lines of a kind that are told.
+pub(crate) const TOLD: usize = 8;
 
 impl FileReport {
     /// Rows left out, whatever the reason.
     pub fn skipped(&self) -> usize {
-        self.skipped_empty + self.skipped_ties + self.skipped_unaligned
+        self.by_reason().iter().map(|(_, count)| count).sum()
     }
 
-    fn reasons(&self) -> String {
-        let reasons = [
-            (self.skipped_empty, "empty"),
-            (self.skipped_ties, "all ties"),
-            (self.skipped_unaligned, "different conversations"),
-        ];
-        let said = reasons
-            .iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, reason)| format!("{count} {reason}"));
+    fn by_reason(&self) -> [(Skip, usize); 4] {
+        [
+            (Skip::Empty, self.skipped_empty),
+            (Skip::AllTies, self.skipped_ties),
+            (Skip::Unaligned, self.skipped_unaligned),
+            (Skip::NotLearnt, self.skipped_not_learnt),
+        ]
+    }
+
+    /// The reasons for which rows were left out, each with their number and where the first of them stand.
+    pub(crate) fn reasons(&self) -> String {
+        let said = self.by_reason().into_iter().filter(|(_, count)| *count > 0);
+        let said = said.map(|(reason, count)| {
+            let lines = self.skipped_lines.get(reason.as_str()).map_or(&[][..], Vec::as_slice);
+            format!("{count} {}{}", reason.as_str(), told(lines, count))
+        });
         said.collect::<Vec<_>>().join(", ")
     }
+
+    fn skip(&mut self, reason: Skip, line: usize) {
+        let count = match reason {
+            Skip::Empty => &mut self.skipped_empty,
+            Skip::AllTies => &mut self.skipped_ties,
+            Skip::Unaligned => &mut self.skipped_unaligned,
+            Skip::NotLearnt => &mut self.skipped_not_learnt,
+        };
+        *count += 1;
+        let lines = self.skipped_lines.entry(reason.as_str().to_owned()).or_default();
+        if lines.len() < TOLD {
+            lines.push(line);
+        }
+    }
+}
+
+/// ` (lines 2, 5, …)` of the first of `count` rows.
+pub(crate) fn told(lines: &[usize], count: usize) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let all: Vec<String> = lines.iter().map(usize::to_string).collect();
+    let noun = if count == 1 { "line" } else { "lines" };
+    let more = if count > lines.len() { ", …" } else { "" };
+    format!(" ({noun} {}{more})", all.join(", "))
 }
 
 impl LoadReport {
@@ -87,11 +131,12 @@ const TEXT: &str = "text";
 ///
 /// A prompt is a string or an array of messages. Where it is a string, white space around it and around the
 /// completion is layout and is trimmed, and a text of `\n\nHuman:` and `\n\nAssistant:` turns becomes those turns;
-/// messages are taken as they are. Rows without a question or an answer are left out and counted. Other fields are
-/// ignored.
+/// messages are taken as they are. Rows without a question or an answer are left out and counted. An answer whose message
+/// says so (`weight` 0, `train` false, …) is not learnt, and a row without one to learn is left out. Other fields are ignored.
 ///
 /// # Errors
-/// If the file is missing, empty or of unknown format, or a row is malformed.
+/// If the file is missing, empty or of unknown format, or a row is malformed; also if it holds tools or calls of them, or a
+/// prompt that is not that of the conversation beside it.
 pub fn read_demonstrations(path: impl AsRef<Path>) -> Result<Loaded<Demonstration>> {
     read_demonstrations_from(path, &Columns::default())
 }
@@ -109,7 +154,8 @@ pub fn read_demonstrations_from(path: impl AsRef<Path>, columns: &Columns) -> Re
 /// answers that somebody liked (`true`) or not, are gathered by prompt and labeler. `labeler`, `confidence`, `margin` and
 /// `task` are optional.
 ///
-/// Texts are treated as [`read_demonstrations`] says. Rows whose completions all tie are left out and counted.
+/// Texts are treated as [`read_demonstrations`] says. Completions of the same text tie, whatever their ranks; rows whose
+/// completions all tie are left out and counted.
 ///
 /// # Errors
 /// As [`read_demonstrations`]; also if a ranking has another length than the completions, if there are fewer than two
@@ -135,7 +181,9 @@ pub fn read_comparisons_from(path: impl AsRef<Path>, columns: &Columns) -> Resul
     }
     for file in &mut report.files {
         file.rows = rows.len();
-        file.skipped_ties += left_out;
+        for origin in &left_out {
+            file.skip(Skip::AllTies, origin.line().unwrap_or(0));
+        }
     }
     Ok(Loaded { rows, report })
 }
@@ -214,11 +262,39 @@ fn no_rows(file: &FileReport, expected: &'static str) -> Error {
     }
 }
 
-fn read_rows<'a, T>(
-    path: &'a Path,
+/// The rows of a file as they stand there, whatever they hold: JSON lines or an array, either gzipped, or Parquet.
+///
+/// # Errors
+/// If the file is missing or empty, or a line is no JSON object; `expected` says what was hoped for.
+pub fn read_objects(path: impl AsRef<Path>, expected: &'static str) -> Result<Vec<Row>> {
+    let path = path.as_ref();
+    objects(path, lines::open_rows(path, expected)?, expected)
+}
+
+/// [`read_objects`] of what a reader gives, JSON lines or an array, by the name of `path`.
+///
+/// # Errors
+/// As [`read_objects`].
+pub fn read_objects_from(path: &Path, reader: Box<dyn BufRead>, expected: &'static str) -> Result<Vec<Row>> {
+    objects(path, lines::rows_of(path, reader)?, expected)
+}
+
+fn objects(path: &Path, rows: lines::Rows, expected: &'static str) -> Result<Vec<Row>> {
+    let shared: Arc<Path> = path.into();
+    let row = |item: Result<(usize, _)>| item.map(|(line, fields)| Row::new(shared.clone(), line, fields));
+    let rows = rows.map(row).collect::<Result<Vec<Row>>>()?;
+    if rows.is_empty() {
+        let path = path.to_owned();
+        return Err(Error::EmptyFile { path, expected });
+    }
+    Ok(rows)
+}
+
+fn read_rows<T>(
+    path: &Path,
     expected: &'static str,
     columns: &Columns,
-    parse: impl Fn(Row<'a>) -> Parsed<T>,
+    parse: impl Fn(Row) -> Parsed<T>,
 ) -> Result<Loaded<T>> {
     let source = lines::open_rows(path, expected)?;
     if lines::format_of(path)? != Format::Rows {
@@ -227,6 +303,7 @@ fn read_rows<'a, T>(
             expected: ".jsonl or .json, or one of these and .gz, or .parquet",
         });
     }
+    let shared: Arc<Path> = path.into();
     let mut rows = Vec::new();
     let mut file = FileReport {
         path: path.to_owned(),
@@ -241,11 +318,9 @@ fn read_rows<'a, T>(
             expected: "a string, to be joined with others".to_owned(),
             found: kind_of(&found),
         })?;
-        match parse(Row { path, line, fields })? {
+        match parse(Row::new(shared.clone(), line, fields))? {
             Ok(row) => rows.push(row),
-            Err(Skip::Empty) => file.skipped_empty += 1,
-            Err(Skip::AllTies) => file.skipped_ties += 1,
-            Err(Skip::Unaligned) => file.skipped_unaligned += 1,
+            Err(reason) => file.skip(reason, line),
         }
     }
     file.rows = rows.len();

@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::origin::Origin;
 use crate::tokenizer::{EncodedChat, Tokenizer};
-use crate::types::{Comparison, Demonstration, Message, Prompt, Role};
+use crate::types::{Comparison, Demonstration, Message, Prompt, Role, decided_pairs};
 
 /// Tokens and which of them are taught.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +64,7 @@ pub enum LossOn {
 
 /// Tokens of a demonstration, or nothing if its last question and answer are longer than `max_len`.
 ///
-/// The oldest exchanges of a conversation that does not fit are dropped, each up to and including an answer; system messages
+/// The last answer is the last that is [`Message::learnt`]: what follows it is left off. The oldest exchanges of a conversation that does not fit are dropped, each up to and including an answer; system messages
 /// at the start stay, and the last question and answer are never cut.
 ///
 /// ```
@@ -72,7 +73,7 @@ pub enum LossOn {
 /// # fn main() -> rlhf_data::Result<()> {
 /// let tokenizer = Tokenizer::train(["a b"], &TokenizerConfig::default())?;
 /// let messages = vec![Message::user("a"), Message::assistant("b")];
-/// let row = Demonstration { id: "1".into(), messages, task: None };
+/// let row = Demonstration { id: "1".into(), messages, task: None, origin: Default::default() };
 /// let sequence = demonstration_sequence(&tokenizer, &row, LossOn::Assistant, 64)?.expect("5 tokens fit");
 /// // <|user|> a <|assistant|> b <|eos|>
 /// assert_eq!(sequence.loss_mask, [false, false, false, true, true]);
@@ -88,8 +89,8 @@ pub fn demonstration_sequence(
     loss_on: LossOn,
     max_len: usize,
 ) -> Result<Option<TokenSequence>> {
-    let of_row = |error| of_row(&demonstration.id, error);
-    for messages in shorter_and_shorter(&demonstration.messages) {
+    let of_row = |error| of_row(&demonstration.id, &demonstration.origin, error);
+    for messages in shorter_and_shorter(demonstration.learnt()) {
         let chat = tokenizer.encode_conversation(&messages).map_err(of_row)?;
         if chat.input_ids.len() > max_len {
             continue;
@@ -118,14 +119,12 @@ pub fn answered_tokens(
     demonstration: &Demonstration,
     max_len: usize,
 ) -> Result<Option<Vec<u32>>> {
-    let of_row = |error| of_row(&demonstration.id, error);
+    let of_row = |error| of_row(&demonstration.id, &demonstration.origin, error);
     let prompt = demonstration.prompt();
     let mut ids = tokenizer.encode_prompt(prompt).map_err(of_row)?;
-    ids.extend(
-        tokenizer
-            .encode_completion(prompt, demonstration.completion())
-            .map_err(of_row)?,
-    );
+    if let Some(answer) = demonstration.learnt().last() {
+        ids.extend(tokenizer.encode_reply(prompt, answer).map_err(of_row)?);
+    }
     Ok(Some(ids).filter(|ids| ids.len() <= max_len))
 }
 
@@ -139,9 +138,10 @@ fn shorter_and_shorter(messages: &[Message]) -> impl Iterator<Item = Vec<Message
     starts.map(move |start| [&messages[..system], &messages[start..]].concat())
 }
 
-pub(crate) fn of_row(id: &str, source: Error) -> Error {
+pub(crate) fn of_row(id: &str, origin: &Origin, source: Error) -> Error {
     Error::Conversation {
         id: id.to_owned(),
+        origin: origin.clone(),
         source: Box::new(source),
     }
 }
@@ -263,7 +263,7 @@ struct Encoded {
 
 impl Encoded {
     fn new(tokenizer: &Tokenizer, comparison: &Comparison, max_len: usize) -> Result<Self> {
-        let of_row = |error| of_row(&comparison.id, error);
+        let of_row = |error| of_row(&comparison.id, &comparison.origin, error);
         let prompt = tokenizer.encode_prompt(&comparison.messages).map_err(of_row)?;
         let mut completions = Vec::new();
         let mut place = vec![None; comparison.completions.len()];
@@ -284,8 +284,10 @@ impl Encoded {
     }
 
     fn ranked_as(&self, comparison: &Comparison) -> Option<TokenizedComparison> {
-        let placed = |(winner, loser): (usize, usize)| Some((self.place[winner]?, self.place[loser]?));
-        let pairs: Vec<(usize, usize)> = comparison.pairs().into_iter().filter_map(placed).collect();
+        let ranks = comparison.ranking.iter().zip(&self.place);
+        let ranks: Vec<u32> = ranks.filter_map(|(rank, place)| place.map(|_| *rank)).collect();
+        // Of the tokens, not the texts: a template may write two texts alike.
+        let pairs = decided_pairs(&ranks, &self.completions);
         let tokens = TokenizedComparison {
             prompt: self.prompt.clone(),
             completions: self.completions.clone(),
@@ -311,12 +313,13 @@ pub fn prompt_tokens(
 ) -> Result<Vec<u32>> {
     let ids = tokenizer
         .encode_prompt(&prompt.messages)
-        .map_err(|error| of_row(&prompt.id, error))?;
+        .map_err(|error| of_row(&prompt.id, &prompt.origin, error))?;
     if ids.len() + max_new_tokens <= context {
         return Ok(ids);
     }
     Err(Error::PromptTooLong {
         id: prompt.id.clone(),
+        origin: prompt.origin.clone(),
         tokens: ids.len(),
         context,
         max_new_tokens,

@@ -37,7 +37,7 @@ pub fn split_by_hash(text: &str, fraction: f64) -> Split {
 /// ```
 /// use rlhf_data::{Message, Prompt, split_rows};
 ///
-/// let prompt = |n: usize| Prompt { id: n.to_string(), messages: vec![Message::user(format!("What is {n}?"))], task: None };
+/// let prompt = |n: usize| Prompt { id: n.to_string(), messages: vec![Message::user(format!("What is {n}?"))], task: None, origin: Default::default() };
 /// let (train, validation) = split_rows((0..1000).map(prompt).collect(), 0.1, Prompt::key);
 /// assert_eq!(train.len() + validation.len(), 1000);
 /// assert!((70..130).contains(&validation.len()));

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::error::Result;
-use crate::rows::{Parsed, Row, Skip, as_json, is_blank};
+use crate::origin::Origin;
+use crate::row::Row;
+use crate::rows::{Parsed, Skip, as_json, is_blank};
 use crate::types::{Comparison, Message};
 
 /// One answer, liked or not.
@@ -19,6 +20,7 @@ pub(crate) struct Thumb {
     liked: bool,
     labeler: Option<String>,
     task: Option<Value>,
+    origin: Origin,
 }
 
 /// A row of a file of comparisons.
@@ -29,39 +31,33 @@ pub(crate) enum Compared {
     Thumb(Thumb),
 }
 
-impl Row<'_> {
+impl Row {
     /// A comparison, or `{"prompt","completion","label"}`.
     pub(crate) fn into_compared(self) -> Parsed<Compared> {
-        if self.get("completion").is_none() || self.get("label").is_none() {
+        let Some(liked) = self.thumb()? else {
             return Ok(self.into_comparison()?.map(Compared::Ranked));
-        }
-        let (messages, is_text) = self.prompt()?;
-        let completion = self.completion("completion", is_text)?;
+        };
+        self.refuse_tools()?;
+        let mut messages = self.answered("completion")?;
+        let completion = self.answer_text("completion", messages.pop())?;
         if is_blank(&messages) || completion.trim().is_empty() {
             return Ok(Err(Skip::Empty));
         }
         Ok(Ok(Compared::Thumb(Thumb {
             id: self.id(|| as_json(&messages))?,
-            liked: self.liked()?,
+            liked,
             labeler: self.labeler()?,
             task: self.task(),
             messages,
             completion,
+            origin: self.origin(),
         })))
-    }
-
-    fn liked(&self) -> Result<bool> {
-        match self.get("label") {
-            Some(Value::Bool(liked)) => Ok(*liked),
-            Some(Value::Number(number)) if number.as_u64().is_some_and(|n| n <= 1) => Ok(number.as_u64() == Some(1)),
-            other => Err(self.wrong("label", "true or false, 1 or 0", other)),
-        }
     }
 }
 
-/// The comparisons among rows, thumbs of one prompt and labeler gathered at the place of the first; and how many prompts
-/// were left out because all of their thumbs point the same way.
-pub(crate) fn gather(rows: Vec<Compared>) -> (Vec<Comparison>, usize) {
+/// The comparisons among rows, thumbs of one prompt and labeler gathered at the place of the first; and the origins of those that
+/// were left out because their thumbs decide nothing: all point the same way, or up and down at the same answer.
+pub(crate) fn gather(rows: Vec<Compared>) -> (Vec<Comparison>, Vec<Origin>) {
     let mut places: BTreeMap<(String, Option<String>), usize> = BTreeMap::new();
     let mut out: Vec<Comparison> = Vec::new();
     for row in rows {
@@ -84,13 +80,12 @@ pub(crate) fn gather(rows: Vec<Compared>) -> (Vec<Comparison>, usize) {
                 confidence: None,
                 margin: None,
                 task: thumb.task,
+                origin: thumb.origin,
             });
         }
         out[place].completions.push(thumb.completion);
         out[place].ranking.push(u32::from(!thumb.liked));
     }
-    let gathered = out.len();
-    out.retain(|comparison| !comparison.is_all_ties());
-    let left_out = gathered - out.len();
-    (out, left_out)
+    let (decided, undecided): (Vec<Comparison>, Vec<Comparison>) = out.into_iter().partition(|row| !row.is_all_ties());
+    (decided, undecided.into_iter().map(|row| row.origin).collect())
 }

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::origin::Origin;
+
 /// The speaker of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -42,6 +44,59 @@ pub struct Message {
     pub role: Role,
     /// The text, without role markers.
     pub content: String,
+    /// What was thought before it, which some chat templates write beside the text.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<Reasoning>,
+    /// Of an answer in a demonstration: a model is to learn it. No part of JSON, and of no account elsewhere.
+    #[serde(skip, default = "is_learnt")]
+    pub learnt: bool,
+}
+
+/// What was thought before a message was written, under the name that the row has for it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reasoning {
+    /// The name that most templates read.
+    ReasoningContent(String),
+    /// The name of a few.
+    Thinking(String),
+    /// A third.
+    Reasoning(String),
+}
+
+impl Reasoning {
+    /// The names, in the order in which transformers looks for them.
+    pub(crate) const NAMES: [&str; 3] = ["reasoning_content", "thinking", "reasoning"];
+
+    /// A text under one of the names.
+    pub(crate) fn new(name: &str, text: &str) -> Option<Self> {
+        let make: fn(String) -> Self = match Self::NAMES.iter().position(|known| *known == name)? {
+            0 => Self::ReasoningContent,
+            1 => Self::Thinking,
+            _ => Self::Reasoning,
+        };
+        Some(make(text.to_owned()))
+    }
+
+    /// The name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ReasoningContent(_) => Self::NAMES[0],
+            Self::Thinking(_) => Self::NAMES[1],
+            Self::Reasoning(_) => Self::NAMES[2],
+        }
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::ReasoningContent(text) | Self::Thinking(text) | Self::Reasoning(text) => text,
+        }
+    }
+}
+
+fn is_learnt() -> bool {
+    true
 }
 
 impl Message {
@@ -50,7 +105,15 @@ impl Message {
         Self {
             role,
             content: content.into(),
+            reasoning: None,
+            learnt: is_learnt(),
         }
+    }
+
+    /// The same message, which is not to be learnt.
+    #[must_use]
+    pub fn not_learnt(self) -> Self {
+        Self { learnt: false, ..self }
     }
 
     /// A system message.
@@ -79,6 +142,9 @@ pub struct Prompt {
     /// The task, for a judge; opaque to training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<Value>,
+    /// The place where the row was read.
+    #[serde(skip)]
+    pub origin: Origin,
 }
 
 /// A conversation with the answers a labeler wrote: its last message is the assistant's.
@@ -86,11 +152,14 @@ pub struct Prompt {
 pub struct Demonstration {
     /// Name of the row, unique in its data set.
     pub id: String,
-    /// The whole conversation; every assistant turn is demonstrated.
+    /// The whole conversation; every assistant turn that is [`Message::learnt`] is demonstrated.
     pub messages: Vec<Message>,
     /// The task, for a judge; opaque to training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<Value>,
+    /// The place where the row was read.
+    #[serde(skip)]
+    pub origin: Origin,
 }
 
 /// K answers to one prompt and how a labeler ranked them.
@@ -116,6 +185,9 @@ pub struct Comparison {
     /// The task, for a judge; opaque to training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<Value>,
+    /// The place where the row was read.
+    #[serde(skip)]
+    pub origin: Origin,
 }
 
 impl Prompt {
@@ -126,14 +198,22 @@ impl Prompt {
 }
 
 impl Demonstration {
-    /// The conversation up to the last answer.
-    pub fn prompt(&self) -> &[Message] {
-        &self.messages[..self.messages.len().saturating_sub(1)]
+    /// The conversation up to its last answer that is to be learnt, and that answer; all of it if there is none.
+    pub fn learnt(&self) -> &[Message] {
+        let is_learnt = |message: &Message| message.role == Role::Assistant && message.learnt;
+        let end = self.messages.iter().rposition(is_learnt).map(|last| last + 1);
+        &self.messages[..end.unwrap_or(self.messages.len())]
     }
 
-    /// The last answer.
+    /// The conversation up to the last answer.
+    pub fn prompt(&self) -> &[Message] {
+        let messages = self.learnt();
+        &messages[..messages.len().saturating_sub(1)]
+    }
+
+    /// The last answer, of those that are to be learnt.
     pub fn completion(&self) -> &str {
-        self.messages.last().map_or("", |message| &message.content)
+        self.learnt().last().map_or("", |message| &message.content)
     }
 
     /// The text that decides the side of the split: see [`prompt_key`].
@@ -143,24 +223,29 @@ impl Demonstration {
 }
 
 impl Comparison {
-    /// Pairs `(winner, loser)` of indices into `completions`, ties left out, in index order of the winner.
+    /// Pairs `(winner, loser)` of indices into `completions`, in index order of the winner; see [`decided_pairs`].
     pub fn pairs(&self) -> Vec<(usize, usize)> {
-        let ranks = &self.ranking;
-        (0..ranks.len())
-            .flat_map(|i| (0..ranks.len()).map(move |j| (i, j)))
-            .filter(|&(winner, loser)| ranks[winner] < ranks[loser])
-            .collect()
+        decided_pairs(&self.ranking, &self.completions)
     }
 
-    /// True if the ranking prefers nothing to anything.
+    /// True if no pair is decided.
     pub fn is_all_ties(&self) -> bool {
-        self.ranking.windows(2).all(|pair| pair[0] == pair[1])
+        self.pairs().is_empty()
     }
 
     /// The text that decides the side of the split: see [`prompt_key`].
     pub fn key(&self) -> &str {
         prompt_key(&self.messages)
     }
+}
+
+/// Pairs `(winner, loser)` of indices into `answers` that a ranking decides, in index order of the winner. Equal ranks are ties, and
+/// so are two answers that are the same: nobody can prefer one of them, whatever their ranks.
+pub fn decided_pairs<T: PartialEq>(ranking: &[u32], answers: &[T]) -> Vec<(usize, usize)> {
+    let pairs = (0..ranking.len()).flat_map(|winner| (0..ranking.len()).map(move |loser| (winner, loser)));
+    pairs
+        .filter(|&(winner, loser)| ranking[winner] < ranking[loser] && answers[winner] != answers[loser])
+        .collect()
 }
 
 /// The text that stands for a conversation when data are split: its first user message.
@@ -189,6 +274,7 @@ mod tests {
             confidence: None,
             margin: None,
             task: None,
+            origin: Default::default(),
         }
     }
 
@@ -198,6 +284,15 @@ mod tests {
         assert_eq!(comparison(&[1, 0, 1]).pairs(), vec![(1, 0), (1, 2)]);
         assert!(comparison(&[2, 2, 2]).is_all_ties());
         assert!(comparison(&[2, 2, 2]).pairs().is_empty());
+    }
+
+    #[test]
+    fn answers_of_the_same_text_tie_whatever_their_ranks() {
+        let mut row = comparison(&[0, 1, 2]);
+        row.completions[1] = row.completions[0].clone();
+        assert_eq!(row.pairs(), [(0, 2), (1, 2)]);
+        row.completions[2] = row.completions[0].clone();
+        assert!(row.is_all_ties());
     }
 
     #[test]

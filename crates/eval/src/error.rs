@@ -13,6 +13,9 @@ pub enum Error {
     /// The judge cannot judge a row.
     #[error(transparent)]
     Judge(#[from] rlhf_tasks::Error),
+    /// There is nothing to answer.
+    #[error("no held-out prompts: every one was too long, or data.validation_fraction holds none back")]
+    NoPrompts,
     /// Somebody asked to stop. Nothing is kept: answers are quickly had again.
     #[error("interrupted; start again to continue")]
     Interrupted,

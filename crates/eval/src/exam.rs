@@ -50,8 +50,8 @@ pub struct Answers {
     pub verdicts: Option<Vec<Verdict>>,
     /// KL divergence from the reference, in nats per answer.
     pub kl: f64,
-    /// Perplexity of the held-out pretraining text.
-    pub perplexity: f64,
+    /// Perplexity of the held-out pretraining text, if there is any.
+    pub perplexity: Option<f64>,
 }
 
 impl Answers {
@@ -85,12 +85,16 @@ impl Exam<'_> {
     /// Answers of a model, scored and judged.
     ///
     /// # Errors
-    /// A prompt that does not fit, a row that cannot be judged, or an interruption.
+    /// No prompts, a prompt that does not fit, a row that cannot be judged, or an interruption.
     pub fn sit(&self, model: &CausalLm) -> Result<Answers> {
         self.check_stop()?;
+        if self.prompts.is_empty() {
+            return Err(Error::NoPrompts);
+        }
         let completions = Generator::new(model).generate(self.prompt_ids, &self.options(0))?;
         let kl = kl_to_reference(model, self.reference, self.prompt_ids, &completions, self.sampling);
-        let perplexity = rlhf_sft::evaluate(model, self.text, TOKENS_AT_ONCE).perplexity();
+        let of_text = rlhf_sft::evaluate(model, self.text, TOKENS_AT_ONCE);
+        let perplexity = (of_text.tokens > 0).then(|| of_text.perplexity());
         self.assess(completions, kl, perplexity)
     }
 
@@ -121,7 +125,7 @@ impl Exam<'_> {
         self.assess(completions, best_of_n_kl(n), own.perplexity)
     }
 
-    fn assess(&self, completions: Vec<Completion>, kl: f64, perplexity: f64) -> Result<Answers> {
+    fn assess(&self, completions: Vec<Completion>, kl: f64, perplexity: Option<f64>) -> Result<Answers> {
         let texts: Vec<String> = completions
             .iter()
             .map(|completion| self.tokenizer.decode(&completion.tokens, true))
@@ -201,6 +205,7 @@ mod tests {
                     id: n.to_string(),
                     messages: vec![Message::user(format!("the sea {n}?"))],
                     task: None,
+                    origin: Default::default(),
                 })
                 .collect();
             let prompt_ids = prompts
@@ -258,6 +263,45 @@ mod tests {
         let other = exam.sit(&hall.models[1]).unwrap();
         assert!(other.kl > 0.1, "{}", other.kl);
         assert_ne!(other.perplexity, own.perplexity);
+    }
+
+    #[test]
+    fn the_same_answer_is_a_draw_whatever_rounding_makes_of_its_scores() {
+        let hall = Hall::new();
+        let exam = Exam {
+            judge: None,
+            ..hall.exam()
+        };
+        let own = exam.sit(exam.reference).unwrap();
+        let mut other = own.clone();
+        other.scores.iter_mut().for_each(|score| *score += 1e-6);
+        assert_eq!(exam.summarise(&other, &own).win_rate_vs_sft.value, 0.5);
+        // One of six answers is another one, and better: 5 halves and 1 of 6.
+        other.texts[2].push('!');
+        let rate = exam.summarise(&other, &own).win_rate_vs_sft.value;
+        assert!((rate - 3.5 / 6.0).abs() < 1e-12, "{rate}");
+    }
+
+    #[test]
+    fn no_text_has_no_perplexity_and_no_prompts_are_refused() {
+        let hall = Hall::new();
+        let without_text = Exam {
+            text: &[],
+            ..hall.exam()
+        };
+        let answers = without_text.sit(without_text.reference).unwrap();
+        assert_eq!(answers.perplexity, None);
+        let figures = without_text.summarise(&answers, &answers);
+        let written = serde_json::to_string(&figures).unwrap();
+        let read: crate::ModelSummary = serde_json::from_str(&written).unwrap();
+        assert_eq!(read.pretrain_perplexity, None);
+        let without_prompts = Exam {
+            prompts: &[],
+            prompt_ids: &[],
+            ..hall.exam()
+        };
+        let found = without_prompts.sit(without_prompts.reference);
+        assert!(matches!(found, Err(Error::NoPrompts)));
     }
 
     #[test]

@@ -82,6 +82,7 @@ pub fn gold_accuracy(judge: &dyn GoldJudge, rankings: &[Comparison]) -> Result<I
                 id: row.id.clone(),
                 messages: row.messages.clone(),
                 task: row.task.clone(),
+                origin: Default::default(),
             };
             judged = (row.id.as_str(), judge.assess_completions(&prompt, &row.completions)?);
         }
@@ -121,6 +122,7 @@ mod tests {
             confidence: None,
             margin: None,
             task: None,
+            origin: Default::default(),
         }
     }
 

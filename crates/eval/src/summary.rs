@@ -1,5 +1,6 @@
 //! Figures of the comparison of models.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use rlhf_core::stats::{Interval, bootstrap_mean, mean, wilson, win_rate};
@@ -45,7 +46,8 @@ pub struct ModelSummary {
     pub mean_gold: Option<Interval>,
     /// Mean score of the reward model.
     pub mean_score: f64,
-    /// Share of prompts on which its answer beats the SFT model's: by the judge, or by score where there is none.
+    /// Share of prompts on which its answer beats the SFT model's: by the judge, or by score where there is none. The same answer
+    /// is a draw.
     pub win_rate_vs_sft: Interval,
     /// Mean summed log-ratio to the SFT model, in nats; for best-of-n the formula ln n - (n-1)/n.
     pub kl_to_sft: f64,
@@ -53,8 +55,8 @@ pub struct ModelSummary {
     pub eos_fraction: f64,
     /// Mean tokens of an answer.
     pub mean_length: f64,
-    /// e to the mean negative log-probability of held-out pretraining text.
-    pub pretrain_perplexity: f64,
+    /// e to the mean negative log-probability of held-out pretraining text, if there is any.
+    pub pretrain_perplexity: Option<f64>,
     /// Share of answers with something untrue, among those that can be checked.
     pub untrue: Option<Interval>,
     /// Mean gold by kind of task.
@@ -68,7 +70,14 @@ impl Exam<'_> {
             (Some(own), Some(theirs)) => (own, theirs),
             _ => (answers.scores.clone(), of_reference.scores.clone()),
         };
-        let outcomes: Vec<_> = own.iter().zip(&theirs).map(|(a, b)| a.total_cmp(b)).collect();
+        let outcome = |row: usize| {
+            if answers.texts[row] == of_reference.texts[row] {
+                Ordering::Equal
+            } else {
+                own[row].total_cmp(&theirs[row])
+            }
+        };
+        let outcomes: Vec<Ordering> = (0..own.len()).map(outcome).collect();
         let completions = &answers.completions;
         let count = completions.len().max(1) as f64;
         ModelSummary {
@@ -136,6 +145,7 @@ mod tests {
             id: String::new(),
             messages: Vec::new(),
             task: kind.map(|kind| json!({ "kind": kind })),
+            origin: Default::default(),
         };
         let prompts = [prompt(Some("list")), prompt(None), prompt(Some("list"))];
         let verdicts = [0.25, 0.5, 0.75].map(|gold| verdict(gold, false, false));

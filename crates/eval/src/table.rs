@@ -73,14 +73,14 @@ fn row(label: &str, model: &ModelSummary, is_reference: bool) -> String {
             .as_ref()
             .map(|share| format!("{:.1} %", 100.0 * share.value)),
     );
+    let perplexity = or_dash(model.pretrain_perplexity.map(|perplexity| format!("{perplexity:.2}")));
     let win = or_dash((!is_reference).then(|| percent(&model.win_rate_vs_sft)));
     format!(
-        "| {label} | {gold} | {:+.3} | {win} | {:.2} | {untrue} | {:.0} % | {:.1} | {:.2} |\n",
+        "| {label} | {gold} | {:+.3} | {win} | {:.2} | {untrue} | {:.0} % | {:.1} | {perplexity} |\n",
         model.mean_score,
         model.kl_to_sft,
         100.0 * model.eos_fraction,
         model.mean_length,
-        model.pretrain_perplexity,
     )
 }
 
@@ -107,7 +107,7 @@ mod tests {
             kl_to_sft,
             eos_fraction: 0.75,
             mean_length: 12.3,
-            pretrain_perplexity: 40.0,
+            pretrain_perplexity: judged.then_some(40.0),
             untrue: judged.then(|| wilson(1.0, 8)),
             gold_by_kind: Default::default(),
         }
@@ -135,7 +135,7 @@ mod tests {
         ]);
         let table = found.table();
         let rows: Vec<&str> = table.lines().skip(2).collect();
-        assert_eq!(rows[0], "| SFT | – | +0.500 | – | 0.00 | – | 75 % | 12.3 | 40.00 |");
+        assert_eq!(rows[0], "| SFT | – | +0.500 | – | 0.00 | – | 75 % | 12.3 | – |");
         assert!(rows[1].starts_with("| best of 8 | 0.250 |"), "{table}");
         assert!(
             rows[2].starts_with("| PPO | 0.250 | +0.500 | 50.0 % (15.0 to 85.0) | 1.00 | 12.5 % |"),

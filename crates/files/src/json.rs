@@ -18,8 +18,9 @@ pub fn parse_json(bytes: &[u8]) -> serde_json::Result<Value> {
     })
 }
 
-/// The text with null for each word outside of strings, filled up with spaces; nothing if it has none.
-fn without_words(bytes: &[u8]) -> Option<Vec<u8>> {
+/// JSON with null for each of the words outside of strings that Python writes for what is no number, and spaces behind the longer
+/// ones; nothing if it has none. For texts too long to be parsed as one value.
+pub fn without_words(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(bytes.len());
     let (mut in_string, mut any, mut rest) = (false, false, bytes);
     while let [first, tail @ ..] = rest {

@@ -27,7 +27,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 pub use error::{Error, Result};
-pub use json::parse_json;
+pub use json::{parse_json, without_words};
 pub use stand_in::StandIn;
 
 /// The bytes of a file.

@@ -49,6 +49,23 @@ pub enum Error {
     /// PPO.
     #[error("ppo: {0}")]
     Ppo(#[from] rlhf_ppo::Error),
+    /// The split of a list leaves one side without a row.
+    #[error(
+        "data.{list}: no {side} row: {rows} rows with {keys} different opening requests (of text: documents), by a hash of which \
+         data.validation_fraction = {fraction} parts training from validation; give rows with other requests, or another fraction"
+    )]
+    OneSide {
+        /// The list, by its key in `[data]`.
+        list: &'static str,
+        /// `training` or `validation`.
+        side: &'static str,
+        /// Rows of both sides.
+        rows: usize,
+        /// Different texts that the split looked at.
+        keys: usize,
+        /// Share of rows that is to be held out.
+        fraction: f64,
+    },
     /// A file of another stage is not there.
     #[error("stage `{stage}` needs `{}`, which is not there: run stage `{produced_by}` first", path.display())]
     MissingStage {

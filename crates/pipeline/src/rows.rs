@@ -1,15 +1,16 @@
 //! Rows that stages read: from the files that a judged task was written to, or from the user's lists in `[data]`.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use rlhf_data::{
-    ChatTemplate, Clock, Comparison, Demonstration, Error as DataError, LossOn, Prompt, Source, TokenSequence,
+    ChatTemplate, Clock, Comparison, Demonstration, Error as DataError, LossOn, Prompt, Source, Split, TokenSequence,
     Tokenizer, demonstration_sequence, load_comparisons, load_demonstrations, load_prompts, load_text, prompt_tokens,
     split_documents, split_rows,
 };
 
 use crate::config::{DataConfig, LongPrompts, TemplateSource};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::stage::Stage;
 use crate::stages;
 use crate::workspace::Workspace;
@@ -19,6 +20,42 @@ pub(crate) struct Halves<T> {
     pub(crate) train: Vec<T>,
     pub(crate) validation: Vec<T>,
 }
+
+impl<T> Halves<T> {
+    /// The same, if there are rows on each of `sides`.
+    ///
+    /// # Errors
+    /// [`Error::OneSide`], with the `list` of `[data]` and the number of texts that decided: `key` of each row.
+    pub(crate) fn with(
+        self,
+        sides: &[Split],
+        list: &'static str,
+        fraction: f64,
+        key: impl Fn(&T) -> &str,
+    ) -> Result<Self> {
+        let rows = self.train.len() + self.validation.len();
+        for side in sides {
+            let (side, found) = match side {
+                Split::Train => ("training", &self.train),
+                Split::Validation => ("validation", &self.validation),
+            };
+            if found.is_empty() {
+                let keys: HashSet<&str> = self.train.iter().chain(&self.validation).map(&key).collect();
+                return Err(Error::OneSide {
+                    list,
+                    side,
+                    rows,
+                    keys: keys.len(),
+                    fraction,
+                });
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// Both sides of the split.
+pub(crate) const BOTH: &[Split] = &[Split::Train, Split::Validation];
 
 /// A list of `[data]`, and the two files of the run that stand for it where a judged task was written: rows to learn from
 /// and rows kept aside.
@@ -147,43 +184,46 @@ impl Workspace<'_> {
         Ok(Halves { train, validation })
     }
 
-    /// Pretraining text.
-    pub(crate) fn documents(&self) -> Result<Halves<String>> {
+    /// Pretraining text, with some on each of `sides`.
+    pub(crate) fn documents(&self, sides: &[Split]) -> Result<Halves<String>> {
         let fraction = self.config().data.validation_fraction;
-        self.written_or(
+        let halves = self.written_or(
             DOCUMENTS,
             |sources, root| Ok(load_text(sources, root, self.seed())?.rows),
             |rows| split_documents(rows, fraction),
-        )
+        )?;
+        halves.with(sides, DOCUMENTS.key, fraction, String::as_str)
     }
 
-    /// Demonstrations.
-    pub(crate) fn demonstrations(&self) -> Result<Halves<Demonstration>> {
+    /// Demonstrations, with some on each of `sides`.
+    pub(crate) fn demonstrations(&self, sides: &[Split]) -> Result<Halves<Demonstration>> {
         let fraction = self.config().data.validation_fraction;
-        self.written_or(
+        let halves = self.written_or(
             DEMONSTRATIONS,
             |sources, root| Ok(load_demonstrations(sources, root, self.seed())?.rows),
             |rows| split_rows(rows, fraction, Demonstration::key),
-        )
+        )?;
+        halves.with(sides, DEMONSTRATIONS.key, fraction, Demonstration::key)
     }
 
-    /// Prompts whose sampled answers are ranked.
+    /// Prompts whose sampled answers are ranked, some on each side.
     pub(crate) fn reward_prompts(&self) -> Result<Halves<Prompt>> {
-        self.prompts(REWARD_PROMPTS)
+        self.prompts(REWARD_PROMPTS, BOTH)
     }
 
-    /// Prompts of PPO, and those held out for evaluation.
-    pub(crate) fn ppo_prompts(&self) -> Result<Halves<Prompt>> {
-        self.prompts(PPO_PROMPTS)
+    /// Prompts of PPO, and those held out for evaluation, with some on each of `sides`.
+    pub(crate) fn ppo_prompts(&self, sides: &[Split]) -> Result<Halves<Prompt>> {
+        self.prompts(PPO_PROMPTS, sides)
     }
 
-    fn prompts(&self, set: RowSet) -> Result<Halves<Prompt>> {
+    fn prompts(&self, set: RowSet, sides: &[Split]) -> Result<Halves<Prompt>> {
         let fraction = self.config().data.validation_fraction;
-        self.written_or(
+        let halves = self.written_or(
             set,
             |sources, root| Ok(load_prompts(sources, root, self.seed())?.rows),
             |rows| split_rows(rows, fraction, Prompt::key),
-        )
+        )?;
+        halves.with(sides, set.key, fraction, Prompt::key)
     }
 
     /// Comparisons that people made.

@@ -156,6 +156,9 @@ impl<'a> Run<'a> {
             let what = "pretraining sequences";
             return Err(Error::NoData { what });
         }
+        for (name, schedule) in [("lr", &config.lr), ("value_lr", &config.value_lr)] {
+            schedule.warn_of_warmup(name, config.updates() as u64);
+        }
         let policy = models.first_policy(config, context.seed)?;
         let value = models.first_value(config, context.seed)?;
         let mut run = Self {

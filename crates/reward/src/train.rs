@@ -104,6 +104,7 @@ impl<'a> Run<'a> {
             }
         }
         let seed_steps = config.steps(data.train.len()) as u64;
+        config.lr.warn_of_warmup("lr", seed_steps);
         let others_follow = config.n_seeds > 1;
         let model = fresh_model(trunk.clone(), config, context, 0)?;
         let mut run = Self {

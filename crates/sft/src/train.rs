@@ -134,6 +134,7 @@ impl<'a> Run<'a> {
             None => model,
         };
         let total_steps = (config.epochs * data.train.len().div_ceil(config.batch_size)) as u64;
+        config.lr.warn_of_warmup("lr", total_steps);
         let mut run = Self {
             data,
             config,

@@ -112,6 +112,7 @@ impl JudgedTask for StoryBook {
             id: format!("{name}-{index:05}"),
             messages: vec![task.message()],
             task: Some(task.stored()),
+            origin: Default::default(),
         };
         tasks.into_iter().enumerate().map(prompt).collect()
     }
@@ -154,6 +155,7 @@ impl Telling {
                 id: format!("{name}-{index:05}"),
                 messages: vec![task.message(), Message::assistant(beginning)],
                 task: Some(task.stored()),
+                origin: Default::default(),
             })
             .collect()
     }

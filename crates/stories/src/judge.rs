@@ -116,6 +116,7 @@ mod tests {
             id: "p".to_owned(),
             messages: vec![task.message()],
             task: Some(task.stored()),
+            origin: Default::default(),
         };
         judge().assess(&prompt, story).unwrap()
     }

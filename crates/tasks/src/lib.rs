@@ -23,7 +23,7 @@
 //!     }
 //! }
 //!
-//! let prompt = |id: usize| Prompt { id: id.to_string(), messages: vec![Message::user("Why?")], task: None };
+//! let prompt = |id: usize| Prompt { id: id.to_string(), messages: vec![Message::user("Why?")], task: None, origin: Default::default() };
 //! let answers = vec!["Because.".to_owned(), "Well, that is a long story.".to_owned()];
 //! let verdicts = Brevity.assess_completions(&prompt(0), &answers)?;
 //! assert!(verdicts[0].gold > verdicts[1].gold);

@@ -113,6 +113,7 @@ mod tests {
             confidence: None,
             margin: None,
             task: None,
+            origin: Default::default(),
         }
     }
 
@@ -121,6 +122,7 @@ mod tests {
             id: "x".into(),
             messages: vec![Message::user(text)],
             task: None,
+            origin: Default::default(),
         }
     }
 

@@ -29,6 +29,7 @@ fn prompt(id: usize) -> Prompt {
         id: format!("p{id}"),
         messages: vec![Message::user("How much?")],
         task: None,
+        origin: Default::default(),
     }
 }
 

@@ -17,6 +17,7 @@
 //!         id: reference.id.clone(),
 //!         messages: reference.prompt().to_vec(),
 //!         task: reference.task.clone(),
+//!         origin: Default::default(),
 //!     };
 //!     let good = judge.assess(&prompt, reference.completion())?;
 //!     let noise = judge.assess(&prompt, "the the of lamp")?;

@@ -90,6 +90,7 @@ impl Press<'_> {
                 Prompt {
                     id: format!("{}-{i:05}", set.as_str()),
                     task: stored(&draft.task, None, None),
+                    origin: Default::default(),
                     messages: draft.messages,
                 }
             })
@@ -111,6 +112,7 @@ impl Press<'_> {
                     id: format!("{name}-{i:05}"),
                     messages,
                     task: stored(&draft.task, Some(writer), flaw),
+                    origin: Default::default(),
                 }
             })
             .collect()
@@ -187,6 +189,7 @@ impl World {
             id: prompt.id.clone(),
             messages,
             task: prompt.task.clone(),
+            origin: Default::default(),
         })
     }
 

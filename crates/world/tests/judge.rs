@@ -18,6 +18,7 @@ fn prompt(text: &str, task: &Task) -> Prompt {
         id: "by-hand".into(),
         messages: vec![Message::user(text)],
         task: Some(serde_json::to_value(task).expect("a task is JSON")),
+        origin: Default::default(),
     }
 }
 

@@ -22,6 +22,7 @@ fn prompt(text: &str, task: &Task) -> Prompt {
         id: "by-hand".into(),
         messages: vec![Message::user(text)],
         task: Some(serde_json::to_value(task).expect("a task is JSON")),
+        origin: Default::default(),
     }
 }
 
@@ -82,6 +83,7 @@ fn the_writers_are_judged_as_they_meant_to_write() {
             id: d.id.clone(),
             messages: d.prompt().to_vec(),
             task: d.task.clone(),
+            origin: Default::default(),
         };
         let gold = judge.assess(&p, d.completion()).unwrap().gold;
         if flaw_of(d).is_none() {
@@ -127,6 +129,7 @@ fn prompts_that_cannot_be_judged_are_refused() {
         id: "p1".into(),
         messages: vec![Message::user("Hello?")],
         task: None,
+        origin: Default::default(),
     };
     let message = judge.assess(&bare, "Hello!").unwrap_err().to_string();
     assert_eq!(message, "row p1: no task is stored beside it, so it cannot be judged");

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use rlhf_core::StopFlag;
+use rlhf_data::Row;
 use rlhf_inference::{Completion, GenerateOptions, Generator};
 use rlhf_pipeline::Locations;
 use serde_json::{Map, Value, json};
 
-use super::input::{Row, read_rows};
+use super::input::{check_tokens, fault, located, read_rows, sequence};
 use super::model::{ModelArgs, ModelFolder};
 use super::output::Output;
 use super::sampling::SamplingArgs;
@@ -113,7 +114,8 @@ fn rows(args: &Args) -> Result<Vec<Row>> {
         (prompt, None) => {
             let text = prompt.clone().unwrap_or_default();
             Ok(vec![Row::new(
-                "--prompt",
+                std::path::Path::new("--prompt"),
+                1,
                 Map::from_iter([("prompt".to_owned(), Value::from(text))]),
             )])
         }
@@ -123,34 +125,39 @@ fn rows(args: &Args) -> Result<Vec<Row>> {
 fn prompt(row: &Row, args: &Args, folder: &ModelFolder) -> Result<Prompt> {
     let given = |field: &'static str| (field, row.get(field).cloned().unwrap_or_default());
     let ((field, given), ids) = if row.has("input_ids") {
-        (given("input_ids"), row.sequence(folder)?)
+        (given("input_ids"), sequence(row, folder)?)
     } else if row.has("text") {
-        (given("text"), row.opening(folder)?)
+        let text = row.string("text")?;
+        (given("text"), folder.tokenizer()?.encode_opening(&text))
     } else if args.raw {
         match row.get("prompt") {
             Some(Value::String(text)) => (
                 ("text", Value::from(text.as_str())),
                 folder.tokenizer()?.encode_opening(text),
             ),
-            _ => return Err(row.wrong("prompt", "a string, as --raw asks for")),
+            other => return Err(row.wrong("prompt", "a string, as --raw asks for", other).into()),
         }
     } else {
+        row.refuse_tools()?;
         let (messages, _) = row.prompt()?;
-        let field = if row.has("prompt") { "prompt" } else { "messages" };
-        (
-            (field, row.get(field).cloned().unwrap_or_default()),
-            row.located(folder.tokenizer()?.encode_prompt(&messages))?,
-        )
+        let given = match (row.get("prompt"), row.get("messages")) {
+            // Together they are a conversation that neither of them holds.
+            (Some(_), Some(_)) => ("messages", json!(messages)),
+            (Some(prompt), None) => ("prompt", prompt.clone()),
+            (None, messages) => ("messages", messages.cloned().unwrap_or_default()),
+        };
+        (given, located(row, folder.tokenizer()?.encode_prompt(&messages))?)
     };
-    row.check_tokens(&ids, 1, folder)?;
+    check_tokens(row, &ids, 1, folder)?;
     let (context, new) = (folder.context(), args.max_new_tokens);
     if ids.len().saturating_add(new) > context {
         let left = context - ids.len();
-        return Err(row.fault(format!(
+        let message = format!(
             "the prompt has {} tokens, which leaves room for {left} in the model's context of {context}, and \
              --max-new-tokens is {new}",
             ids.len()
-        )));
+        );
+        return Err(fault(row, message));
     }
     Ok(Prompt { field, given, ids })
 }

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use rlhf_data::Row;
 use rlhf_model::sequence_logprobs;
 use rlhf_pipeline::Locations;
 use serde::Serialize;
 
-use super::input::{Row, read_rows};
+use super::input::{check_tokens, read_rows, sequence};
 use super::model::{ModelArgs, ModelFolder};
 use super::output::Output;
 use super::{ROWS_AT_ONCE, TOKENS_AT_ONCE, check_stop};
@@ -60,7 +61,7 @@ pub(super) fn run(args: &Args, locations: &Locations) -> Result<()> {
 }
 
 fn checked(row: &Row, folder: &ModelFolder) -> Result<Vec<u32>> {
-    let ids = row.sequence(folder)?;
-    row.check_tokens(&ids, 2, folder)?;
+    let ids = sequence(row, folder)?;
+    check_tokens(row, &ids, 2, folder)?;
     Ok(ids)
 }

@@ -38,10 +38,11 @@ pub(crate) enum Command {
     Logprobs(logprobs::Args),
     /// Print what a reward model says of each row
     ///
-    /// Rows are JSON lines, {"input_ids":[…]}, {"text":…} or {"prompt":…,"completion":…}, answered by {"score":…}, or
-    /// {"prompt":…,"chosen":…,"rejected":…} or {"prompt":…,"completions":[…]}, the latter perhaps with "ranking" (0 is
-    /// best), answered by {"scores":[…]}. After comparisons comes a row
-    /// {"pair_accuracy":…,"n":…,"low":…,"high":…} with Wilson's 95 % interval.
+    /// Rows, JSON lines or in a file of any kind that stages read, are {"input_ids":[…]}, {"text":…} or {"prompt":…,"completion":…},
+    /// the latter perhaps with "label" (a thumb up or down), answered by {"score":…}, or {"prompt":…,"chosen":…,"rejected":…},
+    /// {"prompt":…,"completions":[…]}, perhaps with "ranking" (0 is best), or two whole conversations {"chosen":…,"rejected":…},
+    /// answered by {"scores":[…]}. After comparisons comes a row
+    /// {"pair_accuracy":…,"n":…,"low":…,"high":…} with Wilson's 95 % interval. Answers that are the same are no pair.
     Score(score::Args),
     /// Complete a prompt, or every prompt of a file
     Generate(generate::Args),

@@ -1,16 +1,17 @@
 //! `rlhf score`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use rlhf_core::stats::Interval;
-use rlhf_data::Message;
+use rlhf_data::{Candidates, Row, decided_pairs};
 use rlhf_model::{ScalarModel, sequence_scores};
 use rlhf_pipeline::Locations;
-use rlhf_reward::{ScoredPair, pair_accuracy, pairs_from_ranking};
+use rlhf_reward::{ScoredPair, pair_accuracy};
 use serde::Serialize;
 use serde_json::json;
 
-use super::input::{Row, read_rows};
+use super::input::{answered, check_tokens, read_rows, sequence};
 use super::model::{ModelArgs, ModelFolder};
 use super::output::Output;
 use super::{ROWS_AT_ONCE, TOKENS_AT_ONCE, check_stop};
@@ -20,7 +21,7 @@ use crate::error::Result;
 pub(crate) struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// JSON lines; - is standard input
+    /// .jsonl or .json, or one of these and .gz, or .parquet; - is standard input
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
 }
@@ -30,12 +31,22 @@ const EXPECTED: &str = "JSON lines of {\"input_ids\"}, {\"text\"}, {\"prompt\",\
 
 /// The request of one row.
 enum Request {
-    One(Vec<u32>),
+    One {
+        sequence: Vec<u32>,
+        thumb: Option<Thumb>,
+    },
     Several {
         sequences: Vec<Vec<u32>>,
         /// Pairs `(winner, loser)` of indices into `sequences`; nothing where nobody compared them.
         pairs: Option<Vec<(usize, usize)>>,
     },
+}
+
+/// Somebody liked the answer to a prompt, or did not.
+struct Thumb {
+    /// The prompt, and whoever it was: their thumbs are compared.
+    key: (Vec<u32>, Option<String>),
+    liked: bool,
 }
 
 /// Numbers as short as f32 allows: a JSON value would turn them into f64.
@@ -49,7 +60,7 @@ enum Answer {
 impl Request {
     fn sequences(&self) -> &[Vec<u32>] {
         match self {
-            Self::One(sequence) => std::slice::from_ref(sequence),
+            Self::One { sequence, .. } => std::slice::from_ref(sequence),
             Self::Several { sequences, .. } => sequences,
         }
     }
@@ -63,26 +74,68 @@ pub(super) fn run(args: &Args, locations: &Locations) -> Result<()> {
         .collect::<Result<Vec<_>>>()?;
     let model = folder.scalar_model()?;
     let mut output = Output::open();
-    let mut compared = Vec::new();
+    let mut compared = Compared::default();
     for requests in requests.chunks(ROWS_AT_ONCE) {
         check_stop()?;
         answer(requests, &model, &mut compared, &mut output)?;
         output.flush()?;
     }
-    let has_comparisons = |request: &Request| matches!(request, Request::Several { pairs: Some(_), .. });
-    if requests.iter().any(has_comparisons) {
-        let Interval { value, low, high, n } = pair_accuracy(&compared);
+    let is_compared = |request: &Request| {
+        matches!(
+            request,
+            Request::Several { pairs: Some(_), .. } | Request::One { thumb: Some(_), .. }
+        )
+    };
+    if requests.iter().any(is_compared) {
+        let Interval { value, low, high, n } = pair_accuracy(&compared.pairs());
         output.row(&json!({ "pair_accuracy": value, "n": n, "low": low, "high": high }))?;
     }
     output.flush()
 }
 
-fn answer(
-    requests: &[Request],
-    model: &ScalarModel,
-    compared: &mut Vec<ScoredPair>,
-    output: &mut Output,
-) -> Result<()> {
+/// An answer with its score.
+#[derive(Clone)]
+struct Scored {
+    sequence: Vec<u32>,
+    score: f32,
+}
+
+/// Answers that were compared.
+#[derive(Default)]
+struct Compared {
+    pairs: Vec<ScoredPair>,
+    /// For each prompt and labeler the answers that were liked, and those that were not.
+    thumbs: BTreeMap<(Vec<u32>, Option<String>), [Vec<Scored>; 2]>,
+}
+
+impl Compared {
+    /// All pairs, those of thumbs too: what was liked is better than what was not, if it is not the same.
+    fn pairs(mut self) -> Vec<ScoredPair> {
+        for [liked, others] in self.thumbs.into_values() {
+            for (winner, loser) in liked
+                .iter()
+                .flat_map(|winner| others.iter().map(move |loser| (winner, loser)))
+            {
+                if winner.sequence != loser.sequence {
+                    self.pairs.push(pair(winner, loser));
+                }
+            }
+        }
+        self.pairs
+    }
+}
+
+fn pair(winner: &Scored, loser: &Scored) -> ScoredPair {
+    ScoredPair {
+        gap: f64::from(winner.score) - f64::from(loser.score),
+        chosen_len: winner.sequence.len(),
+        rejected_len: loser.sequence.len(),
+        labeler: None,
+        confidence: None,
+    }
+}
+
+fn answer(requests: &[Request], model: &ScalarModel, compared: &mut Compared, output: &mut Output) -> Result<()> {
     let sequences: Vec<&[u32]> = requests
         .iter()
         .flat_map(|request| request.sequences().iter().map(Vec::as_slice))
@@ -90,16 +143,22 @@ fn answer(
     let mut scores = sequence_scores(model, &sequences, TOKENS_AT_ONCE).into_iter();
     for request in requests {
         let scores: Vec<f32> = scores.by_ref().take(request.sequences().len()).collect();
+        let scored = |index: usize| Scored {
+            sequence: request.sequences()[index].clone(),
+            score: scores[index],
+        };
         match request {
-            Request::One(_) => output.row(&Answer::Score(scores[0]))?,
-            Request::Several { sequences, pairs } => {
-                compared.extend(pairs.iter().flatten().map(|&(winner, loser)| ScoredPair {
-                    gap: f64::from(scores[winner]) - f64::from(scores[loser]),
-                    chosen_len: sequences[winner].len(),
-                    rejected_len: sequences[loser].len(),
-                    labeler: None,
-                    confidence: None,
-                }));
+            Request::One { thumb, .. } => {
+                if let Some(Thumb { key, liked }) = thumb {
+                    let sides = compared.thumbs.entry(key.clone()).or_default();
+                    sides[usize::from(!liked)].push(scored(0));
+                }
+                output.row(&Answer::Score(scores[0]))?;
+            }
+            Request::Several { pairs, .. } => {
+                for &(winner, loser) in pairs.iter().flatten() {
+                    compared.pairs.push(pair(&scored(winner), &scored(loser)));
+                }
                 output.row(&Answer::Scores(scores))?;
             }
         }
@@ -109,64 +168,41 @@ fn answer(
 
 /// Tells the kind of a row by its fields.
 fn request(row: &Row, folder: &ModelFolder) -> Result<Request> {
-    let request = if row.has("completions") {
-        let (prompt, is_text) = row.prompt()?;
-        let completions = row.completions("completions", is_text)?;
-        let pairs = if row.has("ranking") {
-            Some(pairs_from_ranking(&row.ranking(completions.len())?))
-        } else {
-            None
-        };
-        Request::Several {
-            sequences: answers(row, folder, &prompt, &completions)?,
-            pairs,
-        }
-    } else if row.has("chosen") || row.has("rejected") {
-        Request::Several {
-            sequences: pair(row, folder)?,
-            pairs: Some(vec![(0, 1)]),
-        }
-    } else {
-        Request::One(row.sequence(folder)?)
+    let request = match compared_request(row, folder)? {
+        Some(request) => request,
+        None => Request::One {
+            sequence: sequence(row, folder)?,
+            thumb: None,
+        },
     };
     for sequence in request.sequences() {
-        row.check_tokens(sequence, 1, folder)?;
+        check_tokens(row, sequence, 1, folder)?;
     }
     Ok(request)
 }
 
-/// The chosen and the rejected answer, each with the prompt; without a prompt they are whole conversations.
-fn pair(row: &Row, folder: &ModelFolder) -> Result<Vec<Vec<u32>>> {
-    let sides = ["chosen", "rejected"];
-    if row.has("prompt")
-        || row.has("messages")
-        || !sides
-            .into_iter()
-            .all(|side| row.get(side).is_some_and(|v| v.is_array()))
-    {
-        let (prompt, is_text) = row.prompt()?;
-        let completions = sides.map(|side| row.completion(side, is_text));
-        return answers(
-            row,
-            folder,
-            &prompt,
-            &completions.into_iter().collect::<Result<Vec<_>>>()?,
-        );
+/// A row with several answers, or with one that was liked or not; nothing if it is neither.
+fn compared_request(row: &Row, folder: &ModelFolder) -> Result<Option<Request>> {
+    if let Some(liked) = row.thumb()? {
+        row.refuse_tools()?;
+        let mut messages = row.conversation()?;
+        let answer = row.answer_text("completion", messages.pop())?;
+        let sequence = answered(row, &messages, &answer, folder)?;
+        let prompt = super::input::located(row, folder.tokenizer()?.encode_prompt(&messages))?;
+        let key = (prompt, row.labeler()?);
+        let thumb = Some(Thumb { key, liked });
+        return Ok(Some(Request::One { sequence, thumb }));
     }
-    let tokenizer = folder.tokenizer()?;
-    let whole = |side| {
-        let messages = row.messages(side)?;
-        Ok(row.located(tokenizer.encode_conversation(&messages))?.input_ids)
+    let Some(Candidates { answers, ranking }) = row.candidates()? else {
+        return Ok(None);
     };
-    sides.into_iter().map(whole).collect()
-}
-
-fn answers(row: &Row, folder: &ModelFolder, prompt: &[Message], completions: &[String]) -> Result<Vec<Vec<u32>>> {
-    let tokenizer = folder.tokenizer()?;
-    let asked = row.located(tokenizer.encode_prompt(prompt))?;
-    let whole = |completion: &String| {
-        let answer = row.located(tokenizer.encode_completion(prompt, completion))?;
-        Ok([asked.as_slice(), &answer].concat())
-    };
-    completions.iter().map(whole).collect()
+    row.refuse_tools()?;
+    let sequences = answers
+        .iter()
+        .map(|(messages, answer)| answered(row, messages, answer, folder))
+        .collect::<Result<Vec<_>>>()?;
+    Ok(Some(Request::Several {
+        pairs: ranking.map(|ranking| decided_pairs(&ranking, &sequences)),
+        sequences,
+    }))
 }

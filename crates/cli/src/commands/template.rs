@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use rlhf_data::{Chat, ChatTemplate, Clock, EncodedChat, MarkedTokens, Role, Tokenizer};
+use rlhf_data::{Chat, ChatTemplate, Clock, EncodedChat, MarkedTokens, Role, Row, Tokenizer};
 use rlhf_hub::Want;
 use rlhf_pipeline::Locations;
 use serde::Serialize;
 
-use super::input::{Row, read_rows};
+use super::input::{located, raw_messages, read_rows};
 use super::output::Output;
 use crate::error::Result;
 
@@ -85,24 +85,25 @@ pub(super) fn run(args: &Args, locations: &Locations) -> Result<()> {
 }
 
 fn by_template(row: &Row, template: &ChatTemplate, tokenizer: &Tokenizer, prompt: bool) -> Result<Rendered> {
-    let messages = row.raw_messages("messages")?;
+    let messages = raw_messages(row, "messages")?;
     let tools = row.get("tools");
     if let Some(tools) = tools.filter(|tools| !tools.is_array()) {
-        return Err(row.wrong_with("tools", "an array", super::input::kind_of(tools)));
+        return Err(row.wrong("tools", "an array", Some(tools)).into());
     }
     let chat = Chat {
         tools,
         add_generation_prompt: prompt,
         ..Chat::new(messages)
     };
-    let rendered = row.located(template.render(&chat))?;
+    let rendered = located(row, template.render(&chat))?;
     let encoded = tokenizer.encode_rendered(&rendered);
     Ok(Rendered::new(rendered.text, encoded))
 }
 
 fn by_role_tokens(row: &Row, tokenizer: &Tokenizer, prompt: bool) -> Result<Rendered> {
+    row.refuse_tools()?;
     let messages = row.messages("messages")?;
-    let mut chat = row.located(tokenizer.encode_conversation(&messages))?;
+    let mut chat = located(row, tokenizer.encode_conversation(&messages))?;
     if let Some(assistant) = tokenizer.role_token_id(Role::Assistant).filter(|_| prompt) {
         chat.input_ids.push(assistant);
         chat.assistant_mask.push(false);

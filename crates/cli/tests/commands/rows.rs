@@ -39,7 +39,7 @@ fn malformed_lines_are_named_with_file_and_line() {
         &model,
         "[1,2]\n",
         1,
-        "expected a JSON object, found an array of 2",
+        "expected a JSON object, found the number 1",
     );
 }
 
@@ -53,7 +53,7 @@ fn wrong_fields_are_named_with_what_was_expected_and_found() {
         ),
         (
             r#"{"input_ids":"1 2"}"#,
-            "field `input_ids`: expected an array of token ids, found the string \"1 2\"",
+            "field `input_ids`: expected an array of token ids, found the string `1 2`",
         ),
         (
             r#"{"input_ids":[1,-2]}"#,
@@ -66,19 +66,19 @@ fn wrong_fields_are_named_with_what_was_expected_and_found() {
         (r#"{"text":7}"#, "field `text`: expected a string, found the number 7"),
         (
             r#"{"prompt":"a"}"#,
-            "field `completion`: expected a string or one message of the assistant, found nothing",
+            "field `completion`: expected a string or an array of messages, found nothing",
         ),
         (
             r#"{"prompt":["a"],"completion":"b"}"#,
-            "field `prompt[0]`: expected an object of role",
+            "field `prompt[0]`: expected an object with role and content",
         ),
         (
             r#"{"prompt":[{"role":"bot","content":"a"}],"completion":"b"}"#,
-            "field `prompt[0]`",
+            "field `prompt[0].role`: expected one of system, user, assistant",
         ),
         (
             r#"{"prompt":[{"role":"assistant","content":"a"}],"completion":"b"}"#,
-            "the last is the user's",
+            "expected a conversation that ends with a message of the user",
         ),
     ] {
         check(
@@ -142,19 +142,19 @@ fn comparisons_are_checked_like_those_that_train_a_reward_model() {
         ),
         (
             r#"{"prompt":"a","completions":[]}"#,
-            "field `completions`: expected an array of strings, found an empty array",
+            "field `completions`: expected an array of answers, found an empty array",
         ),
         (
             r#"{"prompt":"a","completions":["b",3]}"#,
-            "field `completions[1]`: expected a string, found the number 3",
+            "field `completions[1]`: expected a string or an array of messages, found the number 3",
         ),
         (
             r#"{"prompt":"a","chosen":"b"}"#,
-            "field `rejected`: expected a string or one message of the assistant",
+            "field `rejected`: expected a string or an array of messages",
         ),
         (
             r#"{"chosen":"b","rejected":"c"}"#,
-            "field `prompt`: expected a string or an array of messages",
+            "field `chosen`: expected a prompt field beside it, or a dialogue",
         ),
     ] {
         check("score", &model, &format!("{row}\n"), 1, message);
@@ -170,6 +170,114 @@ fn all_ties_leave_nothing_to_be_right_about() {
         (found.len(), found[1]["n"].as_u64(), found[1]["pair_accuracy"].as_f64()),
         (2, Some(0), None)
     );
+}
+
+/// The share of pairs that a reward model is right about, and their number.
+#[track_caller]
+fn accuracy(model: &str, rows: &str) -> (Option<f64>, Option<u64>) {
+    let found = rlhf_reading(&["score", "--model", model, "--input", "-"], rows).rows();
+    let last = found.last().expect("a row");
+    (last["pair_accuracy"].as_f64(), last["n"].as_u64())
+}
+
+#[test]
+fn answers_of_the_same_text_are_no_pair() {
+    let model = reward_model(&folder("rows_same"));
+    let same = |n: usize| {
+        let (prompt, answer) = ("the sea ".repeat(n), "the shore".repeat(n));
+        format!("{{\"prompt\":\"{prompt}\",\"chosen\":\"{answer}\",\"rejected\":\"{answer}\"}}\n")
+    };
+    assert_eq!(accuracy(&model, &(1..4).map(same).collect::<String>()), (None, Some(0)));
+    let thumb = |answer: &str, label| format!("{{\"prompt\":\"a\",\"completion\":\"{answer}\",\"label\":{label}}}\n");
+    assert_eq!(
+        accuracy(&model, &(thumb("b", true) + &thumb("b", false))),
+        (None, Some(0))
+    );
+    let (_, n) = accuracy(&model, &(thumb("b", true) + &thumb("b", false) + &thumb("c", false)));
+    assert_eq!(n, Some(1));
+}
+
+#[test]
+fn scores_are_of_the_rows_and_files_that_a_reward_model_learns_from() {
+    let dir = folder("rows_of_reward");
+    let model = reward_model(&dir);
+    let scores = |input: &str| {
+        let found = rlhf(&["score", "--model", &model, "--input", input]).rows();
+        found[0]["scores"].clone()
+    };
+    let row = r#"{"prompt":"What colour is the boat?","chosen":"It is blue.","rejected":"It is red."}"#;
+    let expected = scores(&file(&dir, "pair.jsonl", row));
+    assert!(expected[0] != expected[1]);
+    let whole = |answer: &str| {
+        format!(
+            r#"[{{"role":"user","content":"What colour is the boat?"}},{{"role":"assistant","content":"{answer}"}}]"#
+        )
+    };
+    let dialogue = |answer: &str| format!(r"\n\nHuman: What colour is the boat?\n\nAssistant: {answer}");
+    let (blue, red) = (whole("It is blue."), whole("It is red."));
+    for (name, content) in [
+        ("array.json", format!("[{row}]")),
+        ("whole.jsonl", format!(r#"{{"chosen":{blue},"rejected":{red}}}"#)),
+        (
+            "beside.jsonl",
+            format!(r#"{{"prompt":"What colour is the boat?","chosen":{blue},"rejected":{red}}}"#),
+        ),
+        (
+            "dialogue.jsonl",
+            format!(
+                r#"{{"chosen":"{}","rejected":"{}"}}"#,
+                dialogue("It is blue."),
+                dialogue("It is red.")
+            ),
+        ),
+        (
+            "null.jsonl",
+            r#"{"prompt":"What colour is the boat?","completions":["It is blue.","It is red."],"ranking":[0,1],"chosen":null,"label":NaN}"#
+                .to_owned(),
+        ),
+    ] {
+        assert_eq!(scores(&file(&dir, name, &content)), expected, "{name}");
+    }
+    assert_eq!(scores(&argument(&golden("../rows/pair.parquet"))), expected);
+    let system = format!(
+        r#"{{"prompt":[{{"role":"system","content":"Be brief."}},{{"role":"user","content":"What colour is the boat?"}}],"chosen":{blue},"rejected":{red}}}"#
+    );
+    assert_ne!(scores(&file(&dir, "system.jsonl", &system)), expected);
+    let other = format!(r#"{{"prompt":"Is it late?","chosen":{blue},"rejected":{red}}}"#);
+    check(
+        "score",
+        &model,
+        &other,
+        1,
+        "field `prompt`: expected the prompt of the conversation in `chosen`",
+    );
+}
+
+#[test]
+fn tool_calls_and_what_stands_in_for_rows_are_refused_by_every_command() {
+    let dir = folder("rows_troubles");
+    let model = language_model(&dir);
+    let call = r#"{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"","tool_calls":[{"id":"1"}]},{"role":"user","content":"b"}]}"#;
+    for command in ["logprobs", "generate", "template"] {
+        check(
+            command,
+            &model,
+            call,
+            1,
+            "field `messages[1].tool_calls`: expected nothing",
+        );
+        for (content, said) in [
+            (
+                "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n",
+                "a Git LFS pointer",
+            ),
+            ("<!DOCTYPE html><html></html>\n", "a web page (HTML)"),
+        ] {
+            let path = file(&dir, "rows.jsonl", content);
+            let found = rlhf(&[command, "--model", &model, "--input", &path]);
+            found.refused(1, &[&path, said]);
+        }
+    }
 }
 
 #[test]

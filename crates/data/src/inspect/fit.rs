@@ -95,6 +95,7 @@ impl Limits<'_> {
             id: row.id.clone(),
             messages: row.prompt().to_vec(),
             task: None,
+            origin: row.origin.clone(),
         });
         Ok([sft, reward].into_iter().chain(self.as_prompts(as_prompts)?).collect())
     }
@@ -117,6 +118,7 @@ impl Limits<'_> {
             id: row.id.clone(),
             messages: row.messages.clone(),
             task: None,
+            origin: row.origin.clone(),
         });
         Ok([reward].into_iter().chain(self.as_prompts(as_prompts)?).collect())
     }

@@ -4,12 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{DataKind, Fit, Inspection, Lengths, ShownRow};
-use crate::read::FileReport;
+use crate::read::{TOLD, told};
 
 /// `2: 5 rows, 4: 1 row`.
 fn counts(counts: &BTreeMap<impl fmt::Display, usize>) -> String {
     let entry = |(key, count): (_, &usize)| format!("{key}: {count}");
     counts.iter().map(entry).collect::<Vec<_>>().join(", ")
+}
+
+/// ` (lines 2, 5, …)` of rows of which as many are known as are told.
+fn told_rows(lines: &[usize]) -> String {
+    told(lines, if lines.len() < TOLD { lines.len() } else { usize::MAX })
 }
 
 impl fmt::Display for Inspection {
@@ -18,16 +23,7 @@ impl fmt::Display for Inspection {
         writeln!(f, "{}: {kind}", self.file.path.display())?;
         writeln!(f, "rows            {}", self.file.rows)?;
         if self.file.skipped() > 0 {
-            let FileReport {
-                skipped_empty,
-                skipped_ties,
-                skipped_unaligned,
-                ..
-            } = self.file;
-            writeln!(
-                f,
-                "left out        {skipped_empty} empty, {skipped_ties} all ties, {skipped_unaligned} different conversations"
-            )?;
+            writeln!(f, "left out        {}", self.file.reasons())?;
         }
         let what = if self.kind == DataKind::Text {
             "documents"
@@ -46,9 +42,15 @@ impl fmt::Display for Inspection {
             writeln!(f, "K: rows         {}", counts(&self.completions_per_row))?;
             writeln!(
                 f,
-                "pairs           {} decided, {} tied",
-                self.decided_pairs, self.tied_pairs
+                "pairs           {} decided, {} tied{}",
+                self.decided_pairs,
+                self.tied_pairs,
+                told_rows(&self.tied_lines)
             )?;
+        }
+        if self.answers_not_learnt > 0 {
+            let rows = told_rows(&self.not_learnt_lines);
+            writeln!(f, "not learnt      {} answers{rows}", self.answers_not_learnt)?;
         }
         if let Some(share) = self.longer_wins {
             writeln!(f, "longer wins     {:.1} %", 100.0 * share)?;

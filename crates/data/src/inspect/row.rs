@@ -148,7 +148,12 @@ fn nothing_taught(input_ids: Vec<u32>) -> TokenSequence {
 }
 
 pub(super) fn conversation(messages: &[Message]) -> String {
-    let line = |message: &Message| format!("{}: {}", message.role, shortened(&message.content));
+    let line = |message: &Message| {
+        let mark = if message.learnt { "" } else { " (not learnt)" };
+        let thought = message.reasoning.as_ref();
+        let thought = thought.map_or_else(String::new, |it| format!("[{}: {}] ", it.name(), shortened(it.text())));
+        format!("{}{mark}: {thought}{}", message.role, shortened(&message.content))
+    };
     messages.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 

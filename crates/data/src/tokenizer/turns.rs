@@ -1,5 +1,6 @@
 //! Conversations to tokens: by role tokens, or by the chat template that a model brings.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -75,7 +76,7 @@ impl Tokenizer {
     pub fn encode_prompt(&self, messages: &[Message]) -> Result<Vec<u32>> {
         match &self.turns {
             Turns::Roles(roles) => {
-                let mut ids = self.role_turns(messages, roles).input_ids;
+                let mut ids = self.role_turns(messages, roles)?.input_ids;
                 ids.push(roles[Role::Assistant as usize]);
                 Ok(ids)
             }
@@ -107,9 +108,18 @@ impl Tokenizer {
     /// If there is no way to write conversations, or the chat template refuses this one, or what it writes for the whole
     /// does not begin with what it writes for the prompt.
     pub fn encode_completion(&self, prompt: &[Message], completion: &str) -> Result<Vec<u32>> {
+        self.encode_reply(prompt, &Message::assistant(completion))
+    }
+
+    /// [`Self::encode_completion`] of an answer with what was thought before it.
+    ///
+    /// # Errors
+    /// Those of [`Self::encode_completion`]; and if something was thought, and conversations are written with role tokens.
+    pub fn encode_reply(&self, prompt: &[Message], reply: &Message) -> Result<Vec<u32>> {
         let template = match &self.turns {
             Turns::Roles(_) => {
-                let mut ids = self.encode(completion);
+                refuse_reasoning(std::slice::from_ref(reply))?;
+                let mut ids = self.encode(&reply.content);
                 ids.push(self.eos_token_id());
                 return Ok(ids);
             }
@@ -118,7 +128,7 @@ impl Tokenizer {
         };
         let mut messages = values(prompt);
         let before = template.text(&Chat::prompt(&messages))?;
-        messages.push(json!(Message::assistant(completion)));
+        messages.push(json!(reply));
         let whole = template.text(&Chat::new(&messages))?;
         let Some(answer) = whole.strip_prefix(&before) else {
             return Err(Error::AnswerNotFound {
@@ -147,13 +157,15 @@ impl Tokenizer {
     /// told.
     pub fn encode_conversation(&self, messages: &[Message]) -> Result<EncodedChat> {
         let template = match &self.turns {
-            Turns::Roles(roles) => return Ok(self.role_turns(messages, roles)),
+            Turns::Roles(roles) => return self.role_turns(messages, roles),
             Turns::Template(template) => template,
             Turns::Unknown(dir) => return Err(missing(dir)),
         };
         let values = values(messages);
-        let rendered = template.render(&Chat::new(&values))?;
+        let mut rendered = template.render(&Chat::new(&values))?;
+        // Of all answers, those too that are not to be learnt.
         let seams = template.seams(&Chat::new(&values), &rendered);
+        rendered.answers = learnt_answers(rendered.answers, messages, template)?;
         let mut chat = marked(self.cut(&rendered.text, &seams), &rendered);
         if messages.last().is_some_and(|last| last.role == Role::Assistant) {
             // The last run of the assistant's tokens; without one the template marks nothing.
@@ -173,7 +185,8 @@ impl Tokenizer {
     }
 
     /// Role tokens and contents, and eos after each answer.
-    fn role_turns(&self, messages: &[Message], roles: &[u32; 3]) -> EncodedChat {
+    fn role_turns(&self, messages: &[Message], roles: &[u32; 3]) -> Result<EncodedChat> {
+        refuse_reasoning(messages)?;
         let mut chat = EncodedChat {
             input_ids: Vec::new(),
             assistant_mask: Vec::new(),
@@ -182,13 +195,13 @@ impl Tokenizer {
             let is_answer = message.role == Role::Assistant;
             chat.push(roles[message.role as usize], false);
             for id in self.encode(&message.content) {
-                chat.push(id, is_answer);
+                chat.push(id, is_answer && message.learnt);
             }
             if is_answer {
-                chat.push(self.eos_token_id(), true);
+                chat.push(self.eos_token_id(), message.learnt);
             }
         }
-        chat
+        Ok(chat)
     }
 
     /// Ends `chat`, whose last answer starts at `start`, with that answer's eos.
@@ -236,8 +249,57 @@ fn marked(pieces: Pieces, rendered: &Rendered) -> EncodedChat {
     }
 }
 
+/// Role tokens have no place for what was thought before a message.
+fn refuse_reasoning(messages: &[Message]) -> Result<()> {
+    let thoughts = messages.iter().enumerate();
+    let mut thoughts = thoughts.filter_map(|(index, message)| Some((index, message.reasoning.as_ref()?)));
+    match thoughts.next() {
+        Some((message, reasoning)) => Err(Error::NoPlaceForReasoning {
+            message,
+            field: reasoning.name(),
+        }),
+        None => Ok(()),
+    }
+}
+
 fn values(messages: &[Message]) -> Vec<Value> {
     messages.iter().map(|message| json!(message)).collect()
+}
+
+/// Those of the spans that are answers to be learnt.
+fn learnt_answers(
+    spans: Vec<Range<usize>>,
+    messages: &[Message],
+    template: &ChatTemplate,
+) -> Result<Vec<Range<usize>>> {
+    let answers = messages.iter().enumerate();
+    let answers: Vec<_> = answers.filter(|(_, message)| message.role == Role::Assistant).collect();
+    let Some((left_out, _)) = answers.iter().find(|(_, message)| !message.learnt) else {
+        return Ok(spans);
+    };
+    // Blocks inside of blocks add nothing.
+    let mut outer: Vec<Range<usize>> = Vec::new();
+    for span in spans {
+        if outer.last().is_none_or(|before| span.start >= before.end) {
+            outer.push(span);
+        }
+    }
+    if outer.len() != answers.len() {
+        return Err(Error::AnswerNotFound {
+            template: template.name().to_owned(),
+            message: *left_out,
+            reason: format!(
+                "it is not to be learnt, and the template has {} generation blocks for {} answers",
+                outer.len(),
+                answers.len()
+            ),
+        });
+    }
+    let learnt = outer
+        .into_iter()
+        .zip(answers)
+        .filter(|(_, (_, message))| message.learnt);
+    Ok(learnt.map(|(span, _)| span).collect())
 }
 
 fn missing(dir: &std::path::Path) -> Error {

@@ -338,6 +338,7 @@ fn prompt_longer_than_the_context() {
         id: "p7".into(),
         messages: vec![Message::user("xyz")],
         task: None,
+        origin: Default::default(),
     };
     // Two role tokens and three bytes: five tokens and three new ones just fit into eight.
     assert_eq!(prompt_tokens(&tokenizer, &prompt, 8, 3).unwrap().len(), 5);

@@ -37,6 +37,7 @@ fn demonstration(messages: &[Message]) -> Demonstration {
         id: "d7".into(),
         messages: messages.to_vec(),
         task: None,
+        origin: Default::default(),
     }
 }
 
@@ -109,6 +110,7 @@ fn comparisons_and_prompts_are_written_by_the_template() {
         confidence: None,
         margin: None,
         task: None,
+        origin: Default::default(),
     };
     let tokens = comparison_tokens(&TOKENIZER, &row, 99).unwrap().unwrap();
     assert_eq!(TOKENIZER.decode(&tokens.prompt, false), "[user]q\n[assistant]");
@@ -117,6 +119,7 @@ fn comparisons_and_prompts_are_written_by_the_template() {
         id: "p".into(),
         messages: row.messages.clone(),
         task: None,
+        origin: Default::default(),
     };
     assert_eq!(prompt_tokens(&TOKENIZER, &prompt, 99, 1).unwrap(), tokens.prompt);
     assert!(matches!(

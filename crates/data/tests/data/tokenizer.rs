@@ -117,6 +117,7 @@ fn demonstration(messages: &[Message]) -> Demonstration {
         id: "d".into(),
         messages: messages.to_vec(),
         task: None,
+        origin: Default::default(),
     }
 }
 
@@ -215,6 +216,7 @@ fn comparison(completions: &[&str], ranking: &[u32]) -> Comparison {
         confidence: None,
         margin: Some(0.5),
         task: None,
+        origin: Default::default(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rlhf_core::StopFlag;
-use rlhf_data::{Prompt, pack_documents};
+use rlhf_data::{Prompt, Split, pack_documents};
 use rlhf_eval::{Answers, BASE, BEST_OF_N, Exam, PPO, PPO_EMA, SFT, Summary, n_of_equal_kl};
 use rlhf_model::{CausalLm, load_causal_lm, load_scalar_model};
 use serde_json::Value;
@@ -72,12 +72,12 @@ impl Stage for Eval {
         let tokenizer = work.tokenizer(&Sft)?;
         let (sft, config) = load_causal_lm(&work.folder(&Sft), work.device())?;
         let (reward, _) = load_scalar_model(&work.folder(&Reward), work.device())?;
-        let mut prompts = work.ppo_prompts()?.validation;
+        let mut prompts = work.ppo_prompts(&[Split::Validation])?.validation;
         prompts.truncate(settings.prompts);
         let (prompt_ids, kept) =
             work.prompt_ids(&tokenizer, &prompts, settings.max_new_tokens, config.max_seq_len())?;
         let prompts: Vec<Prompt> = kept.into_iter().map(|row| prompts[row].clone()).collect();
-        let text = pack_documents(&tokenizer, &work.documents()?.validation, config.max_seq_len());
+        let text = pack_documents(&tokenizer, &work.documents(&[])?.validation, config.max_seq_len());
         let judge = gold_judge(work)?;
         let exam = Exam {
             tokenizer: &tokenizer,

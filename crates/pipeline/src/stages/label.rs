@@ -82,6 +82,9 @@ fn write(work: &Workspace<'_>, rankings: [&[Comparison]; 3]) -> Result<()> {
 
 fn from_files(work: &Workspace<'_>) -> Result<LabelReport> {
     let halves = work.human_comparisons()?;
+    if halves.train.is_empty() || halves.validation.is_empty() {
+        work.note("all rows are on one side of the split (data.validation_fraction): stage `reward` needs some for training and some for validation");
+    }
     write(work, [&halves.train, &halves.validation, &[]])?;
     let report = LabelReport::of_people(&halves.train);
     work.note(&format!(
@@ -200,5 +203,6 @@ fn comparison(answered: &Answered, labeler: &str, ranking: Ranking) -> Compariso
         confidence: Some(ranking.confidence),
         margin: None,
         task: answered.prompt.task.clone(),
+        origin: Default::default(),
     }
 }

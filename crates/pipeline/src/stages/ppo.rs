@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rlhf_core::atomic;
-use rlhf_data::{Tokenizer, pack_documents};
+use rlhf_data::{Split, Tokenizer, pack_documents};
 use rlhf_model::{
     CausalLm, ModelConfig, ScalarModel, StorageType, load_causal_lm, load_config, load_scalar_adapter,
     load_scalar_model, save_causal_lm, save_scalar_model,
@@ -91,7 +91,7 @@ impl Stage for Ppo {
         let config = config.with_storage(StorageType::F32);
         let prompts = prompts(work, &tokenizer, config.max_seq_len())?;
         let documents = if settings.ptx.is_on() {
-            work.documents()?.train
+            work.documents(&[Split::Train])?.train
         } else {
             Vec::new()
         };
@@ -126,7 +126,11 @@ impl Stage for Ppo {
 
 /// The prompts that are answered, each with its task.
 fn prompts(work: &Workspace<'_>, tokenizer: &Tokenizer, max_seq_len: usize) -> Result<Vec<PpoPrompt>> {
-    let prompts = work.ppo_prompts()?.train;
+    let halves = work.ppo_prompts(&[Split::Train])?;
+    if halves.validation.is_empty() {
+        work.note("no prompt is held out (data.validation_fraction): stage `eval` will have none to compare models on");
+    }
+    let prompts = halves.train;
     let max_new_tokens = work.config().ppo.max_new_tokens;
     let (ids, kept) = work.prompt_ids(tokenizer, &prompts, max_new_tokens, max_seq_len)?;
     let with_task = |(input_ids, row): (Vec<u32>, usize)| PpoPrompt {

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::files::write_json;
 use crate::inputs::Inputs;
-use crate::rows::{DOCUMENTS, RowsRead};
+use crate::rows::{BOTH, DOCUMENTS, RowsRead};
 use crate::settings::Settings;
 use crate::stage::Stage;
 use crate::workspace::Workspace;
@@ -91,7 +91,7 @@ fn pretrain(work: &Workspace<'_>, tokenizer: &Tokenizer) -> Result<()> {
         tokenizer.pad_token_id(),
     );
     let config: ModelConfig = architecture.clone().into();
-    let documents = work.documents()?;
+    let documents = work.documents(BOTH)?;
     let train_windows = pack_documents(tokenizer, &documents.train, config.max_seq_len());
     let validation = pack_documents(tokenizer, &documents.validation, config.max_seq_len());
     let outline = CausalLm::outline(&config, work.device());

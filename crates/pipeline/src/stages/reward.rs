@@ -2,19 +2,21 @@
 
 use std::path::Path;
 
-use rlhf_data::{Comparison, Tokenizer, all_comparison_tokens, answered_tokens, read_comparisons};
+use rlhf_data::{Comparison, Error as DataError, Tokenizer, all_comparison_tokens, answered_tokens, read_comparisons};
 use rlhf_model::{ScalarModel, StorageType, load_config, load_decoder, save_scalar_model};
-use rlhf_reward::{RankedPrompt, RewardConfig, RewardData, RewardOutcome, group_comparisons, memory_forecast, train};
+use rlhf_reward::{
+    RankedPrompt, RewardConfig, RewardData, RewardOutcome, RewardReport, group_comparisons, memory_forecast, train,
+};
 use serde_json::Value;
 
 use super::adapters;
 use super::{Label, REPORT, Sft, WEIGHTS};
-use crate::config::Config;
-use crate::error::Result;
+use crate::config::{Config, LabelerKind};
+use crate::error::{Error, Result};
 use crate::files::write_json;
 use crate::inputs::Inputs;
 use crate::memory::Savings;
-use crate::rows::{DEMONSTRATIONS, RowsRead};
+use crate::rows::{BOTH, DEMONSTRATIONS, Halves, RowsRead};
 use crate::settings::Settings;
 use crate::stage::Stage;
 use crate::workspace::Workspace;
@@ -61,12 +63,25 @@ impl Stage for Reward {
         adapters::check(work, self, settings.lora.as_ref(), &config)?;
         let config = config.with_storage(StorageType::F32);
         let max_seq_len = config.max_seq_len();
-        let read = |file: &str| ranked_prompts(work, &work.output(&Label, file)?, &tokenizer, max_seq_len);
-        let train_prompts = read(Label::COMPARISONS)?;
-        let validation = read(Label::VALIDATION)?;
-        let held_out = read(Label::HELD_OUT)?;
+        let read = |file: &str| comparisons(&work.output(&Label, file)?);
+        let ranked = |rows: &[Comparison]| ranked_prompts(work, rows, &tokenizer, max_seq_len);
+        let halves = Halves {
+            train: read(Label::COMPARISONS)?,
+            validation: read(Label::VALIDATION)?,
+        };
+        let list = match work.config().label.labeler {
+            LabelerKind::Files => "comparisons",
+            LabelerKind::Simulated => "reward_prompts",
+        };
+        let halves = halves.with(BOTH, list, work.config().data.validation_fraction, Comparison::key)?;
+        let (train_prompts, validation) = (ranked(&halves.train)?, ranked(&halves.validation)?);
+        // Nothing is learnt or chosen by these: where they prefer nothing, there is only less to report.
+        let held_out = match read(Label::HELD_OUT) {
+            Err(Error::Data(DataError::AllTies { .. })) => Vec::new(),
+            found => ranked(&found?)?,
+        };
         let demonstrations: Vec<Vec<u32>> = work
-            .demonstrations()?
+            .demonstrations(&[])?
             .train
             .iter()
             .filter_map(|row| answered_tokens(&tokenizer, row, max_seq_len).transpose())
@@ -85,18 +100,27 @@ impl Stage for Reward {
         let RewardOutcome { model, report } = train(trunk, data, settings, &work.context()?)?;
         work.finish();
         work.note(&format!(
-            "pair accuracy on held-out prompts {:.1} % ({:.1} to {:.1}); demonstrations score {:+.4} ± {:.2}",
+            "pair accuracy on held-out prompts {:.1} % ({:.1} to {:.1}); {}",
             100.0 * report.pair_accuracy.value,
             100.0 * report.pair_accuracy.low,
             100.0 * report.pair_accuracy.high,
-            report.demonstration_mean,
-            report.demonstration_std,
+            of_demonstrations(&report),
         ));
         let dir = work.dir().model_dir();
         write_json(&dir.join(REPORT), &report)?;
         adapters::save_scalar(dir, &model, &base)?;
         save_scalar_model(dir, &model, &config)?;
         Ok(tokenizer.save(dir)?)
+    }
+}
+
+/// The zero of the scores, in words.
+fn of_demonstrations(report: &RewardReport) -> String {
+    let (mean, deviation) = (report.demonstration_mean, report.demonstration_std);
+    if mean.is_finite() {
+        format!("demonstrations score {mean:+.4} ± {deviation:.2}")
+    } else {
+        "no demonstration fits, so that the scores have no zero".to_owned()
     }
 }
 
@@ -111,23 +135,27 @@ fn savings(stage: &dyn Stage, settings: &RewardConfig) -> Savings<'static> {
     }
 }
 
-fn ranked_prompts(
-    work: &Workspace<'_>,
-    path: &Path,
-    tokenizer: &Tokenizer,
-    max_seq_len: usize,
-) -> Result<Vec<RankedPrompt>> {
+/// Rankings that stage `label` wrote, of which there may be none.
+fn comparisons(path: &Path) -> Result<Vec<Comparison>> {
     if std::fs::metadata(path).is_ok_and(|m| m.len() == 0) {
         return Ok(Vec::new());
     }
-    let rows: Vec<Comparison> = read_comparisons(path)?.rows;
-    let tokens: Vec<_> = all_comparison_tokens(tokenizer, &rows, max_seq_len)?
+    Ok(read_comparisons(path)?.rows)
+}
+
+fn ranked_prompts(
+    work: &Workspace<'_>,
+    rows: &[Comparison],
+    tokenizer: &Tokenizer,
+    max_seq_len: usize,
+) -> Result<Vec<RankedPrompt>> {
+    let tokens: Vec<_> = all_comparison_tokens(tokenizer, rows, max_seq_len)?
         .into_iter()
         .flatten()
         .collect();
     if tokens.len() < rows.len() {
         work.note(&format!(
-            "{} of {} comparisons are too long and left out",
+            "{} of {} comparisons are left out: no pair of their answers fits, or those that do have the same tokens",
             rows.len() - tokens.len(),
             rows.len()
         ));

@@ -1,6 +1,6 @@
 //! Supervised fine-tuning on demonstrations.
 
-use rlhf_data::{Demonstration, TokenSequence, mixed_in, pack_documents};
+use rlhf_data::{Demonstration, Split, TokenSequence, mixed_in, pack_documents};
 use rlhf_hub::Want;
 use rlhf_model::{CausalLm, ScalarModel, StorageType, load_causal_lm, load_config, load_scalar_model};
 use rlhf_sft::{Selection, SftConfig, SftData, SftOutcome, memory_forecast, train};
@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::files::write_json;
 use crate::inputs::Inputs;
 use crate::memory::Savings;
-use crate::rows::{DEMONSTRATIONS, DOCUMENTS, RowsRead};
+use crate::rows::{BOTH, DEMONSTRATIONS, DOCUMENTS, RowsRead};
 use crate::settings::Settings;
 use crate::stage::Stage;
 use crate::workspace::Workspace;
@@ -86,7 +86,7 @@ impl Stage for Sft {
         // What training adds may be less than a step of the type that the base came in.
         let model_config = model_config.with_storage(StorageType::F32);
         let max_seq_len = model_config.max_seq_len();
-        let demonstrations = work.demonstrations()?;
+        let demonstrations = work.demonstrations(BOTH)?;
         let mut train_rows = work.supervised(&tokenizer, &demonstrations.train, max_seq_len)?;
         train_rows.extend(pretraining_mix(work, &tokenizer, &train_rows, max_seq_len)?);
         let validation = work.supervised(&tokenizer, &demonstrations.validation, max_seq_len)?;
@@ -137,7 +137,10 @@ fn pretraining_mix(
     if fraction == 0.0 {
         return Ok(Vec::new());
     }
-    let windows = pack_documents(tokenizer, &work.documents()?.train, context);
+    let windows = pack_documents(tokenizer, &work.documents(&[Split::Train])?.train, context);
+    if windows.is_empty() {
+        work.note("no text is mixed in: there is none to learn from");
+    }
     Ok(mixed_in(&windows, demonstrations, fraction, work.seed()))
 }
 

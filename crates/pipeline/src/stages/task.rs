@@ -35,7 +35,7 @@ pub(super) fn gold_judge(work: &Workspace<'_>) -> Result<Option<Arc<dyn GoldJudg
     let config = work.config();
     Ok(match config.data.source {
         DataSource::World => Some(world(config).judge()),
-        DataSource::Stories => Some(Arc::new(StoryJudge::new(&work.documents()?.train, &config.stories))),
+        DataSource::Stories => Some(Arc::new(StoryJudge::new(&work.documents(&[])?.train, &config.stories))),
         DataSource::Files => None,
     })
 }

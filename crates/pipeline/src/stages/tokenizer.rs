@@ -96,8 +96,8 @@ impl Stage for Tokenizer {
 }
 
 fn trained(work: &Workspace<'_>) -> Result<rlhf_data::Tokenizer> {
-    let documents = work.documents()?.train;
-    let demonstrations = work.demonstrations()?.train;
+    let documents = work.documents(&[])?.train;
+    let demonstrations = work.demonstrations(&[])?.train;
     let turns = demonstrations
         .iter()
         .flat_map(|d| d.messages.iter().map(|m| m.content.as_str()));
