@@ -238,7 +238,9 @@ fn comparisons(path: &Path, options: &InspectOptions) -> Result<Inspection> {
     let loaded = read_comparisons(path)?;
     let mut found = Survey::new(options.tokenizer);
     for row in &loaded.rows {
-        found.comparison(row).map_err(|error| of_row(&row.id, &row.origin, error))?;
+        found
+            .comparison(row)
+            .map_err(|error| of_row(&row.id, &row.origin, error))?;
     }
     let fit = options
         .limited()

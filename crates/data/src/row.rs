@@ -228,7 +228,10 @@ impl Row {
     fn joined(&self, prompt: Vec<Message>, field: &str, conversation: Vec<Message>) -> Result<Vec<Message>> {
         let same = |a: &[Message], b: &[Message]| {
             let pairs = a.iter().zip(b);
-            a.len() == b.len() && pairs.into_iter().all(|(a, b)| a.role == b.role && a.content.trim() == b.content.trim())
+            a.len() == b.len()
+                && pairs
+                    .into_iter()
+                    .all(|(a, b)| a.role == b.role && a.content.trim() == b.content.trim())
         };
         let opens_with = |role: Role| conversation.first().is_some_and(|first| first.role == role);
         if prompt.iter().all(|message| message.content.trim().is_empty())
@@ -239,7 +242,10 @@ impl Row {
         // All of it but a system message.
         let system = prompt.iter().take_while(|message| message.role == Role::System).count();
         let (system, rest) = prompt.split_at(system);
-        if !system.is_empty() && !opens_with(Role::System) && conversation.get(..rest.len()).is_some_and(|turns| same(turns, rest)) {
+        if !system.is_empty()
+            && !opens_with(Role::System)
+            && conversation.get(..rest.len()).is_some_and(|turns| same(turns, rest))
+        {
             return Ok([system, &conversation].concat());
         }
         // Its last turns, and the answer.
@@ -341,7 +347,8 @@ impl Row {
     /// The conversation that an answer ends: a text, a message of the assistant, or all of it.
     fn answered_by(&self, field: &str, answer: Option<&Value>, asked: Option<Asked>) -> Result<Vec<Message>> {
         let (turns, is_dialogue) = match answer {
-            Some(Value::String(text)) => match dialogue::parse(text).filter(|turns| asked.is_none() || turns.len() > 1) {
+            Some(Value::String(text)) => match dialogue::parse(text).filter(|turns| asked.is_none() || turns.len() > 1)
+            {
                 Some(turns) => (turns, true),
                 None if self.is_text() => (vec![Message::assistant(text.trim())], false),
                 None => (vec![Message::assistant(text.as_str())], false),
@@ -389,7 +396,11 @@ impl Row {
         });
         let answers: Vec<_> = answers.collect();
         for (messages, _) in &answers {
-            let field = if self.has("completions") { "completions" } else { "chosen" };
+            let field = if self.has("completions") {
+                "completions"
+            } else {
+                "chosen"
+            };
             self.ends_with(field, messages, Role::User)?;
         }
         Ok(Some(Candidates { answers, ranking }))
@@ -397,7 +408,7 @@ impl Row {
 
     fn completions(&self) -> Result<Vec<Vec<Message>>> {
         let items = match self.get("completions") {
-            Some(Value::Array(items)) if !items.is_empty() => items,
+            Some(Value::Array(items)) if !items.is_empty() || self.has("ranking") => items,
             other => return Err(self.wrong("completions", "an array of answers", other)),
         };
         let answer = |(index, item)| self.answered_by(&format!("completions[{index}]"), Some(item), self.asked()?);

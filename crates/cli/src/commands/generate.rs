@@ -142,10 +142,7 @@ fn prompt(row: &Row, args: &Args, folder: &ModelFolder) -> Result<Prompt> {
             (Some(prompt), None) => ("prompt", prompt.clone()),
             (None, messages) => ("messages", messages.cloned().unwrap_or_default()),
         };
-        (
-            given,
-            located(row, folder.tokenizer()?.encode_prompt(&messages))?,
-        )
+        (given, located(row, folder.tokenizer()?.encode_prompt(&messages))?)
     };
     check_tokens(row, &ids, 1, folder)?;
     let (context, new) = (folder.context(), args.max_new_tokens);

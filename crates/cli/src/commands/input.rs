@@ -24,7 +24,11 @@ pub(super) fn read_rows(path: &Path, expected: &'static str) -> Result<Vec<Row>>
             line: 0,
             source,
         })?;
-    Ok(read_objects_from(name, Box::new(BufReader::new(Cursor::new(bytes))), expected)?)
+    Ok(read_objects_from(
+        name,
+        Box::new(BufReader::new(Cursor::new(bytes))),
+        expected,
+    )?)
 }
 
 /// A fault in a row.

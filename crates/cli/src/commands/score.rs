@@ -112,7 +112,10 @@ impl Compared {
     /// All pairs, those of thumbs too: what was liked is better than what was not, if it is not the same.
     fn pairs(mut self) -> Vec<ScoredPair> {
         for [liked, others] in self.thumbs.into_values() {
-            for (winner, loser) in liked.iter().flat_map(|winner| others.iter().map(move |loser| (winner, loser))) {
+            for (winner, loser) in liked
+                .iter()
+                .flat_map(|winner| others.iter().map(move |loser| (winner, loser)))
+            {
                 if winner.sequence != loser.sequence {
                     self.pairs.push(pair(winner, loser));
                 }

@@ -189,7 +189,10 @@ fn answers_of_the_same_text_are_no_pair() {
     };
     assert_eq!(accuracy(&model, &(1..4).map(same).collect::<String>()), (None, Some(0)));
     let thumb = |answer: &str, label| format!("{{\"prompt\":\"a\",\"completion\":\"{answer}\",\"label\":{label}}}\n");
-    assert_eq!(accuracy(&model, &(thumb("b", true) + &thumb("b", false))), (None, Some(0)));
+    assert_eq!(
+        accuracy(&model, &(thumb("b", true) + &thumb("b", false))),
+        (None, Some(0))
+    );
     let (_, n) = accuracy(&model, &(thumb("b", true) + &thumb("b", false) + &thumb("c", false)));
     assert_eq!(n, Some(1));
 }
@@ -206,7 +209,9 @@ fn scores_are_of_the_rows_and_files_that_a_reward_model_learns_from() {
     let expected = scores(&file(&dir, "pair.jsonl", row));
     assert!(expected[0] != expected[1]);
     let whole = |answer: &str| {
-        format!(r#"[{{"role":"user","content":"What colour is the boat?"}},{{"role":"assistant","content":"{answer}"}}]"#)
+        format!(
+            r#"[{{"role":"user","content":"What colour is the boat?"}},{{"role":"assistant","content":"{answer}"}}]"#
+        )
     };
     let dialogue = |answer: &str| format!(r"\n\nHuman: What colour is the boat?\n\nAssistant: {answer}");
     let (blue, red) = (whole("It is blue."), whole("It is red."));
@@ -239,7 +244,13 @@ fn scores_are_of_the_rows_and_files_that_a_reward_model_learns_from() {
     );
     assert_ne!(scores(&file(&dir, "system.jsonl", &system)), expected);
     let other = format!(r#"{{"prompt":"Is it late?","chosen":{blue},"rejected":{red}}}"#);
-    check("score", &model, &other, 1, "field `prompt`: expected the prompt of the conversation in `chosen`");
+    check(
+        "score",
+        &model,
+        &other,
+        1,
+        "field `prompt`: expected the prompt of the conversation in `chosen`",
+    );
 }
 
 #[test]
@@ -248,9 +259,18 @@ fn tool_calls_and_what_stands_in_for_rows_are_refused_by_every_command() {
     let model = language_model(&dir);
     let call = r#"{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"","tool_calls":[{"id":"1"}]},{"role":"user","content":"b"}]}"#;
     for command in ["logprobs", "generate", "template"] {
-        check(command, &model, call, 1, "field `messages[1].tool_calls`: expected nothing");
+        check(
+            command,
+            &model,
+            call,
+            1,
+            "field `messages[1].tool_calls`: expected nothing",
+        );
         for (content, said) in [
-            ("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n", "a Git LFS pointer"),
+            (
+                "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n",
+                "a Git LFS pointer",
+            ),
             ("<!DOCTYPE html><html></html>\n", "a web page (HTML)"),
         ] {
             let path = file(&dir, "rows.jsonl", content);

@@ -260,7 +260,10 @@ fn learnt_answers(
             ),
         });
     }
-    let learnt = outer.into_iter().zip(answers).filter(|(_, (_, message))| message.learnt);
+    let learnt = outer
+        .into_iter()
+        .zip(answers)
+        .filter(|(_, (_, message))| message.learnt);
     Ok(learnt.map(|(span, _)| span).collect())
 }
 

@@ -39,7 +39,9 @@ fn rows(rows: &[Value]) -> Written {
 }
 
 fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/rows").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/golden/rows")
+        .join(name)
 }
 
 fn user(content: &str) -> Value {
@@ -61,7 +63,9 @@ fn marked(content: &str, field: &str, value: Value) -> Value {
 #[track_caller]
 fn error_of<T: std::fmt::Debug>(found: rlhf_data::Result<T>) -> String {
     let error = found.unwrap_err().to_string();
-    error.split_once("rows.jsonl").map_or(error.clone(), |(_, rest)| format!("rows.jsonl{rest}"))
+    error
+        .split_once("rows.jsonl")
+        .map_or(error.clone(), |(_, rest)| format!("rows.jsonl{rest}"))
 }
 
 fn demonstrations(messages: &[Value]) -> rlhf_data::Result<Vec<Demonstration>> {
@@ -72,7 +76,10 @@ fn demonstrations(messages: &[Value]) -> rlhf_data::Result<Vec<Demonstration>> {
 #[track_caller]
 fn learnt(messages: &[Value]) -> Vec<bool> {
     let rows = demonstrations(messages).unwrap();
-    let answers = rows[0].messages.iter().filter(|message| message.role == Role::Assistant);
+    let answers = rows[0]
+        .messages
+        .iter()
+        .filter(|message| message.role == Role::Assistant);
     answers.map(|message| message.learnt).collect()
 }
 
@@ -91,7 +98,9 @@ fn with_template(source: &str) -> Tokenizer {
 
 /// The text that is taught.
 fn taught(tokenizer: &Tokenizer, row: &Demonstration) -> String {
-    let sequence = demonstration_sequence(tokenizer, row, LossOn::Assistant, 999).unwrap().unwrap();
+    let sequence = demonstration_sequence(tokenizer, row, LossOn::Assistant, 999)
+        .unwrap()
+        .unwrap();
     let tokens = sequence.input_ids.iter().zip(&sequence.loss_mask);
     let ids: Vec<u32> = tokens.filter(|(_, mask)| **mask).map(|(id, _)| *id).collect();
     tokenizer.decode(&ids, false)
@@ -127,19 +136,40 @@ fn answers_are_left_out_in_the_spellings_of_those_who_write_them() {
 #[test]
 fn weights_between_and_marks_that_cannot_be_told_are_refused_by_their_place() {
     for (message, expected) in [
-        (marked("b", "weight", json!(0.5)), "messages[1].weight`: expected true or false, 1 or 0"),
-        (marked("b", "train", json!("sometimes")), "messages[1].train`: expected true or false"),
-        (marked("b", "loss_mask", json!([0, 1])), "messages[1].loss_mask`: expected true or false"),
-        (marked("b", "mask", json!(1)), "messages[1].mask`: expected nothing: `weight` says"),
-        (marked("b", "train_detail", json!([{"begin_offset": 0}])), "messages[1].train_detail`: expected nothing"),
+        (
+            marked("b", "weight", json!(0.5)),
+            "messages[1].weight`: expected true or false, 1 or 0",
+        ),
+        (
+            marked("b", "train", json!("sometimes")),
+            "messages[1].train`: expected true or false",
+        ),
+        (
+            marked("b", "loss_mask", json!([0, 1])),
+            "messages[1].loss_mask`: expected true or false",
+        ),
+        (
+            marked("b", "mask", json!(1)),
+            "messages[1].mask`: expected nothing: `weight` says",
+        ),
+        (
+            marked("b", "train_detail", json!([{"begin_offset": 0}])),
+            "messages[1].train_detail`: expected nothing",
+        ),
     ] {
         let error = error_of(demonstrations(&[user("a"), message]));
-        assert!(error.starts_with(&format!("rows.jsonl:1: field `{expected}")), "{error}");
+        assert!(
+            error.starts_with(&format!("rows.jsonl:1: field `{expected}")),
+            "{error}"
+        );
     }
     let mut both = marked("b", "weight", json!(0));
     both["train"] = json!(true);
     let error = error_of(demonstrations(&[user("a"), both]));
-    assert!(error.contains("messages[1].train`: expected what `weight` beside it says"), "{error}");
+    assert!(
+        error.contains("messages[1].train`: expected what `weight` beside it says"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -171,7 +201,9 @@ fn what_is_not_learnt_is_in_the_context_and_no_target_however_conversations_are_
     assert_eq!((rows[0].completion(), rows[0].prompt().len()), ("good", 3));
     for tokenizer in [tokenizer(), with_template(PLAIN), with_template(BLOCKS)] {
         assert_eq!(taught(&tokenizer, &rows[0]), "good<|eos|>");
-        let sequence = demonstration_sequence(&tokenizer, &rows[0], LossOn::Assistant, 999).unwrap().unwrap();
+        let sequence = demonstration_sequence(&tokenizer, &rows[0], LossOn::Assistant, 999)
+            .unwrap()
+            .unwrap();
         let text = tokenizer.decode(&sequence.input_ids, false);
         assert!(text.contains("bad") && !text.contains("worse"), "{text}");
     }
@@ -184,7 +216,10 @@ fn blocks_that_are_not_one_for_each_answer_are_refused_where_one_is_left_out() {
     let rows = demonstrations(&[user("a"), marked("b", "weight", json!(0)), user("c"), assistant("d")]).unwrap();
     let error = demonstration_sequence(&with_template(&source), &rows[0], LossOn::Assistant, 999).unwrap_err();
     let error = error.to_string();
-    assert!(error.contains("rows.jsonl:1: ") && error.contains("1 generation blocks for 2 answers"), "{error}");
+    assert!(
+        error.contains("rows.jsonl:1: ") && error.contains("1 generation blocks for 2 answers"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -201,19 +236,38 @@ fn rows_without_an_answer_to_learn_are_left_out_and_counted_with_their_lines() {
     assert_eq!((file.rows, file.skipped(), file.skipped_not_learnt), (1, 3, 3));
     assert_eq!(file.skipped_lines["not learnt"], [2, 3, 4]);
     let shown = inspect(&written.path, &InspectOptions::default()).unwrap().to_string();
-    assert!(shown.contains("left out        3 not learnt (lines 2, 3, 4)"), "{shown}");
+    assert!(
+        shown.contains("left out        3 not learnt (lines 2, 3, 4)"),
+        "{shown}"
+    );
     let error = error_of(read_demonstrations(rows(&left_out).path));
-    assert!(error.contains("none of its 3 rows can be used: 3 not learnt (lines 1, 2, 3)"), "{error}");
+    assert!(
+        error.contains("none of its 3 rows can be used: 3 not learnt (lines 1, 2, 3)"),
+        "{error}"
+    );
     let part = json!({"prompt": "a", "completion": "b", "weight": 0.3});
     let error = error_of(read_demonstrations(rows(&[part]).path));
-    assert!(error.starts_with("rows.jsonl:1: field `weight`: expected 1 or 0"), "{error}");
+    assert!(
+        error.starts_with("rows.jsonl:1: field `weight`: expected 1 or 0"),
+        "{error}"
+    );
 }
 
 #[test]
 fn an_inspection_counts_answers_that_are_not_learnt() {
-    let talk = [user("a"), marked("b", "weight", json!(0)), user("c"), assistant(""), user("d"), assistant("e")];
+    let talk = [
+        user("a"),
+        marked("b", "weight", json!(0)),
+        user("c"),
+        assistant(""),
+        user("d"),
+        assistant("e"),
+    ];
     let found = inspect(rows(&[json!({ "messages": talk })]).path, &InspectOptions::default()).unwrap();
-    assert_eq!((found.answers_not_learnt, found.not_learnt_lines.as_slice()), (2, &[1][..]));
+    assert_eq!(
+        (found.answers_not_learnt, found.not_learnt_lines.as_slice()),
+        (2, &[1][..])
+    );
     let shown = found.to_string();
     assert!(shown.contains("not learnt      2 answers (line 1)"), "{shown}");
     assert!(shown.contains("assistant (not learnt): b"), "{shown}");
@@ -221,7 +275,10 @@ fn an_inspection_counts_answers_that_are_not_learnt() {
 
 #[test]
 fn an_answer_that_says_nothing_is_not_learnt() {
-    assert_eq!(learnt(&[user("a"), assistant(" \n"), user("b"), assistant("c")]), [false, true]);
+    assert_eq!(
+        learnt(&[user("a"), assistant(" \n"), user("b"), assistant("c")]),
+        [false, true]
+    );
     let dialogue = "\n\nHuman: a\n\nAssistant:\n\nHuman: b\n\nAssistant:";
     let row = json!({"prompt": dialogue, "completion": "c"});
     let rows = read_demonstrations(rows(&[row]).path).unwrap().rows;
@@ -235,7 +292,11 @@ fn calls_of_tools_are_refused_by_their_field_wherever_they_stand() {
         (json!(""), "tool_calls", call.clone()),
         (json!(null), "tool_calls", call.clone()),
         (json!("It is late."), "tool_calls", call),
-        (json!(null), "function_call", json!({"name": "weather", "arguments": "{}"})),
+        (
+            json!(null),
+            "function_call",
+            json!({"name": "weather", "arguments": "{}"}),
+        ),
     ] {
         let message = json!({"role": "assistant", "content": content, field: value});
         let talk = [user("Is it late?"), message.clone(), user("Well?")];
@@ -245,26 +306,47 @@ fn calls_of_tools_are_refused_by_their_field_wherever_they_stand() {
         let pair = json!({"prompt": talk, "chosen": "a", "rejected": "b"});
         let answer = json!({"prompt": "a", "chosen": [message.clone()], "rejected": [assistant("b")]});
         for (error, field, index) in [
-            (error_of(read_demonstrations(rows(&[whole.clone()]).path)), "messages", &place),
+            (
+                error_of(read_demonstrations(rows(&[whole.clone()]).path)),
+                "messages",
+                &place,
+            ),
             (error_of(read_prompts(rows(&[whole]).path)), "messages", &place),
             (error_of(read_comparisons(rows(&[pair]).path)), "prompt", &place),
-            (error_of(read_comparisons(rows(&[answer]).path)), "chosen", &place.replace("[1]", "[0]")),
+            (
+                error_of(read_comparisons(rows(&[answer]).path)),
+                "chosen",
+                &place.replace("[1]", "[0]"),
+            ),
         ] {
-            assert!(error.starts_with(&format!("rows.jsonl:1: field `{field}{index}")), "{error}");
+            assert!(
+                error.starts_with(&format!("rows.jsonl:1: field `{field}{index}")),
+                "{error}"
+            );
         }
     }
     let tool = json!({"role": "tool", "content": "4"});
     let error = error_of(demonstrations(&[user("a"), tool, assistant("b")]));
-    assert!(error.contains("messages[1].role`: expected one of system, user, assistant"), "{error}");
+    assert!(
+        error.contains("messages[1].role`: expected one of system, user, assistant"),
+        "{error}"
+    );
     let tools = json!({"prompt": "a", "completion": "b", "tools": [{"type": "function"}]});
     let error = error_of(read_demonstrations(rows(&[tools]).path));
-    assert!(error.starts_with("rows.jsonl:1: field `tools`: expected nothing"), "{error}");
+    assert!(
+        error.starts_with("rows.jsonl:1: field `tools`: expected nothing"),
+        "{error}"
+    );
 }
 
 #[test]
 fn columns_of_tools_without_a_tool_are_no_matter() {
     let mut message = assistant("b");
-    for (field, nothing) in [("tool_calls", json!([])), ("function_call", json!(null)), ("tools", json!("[]"))] {
+    for (field, nothing) in [
+        ("tool_calls", json!([])),
+        ("function_call", json!(null)),
+        ("tools", json!("[]")),
+    ] {
         message[field] = nothing.clone();
         let row = json!({"messages": [user("a"), message], field: nothing, "tools": []});
         assert_eq!(read_demonstrations(rows(&[row]).path).unwrap().rows.len(), 1);
@@ -277,7 +359,18 @@ fn columns_that_a_row_has_nothing_in_are_as_if_they_were_not_there() {
     let up = json!({"prompt": "a", "completion": "b", "label": true});
     let down = json!({"prompt": "a", "completion": "c", "label": false});
     let ranked = json!({"prompt": "a", "completions": ["b", "c"], "ranking": [0, 1]});
-    let all = ["chosen", "rejected", "completion", "label", "completions", "ranking", "messages", "tools", "weight", "margin"];
+    let all = [
+        "chosen",
+        "rejected",
+        "completion",
+        "label",
+        "completions",
+        "ranking",
+        "messages",
+        "tools",
+        "weight",
+        "margin",
+    ];
     let padded = |row: &Value| {
         let mut row = row.clone();
         for field in all {
@@ -313,7 +406,10 @@ fn numbers_that_are_none_are_null_as_python_writes_them() {
         assert_eq!(found[0].messages[0].content, "NaN");
     }
     let label = "{\"prompt\": \"a\", \"completion\": \"b\", \"label\": 1.0}\n{\"prompt\": \"a\", \"completion\": \"c\", \"label\": 0.0}\n";
-    assert_eq!(read_comparisons(file("rows.jsonl", label).path).unwrap().rows[0].pairs(), [(0, 1)]);
+    assert_eq!(
+        read_comparisons(file("rows.jsonl", label).path).unwrap().rows[0].pairs(),
+        [(0, 1)]
+    );
 }
 
 #[test]
@@ -327,13 +423,17 @@ fn what_stands_in_for_a_file_is_told_whatever_was_to_be_read() {
                 read_prompts(&written.path).unwrap_err().to_string(),
                 read_text(&written.path, Documents::Auto).unwrap_err().to_string(),
                 read_objects(&written.path, "rows").unwrap_err().to_string(),
-                inspect(&written.path, &InspectOptions::default()).unwrap_err().to_string(),
+                inspect(&written.path, &InspectOptions::default())
+                    .unwrap_err()
+                    .to_string(),
             ] {
                 assert!(error.contains(name) && error.contains(said), "{error}");
             }
         }
         for name in ["story.txt", "story.txt.gz"] {
-            let error = read_text(file(name, content).path, Documents::Auto).unwrap_err().to_string();
+            let error = read_text(file(name, content).path, Documents::Auto)
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(name) && error.contains(said), "{error}");
         }
     }
@@ -348,7 +448,10 @@ fn answers_of_the_same_text_are_a_tie_in_every_kind_of_row() {
     assert_eq!(found.file.skipped_lines["all ties"], [1]);
     let ranked = json!({"prompt": "a", "completions": ["b", "c", "b"], "ranking": [0, 1, 2]});
     let found = inspect(rows(&[ranked]).path, &InspectOptions::default()).unwrap();
-    assert_eq!((found.decided_pairs, found.tied_pairs, found.tied_lines.as_slice()), (2, 1, &[1][..]));
+    assert_eq!(
+        (found.decided_pairs, found.tied_pairs, found.tied_lines.as_slice()),
+        (2, 1, &[1][..])
+    );
     assert!(found.to_string().contains("2 decided, 1 tied (line 1)"), "{found}");
     let thumb = |label: bool| json!({"prompt": "a", "completion": "b", "label": label});
     let whole = json!({"chosen": [user("a"), assistant("b")], "rejected": [user("a"), assistant("b")]});
@@ -375,7 +478,9 @@ fn answers_of_the_same_tokens_are_a_tie() {
     };
     let tokenizer = with_template(&source);
     assert_eq!(comparison_tokens(&tokenizer, &row(&["ab", "ac"]), 999).unwrap(), None);
-    let three = comparison_tokens(&tokenizer, &row(&["ab", "ac", "bc"]), 999).unwrap().unwrap();
+    let three = comparison_tokens(&tokenizer, &row(&["ab", "ac", "bc"]), 999)
+        .unwrap()
+        .unwrap();
     assert_eq!(three.pairs, [(0, 2), (1, 2)]);
 }
 
@@ -386,11 +491,23 @@ fn a_prompt_beside_whole_conversations_is_joined_with_them() {
     let whole = talk(&[user("q")], "b");
     for (prompt, before, expected) in [
         (json!("q"), vec![user("q")], vec![Message::user("q")]),
-        (json!(" q\n"), vec![system.clone(), user("q")], vec![Message::system("s"), Message::user("q")]),
+        (
+            json!(" q\n"),
+            vec![system.clone(), user("q")],
+            vec![Message::system("s"), Message::user("q")],
+        ),
         (json!([user("q")]), vec![user("q")], vec![Message::user("q")]),
         // A system message that only the prompt has.
-        (json!([system, user("q")]), vec![user("q")], vec![Message::system("s"), Message::user("q")]),
-        (json!([system]), vec![user("q")], vec![Message::system("s"), Message::user("q")]),
+        (
+            json!([system, user("q")]),
+            vec![user("q")],
+            vec![Message::system("s"), Message::user("q")],
+        ),
+        (
+            json!([system]),
+            vec![user("q")],
+            vec![Message::system("s"), Message::user("q")],
+        ),
         // The conversations go on from the prompt.
         (
             json!([user("p")]),
@@ -399,10 +516,14 @@ fn a_prompt_beside_whole_conversations_is_joined_with_them() {
         ),
     ] {
         let pair = json!({"prompt": prompt, "chosen": talk(&before, "b"), "rejected": talk(&before, "c")});
-        let ranked = json!({"prompt": prompt, "completions": [talk(&before, "b"), talk(&before, "c")], "ranking": [0, 1]});
+        let ranked =
+            json!({"prompt": prompt, "completions": [talk(&before, "b"), talk(&before, "c")], "ranking": [0, 1]});
         for row in [pair, ranked] {
             let found = read_comparisons(rows(&[row]).path).unwrap().rows;
-            assert_eq!((&found[0].messages, found[0].completions.as_slice()), (&expected, &["b".to_owned(), "c".to_owned()][..]));
+            assert_eq!(
+                (&found[0].messages, found[0].completions.as_slice()),
+                (&expected, &["b".to_owned(), "c".to_owned()][..])
+            );
         }
         let beside = json!({"prompt": prompt, "messages": talk(&before, "b")});
         let completion = json!({"prompt": prompt, "completion": talk(&before, "b")});
@@ -422,7 +543,8 @@ fn a_prompt_beside_whole_conversations_is_joined_with_them() {
             (error_of(read_demonstrations(rows(&[beside.clone()]).path)), "messages"),
             (error_of(read_prompts(rows(&[beside]).path)), "messages"),
         ] {
-            let expected = format!("rows.jsonl:1: field `prompt`: expected the prompt of the conversation in `{field}`");
+            let expected =
+                format!("rows.jsonl:1: field `prompt`: expected the prompt of the conversation in `{field}`");
             assert!(error.starts_with(&expected), "{error}");
         }
     }
@@ -433,7 +555,10 @@ fn a_prompt_beside_dialogues_written_as_text_is_joined_with_them() {
     let side = |answer: &str| format!("\n\nHuman: q\n\nAssistant: {answer}");
     let row = |prompt: &str| json!({"prompt": prompt, "chosen": side("b"), "rejected": side("c")});
     let found = read_comparisons(rows(&[row("q")]).path).unwrap().rows;
-    assert_eq!((found[0].messages.as_slice(), found[0].completions[0].as_str()), (&[Message::user("q")][..], "b"));
+    assert_eq!(
+        (found[0].messages.as_slice(), found[0].completions[0].as_str()),
+        (&[Message::user("q")][..], "b")
+    );
     let error = error_of(read_comparisons(rows(&[row("another")]).path));
     assert!(error.starts_with("rows.jsonl:1: field `prompt`"), "{error}");
 }
@@ -452,7 +577,10 @@ fn a_row_that_the_template_refuses_is_named_by_file_and_line() {
         ..InspectOptions::default()
     };
     let error = error_of(inspect(&written.path, &options));
-    assert_eq!(error, "rows.jsonl:2: t.jinja: the chat template refuses the conversation: no system message");
+    assert_eq!(
+        error,
+        "rows.jsonl:2: t.jinja: the chat template refuses the conversation: no system message"
+    );
     let demonstration = &read_demonstrations(&written.path).unwrap().rows[1];
     let error = error_of(demonstration_sequence(&refuses, demonstration, LossOn::Assistant, 99));
     assert!(error.starts_with("rows.jsonl:2: "), "{error}");
