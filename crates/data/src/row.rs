@@ -442,7 +442,7 @@ impl Row {
 
     fn completions(&self) -> Result<Vec<Vec<Message>>> {
         let items = match self.get("completions") {
-            Some(Value::Array(items)) if !items.is_empty() => items,
+            Some(Value::Array(items)) if !items.is_empty() || self.has("ranking") => items,
             other => return Err(self.wrong("completions", "an array of answers", other)),
         };
         let answer = |(index, item)| self.answered_by(&format!("completions[{index}]"), Some(item), self.asked()?);

@@ -244,7 +244,7 @@ impl Comparison {
 pub fn decided_pairs<T: PartialEq>(ranking: &[u32], answers: &[T]) -> Vec<(usize, usize)> {
     let pairs = (0..ranking.len()).flat_map(|winner| (0..ranking.len()).map(move |loser| (winner, loser)));
     pairs
-        .filter(|&(winner, loser)| ranking[winner] < ranking[loser] && answers[winner] != answers[loser])
+        .filter(|&(winner, loser)| ranking[winner] < ranking[loser] && answers.get(winner) != answers.get(loser))
         .collect()
 }
 
