@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 /// Fields that hold other parts.
-const NESTED: [&str; 7] = [
+const NESTED: [&str; 9] = [
     "model",
     "normalizer",
     "normalizers",
@@ -13,6 +13,8 @@ const NESTED: [&str; 7] = [
     "pretokenizers",
     "decoder",
     "decoders",
+    "post_processor",
+    "processors",
 ];
 
 /// Ids are below this, many times the largest vocabulary there is. Writing a vocabulary counts up to its highest id.
@@ -53,7 +55,7 @@ fn unsound(part: &Value) -> Option<String> {
             .and_then(Value::as_str)
             .is_some_and(|prefix| !prefix.is_empty())
     };
-    if let Some(reason) = unsound_id(part) {
+    if let Some(reason) = unsound_id(part).or_else(|| unsound_template(part)) {
         return Some(reason);
     }
     let reason = if kind == "Precompiled" {
@@ -80,6 +82,22 @@ fn unsound_id(part: &Value) -> Option<String> {
     Some(format!(
         "token {token:?} of vocab: expected an id below {MOST_IDS}, found {id}"
     ))
+}
+
+/// What a post-processor puts around a text: tokens that it knows, and one text.
+fn unsound_template(part: &Value) -> Option<String> {
+    let pieces = part.get("single")?.as_array()?;
+    let id = |piece: &Value, kind: &str| Some(piece.get(kind)?.get("id")?.as_str()?.to_owned());
+    pieces.iter().find_map(|piece| {
+        if let Some(sequence) = id(piece, "Sequence").filter(|sequence| sequence != "A") {
+            return Some(format!("sequence {sequence} of single, expected A: there is one text"));
+        }
+        let token = id(piece, "SpecialToken")?;
+        let is_known = part
+            .get("special_tokens")
+            .is_some_and(|known| known.get(&token).is_some());
+        (!is_known).then(|| format!("token {token:?} of single, expected one of special_tokens"))
+    })
 }
 
 #[cfg(test)]
