@@ -154,7 +154,9 @@ fn a_damaged_tokenizer_is_read_or_refused() {
         let tokenizer = Tokenizer::load(dir).map_err(|error| error.to_string())?;
         let messages = [Message::user("Où, <|endoftext|>?"), Message::assistant(" 日本 \n")];
         let ids = tokenizer.encode(&messages[0].content);
-        assert_eq!(tokenizer.decode(&ids, false), messages[0].content);
+        // What a damaged vocabulary has lost is told.
+        let comes_back = tokenizer.decode(&ids, false) == messages[0].content;
+        assert_eq!(comes_back, tokenizer.lost(&messages[0].content).is_empty());
         // The template may have become another one, which refuses the conversation.
         let _ = (
             tokenizer.encode_prompt(&messages[..1]),

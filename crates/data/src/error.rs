@@ -255,6 +255,17 @@ pub enum Error {
         /// The model's folder.
         dir: PathBuf,
     },
+    /// Conversations are written with role tokens, and a message says what was thought before it.
+    #[error(
+        "`{field}` of message {message}: conversations are written with role tokens, which have no place for it; give a template \
+         that reads it with data.chat_template, or leave the field out"
+    )]
+    NoPlaceForReasoning {
+        /// The index of the message, counted from 0.
+        message: usize,
+        /// The name that the message has for it.
+        field: &'static str,
+    },
     /// A chat template marks nothing of a demonstration as the assistant's.
     #[error("{template}: its generation blocks hold nothing of the conversation, so that there is nothing to learn")]
     NothingTaught {

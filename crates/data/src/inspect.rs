@@ -17,7 +17,7 @@ use crate::read::{FileReport, Loaded, TOLD, read_comparisons, read_demonstration
 use crate::sequence::of_row;
 use crate::text::Documents;
 use crate::tokenizer::Tokenizer;
-use crate::types::{Comparison, Demonstration, Message, Prompt, Role, prompt_key};
+use crate::types::{Comparison, Demonstration, Message, Prompt, Reasoning, Role, prompt_key};
 pub use fit::Fit;
 use fit::Limits;
 pub use lost::LostText;
@@ -226,7 +226,11 @@ fn demonstrations(path: &Path, options: &InspectOptions) -> Result<Inspection> {
     let mut found = Survey::new(options.tokenizer);
     for row in &loaded.rows {
         let counted = found.conversation(&row.messages, row.prompt());
-        let counted = counted.and_then(|()| found.completion(row.prompt(), row.completion()));
+        let counted = counted.and_then(|()| {
+            row.learnt()
+                .last()
+                .map_or(Ok(()), |last| found.completion(row.prompt(), last))
+        });
         counted.map_err(|error| of_row(&row.id, &row.origin, error))?;
         let is_left_out = |message: &&Message| message.role == Role::Assistant && !message.learnt;
         let left_out = row.messages.iter().filter(is_left_out).count();
@@ -363,7 +367,9 @@ impl<'a> Survey<'a> {
     }
 
     fn conversation(&mut self, messages: &[Message], prompt: &[Message]) -> Result<()> {
-        self.spelling(messages.iter().map(|message| message.content.as_str()));
+        let thoughts = messages.iter().filter_map(|message| message.reasoning.as_ref());
+        let contents = messages.iter().map(|message| message.content.as_str());
+        self.spelling(contents.chain(thoughts.map(Reasoning::text)));
         self.row(prompt_key(messages), &format!("{messages:?}"));
         *self.messages_per_row.entry(messages.len()).or_default() += 1;
         self.prompt(prompt)
@@ -376,9 +382,9 @@ impl<'a> Survey<'a> {
         })
     }
 
-    fn completion(&mut self, prompt: &[Message], completion: &str) -> Result<()> {
-        self.text("completion", completion, |tokenizer| {
-            Ok(tokenizer.encode_completion(prompt, completion)?.len())
+    fn completion(&mut self, prompt: &[Message], completion: &Message) -> Result<()> {
+        self.text("completion", &completion.content, |tokenizer| {
+            Ok(tokenizer.encode_reply(prompt, completion)?.len())
         })
     }
 
@@ -390,7 +396,7 @@ impl<'a> Survey<'a> {
         self.prompt(&row.messages)?;
         *self.messages_per_row.entry(row.messages.len()).or_default() += 1;
         for completion in &row.completions {
-            self.completion(&row.messages, completion)?;
+            self.completion(&row.messages, &Message::assistant(completion.as_str()))?;
         }
         let k = row.completions.len();
         *self.completions_per_row.entry(k).or_default() += 1;

@@ -40,7 +40,8 @@ impl Row {
             }
         }
         for message in &mut messages {
-            let says_nothing = message.role == Role::Assistant && message.content.trim().is_empty();
+            let says_nothing =
+                message.role == Role::Assistant && message.content.trim().is_empty() && message.reasoning.is_none();
             message.learnt &= !says_nothing;
         }
         Ok(messages)

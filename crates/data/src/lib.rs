@@ -66,4 +66,4 @@ pub use source::{Source, load_comparisons, load_demonstrations, load_prompts, lo
 pub use split::{Split, split_by_hash, split_documents, split_rows};
 pub use text::Documents;
 pub use tokenizer::{DecodeStream, EncodedChat, Tokenizer, TokenizerConfig};
-pub use types::{Comparison, Demonstration, Message, Prompt, Role, decided_pairs, prompt_key};
+pub use types::{Comparison, Demonstration, Message, Prompt, Reasoning, Role, decided_pairs, prompt_key};

@@ -10,7 +10,7 @@ use crate::dialogue;
 use crate::error::{Error, Result};
 use crate::lines::{hex, kind_of};
 use crate::origin::Origin;
-use crate::types::{Message, Role};
+use crate::types::{Message, Reasoning, Role};
 
 /// A JSON object and where it stands. A field that is null is as if it were not there: a table has a column for every row, also
 /// for those that have nothing to put in it.
@@ -173,12 +173,41 @@ impl Row {
             Some(Value::String(content)) => Ok(Message {
                 // A fault of the marks is told where they count.
                 learnt: role != Role::Assistant || self.is_learnt(field, item).unwrap_or(true),
+                reasoning: self.reasoning(field, fields)?,
                 ..Message::new(role, content.as_str())
             }),
             other => {
                 let found = Some(other.unwrap_or(&Value::Null));
                 Err(self.wrong(format!("{field}.content"), "a string", found))
             }
+        }
+    }
+
+    /// What was thought before a message.
+    fn reasoning(&self, field: &str, fields: &Map<String, Value>) -> Result<Option<Reasoning>> {
+        let named = |name: &'static str| Some((name, fields.get(name).filter(|value| !value.is_null())?));
+        match Reasoning::NAMES.into_iter().find_map(named) {
+            None => Ok(None),
+            Some((name, Value::String(text))) => Ok(Reasoning::new(name, text)),
+            Some((name, other)) => Err(self.wrong(format!("{field}.{name}"), "a string", Some(other))),
+        }
+    }
+
+    /// The text of an answer that is compared with others, which is nothing but a text.
+    ///
+    /// # Errors
+    /// If it was thought before it was written: the thought would be lost.
+    pub fn answer_text(&self, field: &str, answer: Option<Message>) -> Result<String> {
+        match answer {
+            Some(Message {
+                reasoning: Some(reasoning),
+                ..
+            }) => Err(self.wrong_with(
+                format!("{field}.{}", reasoning.name()),
+                "nothing beside the text of an answer that is compared or liked",
+                "what was thought before it".to_owned(),
+            )),
+            answer => Ok(answer.map_or_else(String::new, |last| last.content)),
         }
     }
 
@@ -390,11 +419,16 @@ impl Row {
         } else {
             return Ok(None);
         };
-        let answers = conversations.into_iter().map(|mut messages| {
-            let answer = messages.pop().map_or_else(String::new, |last| last.content);
-            (all_alike(messages), answer)
+        let field = |index: usize| match (self.has("completions"), index) {
+            (true, _) => format!("completions[{index}]"),
+            (false, 0) => "chosen".to_owned(),
+            (false, _) => "rejected".to_owned(),
+        };
+        let answers = conversations.into_iter().enumerate().map(|(index, mut messages)| {
+            let answer = self.answer_text(&field(index), messages.pop())?;
+            Ok((all_alike(messages), answer))
         });
-        let answers: Vec<_> = answers.collect();
+        let answers: Vec<_> = answers.collect::<Result<_>>()?;
         for (messages, _) in &answers {
             let field = if self.has("completions") {
                 "completions"
@@ -408,7 +442,7 @@ impl Row {
 
     fn completions(&self) -> Result<Vec<Vec<Message>>> {
         let items = match self.get("completions") {
-            Some(Value::Array(items)) if !items.is_empty() => items,
+            Some(Value::Array(items)) if !items.is_empty() || self.has("ranking") => items,
             other => return Err(self.wrong("completions", "an array of answers", other)),
         };
         let answer = |(index, item)| self.answered_by(&format!("completions[{index}]"), Some(item), self.asked()?);

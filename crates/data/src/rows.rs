@@ -140,6 +140,5 @@ pub(crate) fn is_blank(messages: &[Message]) -> bool {
 }
 
 pub(crate) fn as_json(messages: &[Message]) -> Value {
-    let message = |message: &Message| serde_json::json!({"role": message.role.as_str(), "content": message.content});
-    messages.iter().map(message).collect()
+    messages.iter().map(|message| serde_json::json!(message)).collect()
 }

@@ -122,11 +122,9 @@ pub fn answered_tokens(
     let of_row = |error| of_row(&demonstration.id, &demonstration.origin, error);
     let prompt = demonstration.prompt();
     let mut ids = tokenizer.encode_prompt(prompt).map_err(of_row)?;
-    ids.extend(
-        tokenizer
-            .encode_completion(prompt, demonstration.completion())
-            .map_err(of_row)?,
-    );
+    if let Some(answer) = demonstration.learnt().last() {
+        ids.extend(tokenizer.encode_reply(prompt, answer).map_err(of_row)?);
+    }
     Ok(Some(ids).filter(|ids| ids.len() <= max_len))
 }
 

@@ -39,7 +39,7 @@ impl Row {
         };
         self.refuse_tools()?;
         let mut messages = self.answered("completion")?;
-        let completion = messages.pop().map_or_else(String::new, |last| last.content);
+        let completion = self.answer_text("completion", messages.pop())?;
         if is_blank(&messages) || completion.trim().is_empty() {
             return Ok(Err(Skip::Empty));
         }

@@ -117,8 +117,9 @@ struct Named {
     eos_token_ids: Vec<u32>,
     config: Value,
     template: Option<ChatTemplate>,
-    /// The folder, and the file that names the special tokens, for errors.
+    /// The folder, the file of the tokenizer, and the one that names the special tokens, for errors.
     dir: PathBuf,
+    file: PathBuf,
     named_in: PathBuf,
 }
 
@@ -175,6 +176,7 @@ impl Tokenizer {
             config: Value::Null,
             template: None,
             dir: PathBuf::new(),
+            file: PathBuf::from("tokenizer.json"),
             named_in: PathBuf::from("tokenizer.json"),
         };
         Self::new(inner, named)
@@ -188,7 +190,7 @@ impl Tokenizer {
         let path = &named.named_in.clone();
         if let Some(reason) = lost::why_useless(&inner) {
             return Err(Error::MalformedTokenizer {
-                path: path.to_owned(),
+                path: named.file,
                 reason,
             });
         }
@@ -206,6 +208,12 @@ impl Tokenizer {
             .into_values()
             .max()
             .map_or(0, |last| last as usize + 1);
+        if let Some(id) = around.iter().flatten().find(|&&id| id as usize >= vocab_size) {
+            return Err(Error::MalformedTokenizer {
+                path: named.file,
+                reason: format!("the post-processor puts id {id} around a text, expected one below {vocab_size}"),
+            });
+        }
         let roles = [SYSTEM_TOKEN, USER_TOKEN, ASSISTANT_TOKEN].map(|role| inner.token_to_id(role));
         let template = named
             .template

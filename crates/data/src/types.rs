@@ -44,9 +44,55 @@ pub struct Message {
     pub role: Role,
     /// The text, without role markers.
     pub content: String,
+    /// What was thought before it, which some chat templates write beside the text.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<Reasoning>,
     /// Of an answer in a demonstration: a model is to learn it. No part of JSON, and of no account elsewhere.
     #[serde(skip, default = "is_learnt")]
     pub learnt: bool,
+}
+
+/// What was thought before a message was written, under the name that the row has for it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reasoning {
+    /// The name that most templates read.
+    ReasoningContent(String),
+    /// The name of a few.
+    Thinking(String),
+    /// A third.
+    Reasoning(String),
+}
+
+impl Reasoning {
+    /// The names, in the order in which transformers looks for them.
+    pub(crate) const NAMES: [&str; 3] = ["reasoning_content", "thinking", "reasoning"];
+
+    /// A text under one of the names.
+    pub(crate) fn new(name: &str, text: &str) -> Option<Self> {
+        let make: fn(String) -> Self = match Self::NAMES.iter().position(|known| *known == name)? {
+            0 => Self::ReasoningContent,
+            1 => Self::Thinking,
+            _ => Self::Reasoning,
+        };
+        Some(make(text.to_owned()))
+    }
+
+    /// The name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ReasoningContent(_) => Self::NAMES[0],
+            Self::Thinking(_) => Self::NAMES[1],
+            Self::Reasoning(_) => Self::NAMES[2],
+        }
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::ReasoningContent(text) | Self::Thinking(text) | Self::Reasoning(text) => text,
+        }
+    }
 }
 
 fn is_learnt() -> bool {
@@ -59,6 +105,7 @@ impl Message {
         Self {
             role,
             content: content.into(),
+            reasoning: None,
             learnt: is_learnt(),
         }
     }
@@ -197,7 +244,7 @@ impl Comparison {
 pub fn decided_pairs<T: PartialEq>(ranking: &[u32], answers: &[T]) -> Vec<(usize, usize)> {
     let pairs = (0..ranking.len()).flat_map(|winner| (0..ranking.len()).map(move |loser| (winner, loser)));
     pairs
-        .filter(|&(winner, loser)| ranking[winner] < ranking[loser] && answers[winner] != answers[loser])
+        .filter(|&(winner, loser)| ranking[winner] < ranking[loser] && answers.get(winner) != answers.get(loser))
         .collect()
 }
 

@@ -26,7 +26,13 @@ impl<T> Halves<T> {
     ///
     /// # Errors
     /// [`Error::OneSide`], with the `list` of `[data]` and the number of texts that decided: `key` of each row.
-    pub(crate) fn with(self, sides: &[Split], list: &'static str, fraction: f64, key: impl Fn(&T) -> &str) -> Result<Self> {
+    pub(crate) fn with(
+        self,
+        sides: &[Split],
+        list: &'static str,
+        fraction: f64,
+        key: impl Fn(&T) -> &str,
+    ) -> Result<Self> {
         let rows = self.train.len() + self.validation.len();
         for side in sides {
             let (side, found) = match side {
@@ -278,5 +284,34 @@ impl Workspace<'_> {
             ));
         }
         Ok(sequences)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn halves(train: &[&str], validation: &[&str]) -> Halves<String> {
+        let owned = |rows: &[&str]| rows.iter().map(|row| (*row).to_owned()).collect();
+        Halves {
+            train: owned(train),
+            validation: owned(validation),
+        }
+    }
+
+    #[test]
+    fn a_side_without_rows_is_refused_where_it_is_needed() {
+        let refused = |halves: Halves<String>, sides: &[Split]| {
+            let found = halves.with(sides, "demonstrations", 0.2, String::as_str);
+            found.err().map(|error| error.to_string())
+        };
+        let one = || halves(&["a", "a", "b"], &[]);
+        assert_eq!(refused(one(), &[]), None);
+        assert_eq!(refused(one(), &[Split::Train]), None);
+        let said = refused(one(), BOTH).expect("nothing is held out");
+        let expected = "data.demonstrations: no validation row: 3 rows with 2 different opening requests";
+        assert!(said.starts_with(expected), "{said}");
+        let said = refused(halves(&[], &["a"]), BOTH).expect("nothing is left");
+        assert!(said.starts_with("data.demonstrations: no training row"), "{said}");
     }
 }

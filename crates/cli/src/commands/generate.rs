@@ -8,7 +8,7 @@ use rlhf_inference::{Completion, GenerateOptions, Generator};
 use rlhf_pipeline::Locations;
 use serde_json::{Map, Value, json};
 
-use super::input::{check_tokens, fault, located, opening, read_rows, sequence};
+use super::input::{check_tokens, fault, located, read_rows, sequence};
 use super::model::{ModelArgs, ModelFolder};
 use super::output::Output;
 use super::sampling::SamplingArgs;
@@ -127,7 +127,8 @@ fn prompt(row: &Row, args: &Args, folder: &ModelFolder) -> Result<Prompt> {
     let ((field, given), ids) = if row.has("input_ids") {
         (given("input_ids"), sequence(row, folder)?)
     } else if row.has("text") {
-        (given("text"), opening(row, folder)?)
+        let text = row.string("text")?;
+        (given("text"), folder.tokenizer()?.encode_opening(&text))
     } else if args.raw {
         match row.get("prompt") {
             Some(Value::String(text)) => (

@@ -60,11 +60,6 @@ pub(super) fn raw_messages<'a>(row: &'a Row, field: &str) -> Result<&'a [Value]>
     }
 }
 
-/// The `text` of a row as what is to be gone on with, without any template.
-pub(super) fn opening(row: &Row, folder: &ModelFolder) -> Result<Vec<u32>> {
-    Ok(folder.tokenizer()?.encode_opening(&row.string("text")?))
-}
-
 /// The whole of a row as tokens: `input_ids` as they are, `text` without any template, `messages` or `prompt` and
 /// `completion` in the chat format.
 pub(super) fn sequence(row: &Row, folder: &ModelFolder) -> Result<Vec<u32>> {
@@ -84,8 +79,11 @@ pub(super) fn sequence(row: &Row, folder: &ModelFolder) -> Result<Vec<u32>> {
         return Err(row.wrong("prompt", expected, None).into());
     }
     let mut messages = row.conversation()?;
-    let answer = messages.pop().map_or_else(String::new, |last| last.content);
-    answered(row, &messages, &answer, folder)
+    let tokenizer = folder.tokenizer()?;
+    let answer = messages.pop().unwrap_or_else(|| Message::assistant(""));
+    let mut ids = located(row, tokenizer.encode_prompt(&messages))?;
+    ids.extend(located(row, tokenizer.encode_reply(&messages, &answer))?);
+    Ok(ids)
 }
 
 /// A conversation, whoever has the last word.

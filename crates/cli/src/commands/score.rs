@@ -188,7 +188,7 @@ fn compared_request(row: &Row, folder: &ModelFolder) -> Result<Option<Request>> 
     if let Some(liked) = row.thumb()? {
         row.refuse_tools()?;
         let mut messages = row.conversation()?;
-        let answer = messages.pop().map_or_else(String::new, |last| last.content);
+        let answer = row.answer_text("completion", messages.pop())?;
         let sequence = answered(row, &messages, &answer, folder)?;
         let prompt = super::input::located(row, folder.tokenizer()?.encode_prompt(&messages))?;
         let key = (prompt, row.labeler()?);

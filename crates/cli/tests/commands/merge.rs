@@ -9,7 +9,7 @@ use rlhf_model::{
     save_causal_lm, save_scalar_adapter, save_scalar_model,
 };
 
-use crate::support::{folder, golden, rlhf};
+use crate::support::{folder, golden, language_model, rlhf, rlhf_reading};
 
 /// Everything that is trained moved, so that no B is zero.
 fn moved<M: burn::module::Module>(model: M) -> M {
@@ -110,4 +110,37 @@ fn what_cannot_be_merged_is_refused_and_leaves_nothing() {
     assert!(!out.exists());
     merge(&base, &adapter, &adapter).refused(1, &["--out", "is there already"]);
     assert!(adapter.join("adapter_config.json").exists());
+}
+
+#[test]
+fn a_merged_model_has_the_tokenizer_and_the_template_that_the_adapters_bring() {
+    let dir = folder("merge_tokenizer");
+    let base = PathBuf::from(language_model(&dir));
+    let (model, _) = load_causal_lm(&base, &Device::flex()).expect("it was just written");
+    let model = moved(model.with_lora(&LoraConfig::default(), 1).expect("all layers"));
+    let adapter = dir.join("adapter");
+    save_causal_adapter(&adapter, &model, "base").expect("a test folder");
+    let merge = |out: &Path| {
+        rlhf(&[
+            "merge",
+            "--base",
+            text(&base),
+            "--adapter",
+            text(&adapter),
+            "--out",
+            text(out),
+        ])
+    };
+    std::fs::write(adapter.join("chat_template.jinja"), "of the adapter{{ eos_token }}").expect("a test folder");
+    std::fs::write(adapter.join("tokenizer_config.json"), r#"{"eos_token": "<|user|>"}"#).expect("a test folder");
+    let out = dir.join("out");
+    merge(&out).printed();
+    let row = "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}\n";
+    let shown = rlhf_reading(&["template", "--model", text(&out), "--input", "-"], row).rows();
+    assert_eq!(shown[0]["text"], "of the adapter<|user|>");
+    // A tokenizer with more tokens than the base has rows is refused, and nothing is written.
+    std::fs::copy(golden("../tokenizer/tokenizer.json"), adapter.join("tokenizer.json")).expect("a test folder");
+    let out = dir.join("larger");
+    merge(&out).refused(1, &["the tokenizer has ids up to 599", "rows of embedding"]);
+    assert!(!out.exists());
 }

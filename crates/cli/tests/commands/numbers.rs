@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::support::{argument, file, folder, golden, language_model, numbers, reward_model, rlhf, tokenizer};
+use crate::support::{
+    argument, file, folder, golden, language_model, numbers, reward_model, rlhf, rlhf_reading, tokenizer,
+};
 
 /// The tensors of `expected.safetensors` as numbers in row-major order; ids and masks are i64, the rest f32.
 fn expected(model: &str) -> BTreeMap<String, Vec<f64>> {
@@ -152,6 +154,79 @@ fn text_is_encoded_plainly_and_prompts_in_the_chat_format() {
     for row in &found[2..5] {
         near(row, &found[5], 1e-5);
     }
+}
+
+/// A post-processor as Llama 3, Mistral and Gemma have: bos before a text that stands by itself, and never before a conversation,
+/// where the template writes it.
+#[test]
+fn a_text_by_itself_begins_with_bos_where_the_tokenizer_says_so() {
+    let dir = folder("numbers_bos");
+    let (model, reward, tokenizer) = (language_model(&dir), reward_model(&dir), tokenizer());
+    let bos = tokenizer.pad_token_id().unwrap();
+    for model in [&model, &reward] {
+        let path = std::path::Path::new(model).join("tokenizer.json");
+        let mut json: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        json["post_processor"] = json!({
+            "type": "TemplateProcessing",
+            "single": [{"SpecialToken": {"id": "<|pad|>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+            "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
+            "special_tokens": {"<|pad|>": {"id": "<|pad|>", "ids": [bos], "tokens": ["<|pad|>"]}},
+        });
+        std::fs::write(&path, json.to_string()).unwrap();
+    }
+    let ids = [vec![bos], tokenizer.encode("the sea")].concat();
+    let rows = format!("{}\n{}\n", json!({ "text": "the sea" }), json!({ "input_ids": ids }));
+    let rows = file(&dir, "rows.jsonl", &rows);
+    for (command, model, field, more) in [
+        ("logprobs", &model, "logprobs", &[][..]),
+        ("score", &reward, "score", &[]),
+        (
+            "generate",
+            &model,
+            "completion_ids",
+            &["--json", "--temperature", "0", "--max-new-tokens", "4"],
+        ),
+    ] {
+        let arguments = [&[command, "--model", model, "--input", &rows], more].concat();
+        let found = rlhf(&arguments).rows();
+        assert_eq!(found[0][field], found[1][field], "{command}");
+    }
+    let raw = [
+        "generate",
+        "--model",
+        &model,
+        "--prompt",
+        "the sea",
+        "--raw",
+        "--json",
+        "--temperature",
+        "0",
+        "--max-new-tokens",
+        "4",
+    ];
+    let text = [
+        "generate",
+        "--model",
+        &model,
+        "--input",
+        &rows,
+        "--json",
+        "--temperature",
+        "0",
+        "--max-new-tokens",
+        "4",
+    ];
+    assert_eq!(
+        rlhf(&raw).rows()[0]["completion_ids"],
+        rlhf(&text).rows()[0]["completion_ids"]
+    );
+    let question = [rlhf_data::Message::user("the sea?")];
+    let row = format!("{}\n", json!({ "messages": question }));
+    let shown = rlhf_reading(&["template", "--model", &model, "--input", "-"], &row).rows();
+    assert_eq!(
+        shown[0]["input_ids"],
+        json!(tokenizer.encode_conversation(&question).unwrap().input_ids)
+    );
 }
 
 #[test]

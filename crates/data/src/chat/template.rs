@@ -11,6 +11,7 @@ use serde_json::{Map, Value as Json};
 use super::answers::{self, Rendered};
 use super::{Clock, json, python, rewrite};
 use crate::error::{Error, Result};
+use crate::types::Reasoning;
 
 /// The context variable that holds the two characters put around generation blocks; no template can name it.
 const MARKS: &str = "marks around generation blocks";
@@ -218,8 +219,7 @@ fn jinja(value: &Json) -> Value {
 /// A message as templates see it: reasoning under the name that most read, and under that of a few, as transformers has
 /// it since its version 5.24.
 fn message(message: &Json) -> Value {
-    let names = ["reasoning_content", "thinking", "reasoning"];
-    let found = names
+    let found = Reasoning::NAMES
         .into_iter()
         .find_map(|name| message.get(name).filter(|value| !value.is_null()));
     let (Some(reasoning), Some(fields)) = (found, message.as_object()) else {

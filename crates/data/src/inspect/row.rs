@@ -150,7 +150,9 @@ fn nothing_taught(input_ids: Vec<u32>) -> TokenSequence {
 pub(super) fn conversation(messages: &[Message]) -> String {
     let line = |message: &Message| {
         let mark = if message.learnt { "" } else { " (not learnt)" };
-        format!("{}{mark}: {}", message.role, shortened(&message.content))
+        let thought = message.reasoning.as_ref();
+        let thought = thought.map_or_else(String::new, |it| format!("[{}: {}] ", it.name(), shortened(it.text())));
+        format!("{}{mark}: {thought}{}", message.role, shortened(&message.content))
     };
     messages.iter().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -91,7 +91,12 @@ impl Tokenizer {
         }
         let config_path = folders.path(CONFIG);
         let named = Named {
-            named_in: if special.config.is_null() { path } else { config_path },
+            named_in: if special.config.is_null() {
+                path.clone()
+            } else {
+                config_path
+            },
+            file: path,
             names: special.names,
             eos_token_ids: special.eos_token_ids,
             config: special.config,

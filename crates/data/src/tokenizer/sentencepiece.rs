@@ -198,8 +198,8 @@ fn build(model: &ModelProto) -> std::result::Result<tokenizers::Tokenizer, Strin
     let says = |field: fn(&NormalizerSpec) -> Option<bool>| normalizer.and_then(field).unwrap_or(true);
     if says(|spec| spec.remove_extra_whitespaces) || normalizer.is_some_and(|spec| !spec.charsmap.is_empty()) {
         return Err(
-            "expected a model that leaves text as it is; this one changes characters or removes white space, so \
-             that a text cannot be had back"
+            "expected a model that leaves text as it is; this one changes characters or removes white space, which is not \
+             done here; use tokenizer.json, which transformers writes when it saves the tokenizer"
                 .to_owned(),
         );
     }

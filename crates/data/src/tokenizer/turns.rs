@@ -76,7 +76,7 @@ impl Tokenizer {
     pub fn encode_prompt(&self, messages: &[Message]) -> Result<Vec<u32>> {
         match &self.turns {
             Turns::Roles(roles) => {
-                let mut ids = self.role_turns(messages, roles).input_ids;
+                let mut ids = self.role_turns(messages, roles)?.input_ids;
                 ids.push(roles[Role::Assistant as usize]);
                 Ok(ids)
             }
@@ -108,9 +108,18 @@ impl Tokenizer {
     /// If there is no way to write conversations, or the chat template refuses this one, or what it writes for the whole
     /// does not begin with what it writes for the prompt.
     pub fn encode_completion(&self, prompt: &[Message], completion: &str) -> Result<Vec<u32>> {
+        self.encode_reply(prompt, &Message::assistant(completion))
+    }
+
+    /// [`Self::encode_completion`] of an answer with what was thought before it.
+    ///
+    /// # Errors
+    /// Those of [`Self::encode_completion`]; and if something was thought, and conversations are written with role tokens.
+    pub fn encode_reply(&self, prompt: &[Message], reply: &Message) -> Result<Vec<u32>> {
         let template = match &self.turns {
             Turns::Roles(_) => {
-                let mut ids = self.encode(completion);
+                refuse_reasoning(std::slice::from_ref(reply))?;
+                let mut ids = self.encode(&reply.content);
                 ids.push(self.eos_token_id());
                 return Ok(ids);
             }
@@ -119,7 +128,7 @@ impl Tokenizer {
         };
         let mut messages = values(prompt);
         let before = template.text(&Chat::prompt(&messages))?;
-        messages.push(json!(Message::assistant(completion)));
+        messages.push(json!(reply));
         let whole = template.text(&Chat::new(&messages))?;
         let Some(answer) = whole.strip_prefix(&before) else {
             return Err(Error::AnswerNotFound {
@@ -148,12 +157,13 @@ impl Tokenizer {
     /// told.
     pub fn encode_conversation(&self, messages: &[Message]) -> Result<EncodedChat> {
         let template = match &self.turns {
-            Turns::Roles(roles) => return Ok(self.role_turns(messages, roles)),
+            Turns::Roles(roles) => return self.role_turns(messages, roles),
             Turns::Template(template) => template,
             Turns::Unknown(dir) => return Err(missing(dir)),
         };
         let values = values(messages);
         let mut rendered = template.render(&Chat::new(&values))?;
+        // Of all answers, those too that are not to be learnt.
         let seams = template.seams(&Chat::new(&values), &rendered);
         rendered.answers = learnt_answers(rendered.answers, messages, template)?;
         let mut chat = marked(self.cut(&rendered.text, &seams), &rendered);
@@ -175,7 +185,8 @@ impl Tokenizer {
     }
 
     /// Role tokens and contents, and eos after each answer.
-    fn role_turns(&self, messages: &[Message], roles: &[u32; 3]) -> EncodedChat {
+    fn role_turns(&self, messages: &[Message], roles: &[u32; 3]) -> Result<EncodedChat> {
+        refuse_reasoning(messages)?;
         let mut chat = EncodedChat {
             input_ids: Vec::new(),
             assistant_mask: Vec::new(),
@@ -190,7 +201,7 @@ impl Tokenizer {
                 chat.push(self.eos_token_id(), message.learnt);
             }
         }
-        chat
+        Ok(chat)
     }
 
     /// Ends `chat`, whose last answer starts at `start`, with that answer's eos.
@@ -235,6 +246,19 @@ fn marked(pieces: Pieces, rendered: &Rendered) -> EncodedChat {
     EncodedChat {
         input_ids: ids,
         assistant_mask,
+    }
+}
+
+/// Role tokens have no place for what was thought before a message.
+fn refuse_reasoning(messages: &[Message]) -> Result<()> {
+    let thoughts = messages.iter().enumerate();
+    let mut thoughts = thoughts.filter_map(|(index, message)| Some((index, message.reasoning.as_ref()?)));
+    match thoughts.next() {
+        Some((message, reasoning)) => Err(Error::NoPlaceForReasoning {
+            message,
+            field: reasoning.name(),
+        }),
+        None => Ok(()),
     }
 }
 

@@ -208,7 +208,7 @@ fn missing_field() {
 fn wrong_field() {
     check_comparison(
         r#"{"prompt":"a","completions":["b",3],"ranking":[0,1]}"#,
-        ":3: field `completions[1]`: expected a string or an array with one message of the assistant, found the number 3",
+        ":3: field `completions[1]`: expected a string or an array of messages, found the number 3",
     );
     check_comparison(
         r#"{"prompt":"a","completions":["b","c"],"ranking":[0,-1]}"#,
@@ -295,7 +295,7 @@ fn fewer_than_two_completions() {
 fn all_ties() {
     let tie = r#"{"prompt":"a","completions":["b","c"],"ranking":[1,1]}"#;
     let case = file("a.jsonl", format!("{tie}\n{tie}\n"));
-    let expected = ": all 2 rankings are ties; expected a row that prefers one completion to another";
+    let expected = ": all 2 rankings are ties, or of answers that are the same; expected a row that prefers one completion to another";
     check(read_comparisons(&case.path), &case.path, expected);
 
     let decided = r#"{"prompt":"a","completions":["b","c"],"ranking":[1,0]}"#;
@@ -311,7 +311,7 @@ fn nothing_left() {
     check(
         read_demonstrations(&case.path),
         &case.path,
-        ": none of its 2 rows can be used: 2 empty",
+        ": none of its 2 rows can be used: 2 empty (lines 1, 2)",
     );
 }
 
@@ -345,7 +345,7 @@ fn prompt_longer_than_the_context() {
     let error = prompt_tokens(&tokenizer, &prompt, 8, 4).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "prompt p7: 5 tokens; expected at most 4 (context of 8 less 4 new tokens)"
+        "row p7: the prompt has 5 tokens; expected at most 4 (context of 8 less 4 new tokens)"
     );
 }
 

@@ -9,6 +9,7 @@ mod folders;
 mod golden;
 mod parquet;
 mod readers;
+mod reasoning;
 mod seams;
 mod sentencepiece;
 mod tokenizer;

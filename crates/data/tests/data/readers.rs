@@ -188,7 +188,7 @@ fn dialogues_in_one_text_become_turns() {
 #[test]
 fn whole_conversations_that_part_early_are_left_out() {
     let bad = r#"{"chosen":"\n\nHuman: a\n\nAssistant: b","rejected":"\n\nHuman: z\n\nAssistant: c"}"#;
-    let good = r#"{"prompt":"ignored","chosen":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}],"rejected":[{"role":"user","content":"a"},{"role":"assistant","content":"c"}]}"#;
+    let good = r#"{"prompt":" a\n","chosen":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}],"rejected":[{"role":"user","content":"a"},{"role":"assistant","content":"c"}]}"#;
     let loaded = read_comparisons(Folder::new().write("a.jsonl", &format!("{bad}\n{good}\n"))).unwrap();
     assert_eq!(loaded.rows[0].messages, [Message::user("a")]);
     assert_eq!((loaded.rows.len(), loaded.report.files[0].skipped_unaligned), (1, 1));

@@ -281,6 +281,35 @@ fn parts_that_the_tokenizers_crate_panics_on_are_refused_by_place() {
                 json!({"type": "Sequence", "decoders": [own, {"type": "BPEDecoder", "suffix": "</w>"}]});
         },
     );
+    refused(
+        "field `post_processor`: token \"<bos>\" of single, expected one of special_tokens",
+        |tokenizer| {
+            tokenizer["post_processor"] = json!({
+                "type": "TemplateProcessing", "pair": [], "special_tokens": {},
+                "single": [{"SpecialToken": {"id": "<bos>", "type_id": 0}}],
+            });
+        },
+    );
+    refused(
+        "field `post_processor.processors.0`: sequence B of single, expected A",
+        |tokenizer| {
+            let both = json!({
+                "type": "TemplateProcessing", "pair": [], "special_tokens": {},
+                "single": [{"Sequence": {"id": "B", "type_id": 0}}],
+            });
+            tokenizer["post_processor"] = json!({"type": "Sequence", "processors": [both]});
+        },
+    );
+    refused(
+        "the post-processor puts id 9000 around a text, expected one below 600",
+        |tokenizer| {
+            tokenizer["post_processor"] = json!({
+                "type": "TemplateProcessing", "pair": [],
+                "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+                "special_tokens": {"<s>": {"id": "<s>", "ids": [9000], "tokens": ["<s>"]}},
+            });
+        },
+    );
     refused("field `model`: continuing_subword_prefix, expected none", |tokenizer| {
         tokenizer["model"]["continuing_subword_prefix"] = "longer than any piece".into();
     });

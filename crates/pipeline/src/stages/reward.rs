@@ -4,7 +4,9 @@ use std::path::Path;
 
 use rlhf_data::{Comparison, Error as DataError, Tokenizer, all_comparison_tokens, answered_tokens, read_comparisons};
 use rlhf_model::{ScalarModel, StorageType, load_config, load_decoder, save_scalar_model};
-use rlhf_reward::{RankedPrompt, RewardConfig, RewardData, RewardOutcome, RewardReport, group_comparisons, memory_forecast, train};
+use rlhf_reward::{
+    RankedPrompt, RewardConfig, RewardData, RewardOutcome, RewardReport, group_comparisons, memory_forecast, train,
+};
 use serde_json::Value;
 
 use super::adapters;

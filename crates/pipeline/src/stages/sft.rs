@@ -1,6 +1,8 @@
 //! Supervised fine-tuning on demonstrations.
 
-use rlhf_data::{Demonstration, Split, TokenSequence, mixed_in, pack_documents};
+use rlhf_data::{
+    Demonstration, Error as DataError, Prompt, Split, TokenSequence, mixed_in, pack_documents, prompt_tokens,
+};
 use rlhf_hub::Want;
 use rlhf_model::{CausalLm, ScalarModel, StorageType, load_causal_lm, load_config, load_scalar_model};
 use rlhf_sft::{Selection, SftConfig, SftData, SftOutcome, memory_forecast, train};
@@ -151,8 +153,16 @@ fn sample_prompts(
     demonstrations: &[Demonstration],
     room: usize,
 ) -> Result<Vec<Vec<u32>>> {
-    let prompts = demonstrations.iter().map(|row| tokenizer.encode_prompt(row.prompt()));
-    let fitting = prompts.filter(|ids| ids.as_ref().map_or(true, |ids| ids.len() <= room));
+    let prompts = demonstrations.iter().map(|row| {
+        let prompt = Prompt {
+            id: row.id.clone(),
+            messages: row.prompt().to_vec(),
+            task: None,
+            origin: row.origin.clone(),
+        };
+        prompt_tokens(tokenizer, &prompt, room, 0)
+    });
+    let fitting = prompts.filter(|ids| !matches!(ids, Err(DataError::PromptTooLong { .. })));
     let wanted = work.config().sft_selection.prompts.max(SAMPLES);
     Ok(fitting.take(wanted).collect::<Result<Vec<_>, _>>()?)
 }

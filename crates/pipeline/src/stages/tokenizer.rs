@@ -26,6 +26,18 @@ impl Tokenizer {
     pub(super) const CHAT_TEMPLATE: &str = "chat_template.jinja";
 }
 
+/// Files of a model to start from that say how it cuts texts.
+const OF_BASE: [&str; 8] = [
+    Tokenizer::FILE,
+    Tokenizer::CHAT_TEMPLATE,
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+];
+
 /// The user's rows that a tokenizer is trained on. Those of a judged task are written by this very stage.
 fn reads(config: &Config) -> Vec<RowsRead> {
     if config.data.base().is_some() || config.data.source.is_judged() {
@@ -71,7 +83,7 @@ impl Stage for Tokenizer {
             inputs = inputs.sources(&data.pretrain)?;
         }
         match data.base() {
-            Some(base) => inputs.model(&base, &[Self::FILE, Self::CHAT_TEMPLATE]),
+            Some(base) => inputs.model(&base, &OF_BASE),
             None => Ok(inputs),
         }
     }
