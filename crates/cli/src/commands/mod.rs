@@ -4,6 +4,7 @@ mod bench;
 mod chat;
 mod config;
 mod data;
+mod export;
 mod generate;
 mod input;
 mod logprobs;
@@ -55,6 +56,8 @@ pub(crate) enum Command {
     Template(template::Args),
     /// Write a model with LoRA adapters as a model without: their updates are added to its weights
     Merge(merge::Args),
+    /// Write a model as a GGUF file, for llama.cpp, Ollama and LM Studio: with tokenizer and chat template, adapters merged
+    Export(export::Args),
     /// Print the stages of the recipe in order, one a line
     Stages,
     /// Print the configuration that holds, with the source of each value
@@ -74,6 +77,7 @@ pub(crate) fn run(command: Command, locations: &Locations) -> Result<()> {
         Command::Chat(args) => chat::run(&args, locations),
         Command::Template(args) => template::run(&args, locations),
         Command::Merge(args) => merge::run(&args, locations),
+        Command::Export(args) => export::run(&args, locations),
         Command::Stages => stages::run(),
         Command::Config(args) => config::run(&args),
         Command::Bench(args) => bench::run(&args),

@@ -132,7 +132,7 @@ impl Tokenizer {
 
     /// The configuration as it was loaded, or that of a tokenizer of ours, with what says how conversations are written. A
     /// template of the model's own has a file for itself. No token has a name that the vocabulary lacks.
-    fn config_to_save(&self) -> Value {
+    pub(super) fn config_to_save(&self) -> Value {
         let mut config = match self.config.as_object() {
             Some(loaded) => loaded.clone(),
             None => self.new_config(),

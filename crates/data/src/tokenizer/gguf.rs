@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rlhf_gguf::{Gguf, GgufTokenizer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::files::{Adds, parse};
 use super::{Named, Tokenizer, sentencepiece};
@@ -31,6 +31,31 @@ pub(super) fn load_under(folders: Folders<'_>, path: &Path) -> Result<Option<Tok
     })
 }
 
+impl Tokenizer {
+    /// The tokenizer as a GGUF file has it, chat template included.
+    ///
+    /// # Errors
+    /// If GGUF has no name for a part of it: another model than BPE, another way to cut a text into words.
+    pub fn to_gguf(&self) -> Result<GgufTokenizer> {
+        let json = serde_json::from_str(&self.to_json()).expect("a tokenizer is written as JSON");
+        let mut config = match self.config_to_save() {
+            Value::Object(config) => config,
+            _ => unreachable!("a configuration is an object"),
+        };
+        if let Some(template) = self.chat_template() {
+            let default = json!({"name": "default", "template": template.source()});
+            let tools = template.tool_use_source();
+            let tools = tools.map(|source| json!({"name": "tool_use", "template": source}));
+            let value = match tools {
+                Some(tools) => json!([default, tools]),
+                None => template.source().into(),
+            };
+            config.insert("chat_template".into(), value);
+        }
+        Ok(GgufTokenizer::from_json(json, config)?)
+    }
+}
+
 fn load(path: &Path) -> Result<Option<Tokenizer>> {
     let gguf = Gguf::open(path)?;
     let Some(found) = gguf.tokenizer()? else {
@@ -49,6 +74,7 @@ fn load(path: &Path) -> Result<Option<Tokenizer>> {
         eos_token_ids: special.eos_token_ids,
         config: special.config,
         dir: path.to_owned(),
+        file: path.to_owned(),
         named_in: path.to_owned(),
     };
     Tokenizer::new(inner, named).map(Some)
