@@ -375,9 +375,10 @@ impl Row {
 
     /// The conversation that an answer ends: a text, a message of the assistant, or all of it.
     fn answered_by(&self, field: &str, answer: Option<&Value>, asked: Option<Asked>) -> Result<Vec<Message>> {
+        // Beside messages a text is an answer, whatever it looks like: models are sampled that go on with such turns.
+        let is_whole = |turns: &Vec<Message>| asked.is_none() || self.is_text() && turns.len() > 1;
         let (turns, is_dialogue) = match answer {
-            Some(Value::String(text)) => match dialogue::parse(text).filter(|turns| asked.is_none() || turns.len() > 1)
-            {
+            Some(Value::String(text)) => match dialogue::parse(text).filter(is_whole) {
                 Some(turns) => (turns, true),
                 None if self.is_text() => (vec![Message::assistant(text.trim())], false),
                 None => (vec![Message::assistant(text.as_str())], false),

@@ -561,6 +561,12 @@ fn a_prompt_beside_dialogues_written_as_text_is_joined_with_them() {
     );
     let error = error_of(read_comparisons(rows(&[row("another")]).path));
     assert!(error.starts_with("rows.jsonl:1: field `prompt`"), "{error}");
+    // Beside messages it is what a model has sampled.
+    let sampled = json!({"messages": [user("p")], "completions": [side("b"), "c"], "ranking": [0, 1]});
+    assert_eq!(
+        read_comparisons(rows(&[sampled]).path).unwrap().rows[0].completions[0],
+        side("b")
+    );
 }
 
 #[test]
