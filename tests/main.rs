@@ -12,6 +12,7 @@
 //! merged and taken off), `adapters` (their files), `damage` (files with a few bytes or numbers changed).
 //! Where `RLHF_PYTHON` names a Python that has them, `python` asks others: `transformers` what it makes of files that we wrote,
 //! `peft` PEFT what our adapters mean.
+//! `gguf` reads the files of other programs and writes them; `smollm2` does so with a real chat model where `RLHF_SMOLLM2_GGUF` names it.
 //! `stories` reproduces a pretrained model's reference where `RLHF_STORIES260K` names its folder.
 
 mod adapters;
@@ -22,6 +23,7 @@ mod decoding;
 mod families;
 mod fixtures;
 mod generation;
+mod gguf;
 mod gradients;
 mod half_weights;
 mod layout;
@@ -30,6 +32,7 @@ mod model_parity;
 mod peft;
 mod python;
 mod sampling_parity;
+mod smollm2;
 mod stories;
 mod strange_checkpoints;
 mod tiny;

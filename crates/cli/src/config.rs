@@ -25,8 +25,8 @@ pub(crate) struct ConfigArgs {
     /// Seed of everything random
     #[arg(long)]
     seed: Option<u64>,
-    /// Model to start from instead of pretraining, data.base: a folder with config.json, model.safetensors, tokenizer.json, which
-    /// starts from data.root if it is relative, or `hf://org/name[@revision]`
+    /// Model to start from instead of pretraining, data.base: a folder with config.json, model.safetensors, tokenizer.json, or a
+    /// GGUF file, which starts from data.root if it is relative, or `hf://org/name[@revision][/path]`
     #[arg(long, value_name = "DIR")]
     base: Option<PathBuf>,
 }

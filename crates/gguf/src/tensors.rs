@@ -38,7 +38,8 @@ impl ModelTensor {
 impl Gguf {
     /// The fields of a `config.json` for this model, as transformers 5 spells them.
     ///
-    /// Where a file has Llama 3's `rope_freqs.weight`, `rope_parameters.freq_factors` lists what each frequency is divided by.
+    /// Where a file has `rope_freqs.weight`, `rope_parameters` are Llama 3's if its numbers are, and else of the type
+    /// `freq_factors`, with a list of what each frequency is divided by.
     ///
     /// # Errors
     /// If an entry is missing or not what it should be, if the architecture is none of those that are read, or if an entry asks

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::locations::on_hub;
 use crate::rows::RowsRead;
 use crate::stage::Stage;
+use crate::stages::WEIGHTS;
 use crate::workspace::Workspace;
 
 /// The inputs of a stage, collected for [`Stage::inputs`]: nothing is read yet.
@@ -74,8 +75,11 @@ impl<'a> Inputs<'a> {
         if location.is_file() {
             return Ok(self.file(location.to_owned()));
         }
-        let paths = files.iter().map(|file| location.join(file));
-        Ok(paths.fold(self, Self::file_if_there))
+        let mut paths: Vec<PathBuf> = files.iter().map(|file| location.join(file)).collect();
+        if files.contains(&WEIGHTS) && !location.join(WEIGHTS).exists() {
+            paths.extend(parts(location));
+        }
+        Ok(paths.into_iter().fold(self, Self::file_if_there))
     }
 
     /// Rows to learn from or to measure with: the files that a judged task was written to, or the user's.
@@ -117,4 +121,15 @@ impl<'a> Inputs<'a> {
         }
         Ok(found)
     }
+}
+
+/// The files of a folder whose weights are in several, in order.
+fn parts(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    let mut found: Vec<PathBuf> = paths
+        .filter(|path| path.extension().is_some_and(|ending| ending == "safetensors"))
+        .collect();
+    found.sort();
+    found
 }

@@ -6,7 +6,8 @@ use rlhf_core::{available_devices, parse_device};
 use rlhf_data::Tokenizer;
 use rlhf_hub::Want;
 use rlhf_model::{
-    CausalLm, GgufOptions, GgufTokenizer, ModelConfig, TensorType, Written, load_causal_adapter, load_causal_lm, save_gguf,
+    CausalLm, GgufOptions, GgufTokenizer, ModelConfig, TensorType, Written, load_causal_adapter, load_causal_lm,
+    save_gguf,
 };
 use rlhf_pipeline::Locations;
 
@@ -51,7 +52,9 @@ pub(super) fn run(args: &Args, locations: &Locations) -> Result<()> {
     }
     let source = locations.model(&args.model, Want::Model)?;
     let adapter = args.adapter.as_deref();
-    let adapter = adapter.map(|adapter| locations.model(adapter, Want::Adapter)).transpose()?;
+    let adapter = adapter
+        .map(|adapter| locations.model(adapter, Want::Adapter))
+        .transpose()?;
     let tokenizer = match &adapter {
         Some(adapter) => Tokenizer::load_over(adapter, &source)?,
         None => Tokenizer::load_optional(&source)?,

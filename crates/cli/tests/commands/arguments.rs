@@ -71,8 +71,7 @@ fn options_out_of_range_are_named() {
     generate(&["--top-p", "1.5"]).refused(1, &["--top-p: expected more than 0 and at most 1, found 1.5"]);
     generate(&["--temperature", "-1"]).refused(1, &["--temperature: expected 0 to 100, found -1"]);
     generate(&["--min-p", "2"]).refused(1, &["--min-p: expected 0 to 1, found 2"]);
-    generate(&["--repetition-penalty", "0"])
-        .refused(1, &["--repetition-penalty: expected a finite number above 0, found 0"]);
+    generate(&["--repetition-penalty", "0"]).refused(1, &["--repetition-penalty: expected 0.01 to 100, found 0"]);
     generate(&["-n", "0"]).refused(1, &["--n: 0, expected at least 1"]);
     generate(&["--max-new-tokens", "0"]).refused(1, &["--max-new-tokens: 0, expected at least 1"]);
     generate(&["--input", "x"]).refused(2, &["'--prompt <TEXT>' cannot be used with '--input <FILE>'"]);

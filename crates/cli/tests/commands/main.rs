@@ -2,13 +2,14 @@
 //!
 //! `support` runs the binary and makes small models; `arguments`, `configuration`, `rows`, `inspect` and `stages` hold
 //! what users get wrong; `numbers` compares with PyTorch; `generation` and `chat` let a model speak; `template` shows how
-//! conversations are written; `merge` merges adapters; `hub` names models and data by `hf://…`, with the server of the hub's
+//! conversations are written; `merge` merges adapters; `gguf` reads and writes files of llama.cpp; `hub` names models and data by `hf://…`, with the server of the hub's
 //! own tests.
 
 mod arguments;
 mod chat;
 mod configuration;
 mod generation;
+mod gguf;
 mod hub;
 mod inspect;
 mod merge;

@@ -326,7 +326,7 @@ fn scale(rope: &mut Rope, fields: &Fields<'_>, object: &Fields<'_>, max_seq_len:
     let kind = object.text_or("rope_type", object.text_or("type", "default")?)?;
     match kind {
         // transformers changes nothing of a dynamic scaling's frequencies up to `max_position_embeddings`.
-        "default" | "dynamic" => {}
+        "default" | "dynamic" | "freq_factors" => {}
         "linear" => {
             rope.scaling = Scaling::Linear {
                 factor: needed(object, "factor")?,

@@ -46,7 +46,25 @@ pub(super) struct Llama3 {
     pub(super) original_len: f64,
 }
 
+/// How far two factors may be apart that are the same but for rounding.
+const ROUNDING: f32 = 1e-5;
+
 impl Llama3 {
+    /// The settings of Llama 3.1 to 3.3 that give these factors, if they do: all of them scale from 8192 tokens, by 8 or by 32.
+    pub(super) fn recognise(factors: &[f32], theta: f64, dims: usize) -> Option<Self> {
+        let largest = factors.iter().copied().fold(0.0, f32::max);
+        let llama3 = Self {
+            factor: f64::from(largest),
+            low_freq_factor: 1.0,
+            high_freq_factor: 4.0,
+            original_len: 8192.0,
+        };
+        let expected = llama3.freq_factors(theta, dims);
+        let is_close = |(one, other): (&f32, &f32)| (one / other - 1.0).abs() <= ROUNDING;
+        let same = expected.len() == factors.len() && factors.iter().zip(&expected).all(is_close);
+        (same && largest > 1.0).then_some(llama3)
+    }
+
     /// The factors of `dims / 2` frequencies.
     pub(super) fn freq_factors(&self, theta: f64, dims: usize) -> Vec<f32> {
         let factor = |i: usize| {
@@ -68,6 +86,22 @@ impl Llama3 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_settings_of_llama3_are_told_by_its_factors() {
+        let llama3 = Llama3 {
+            factor: 32.0,
+            low_freq_factor: 1.0,
+            high_freq_factor: 4.0,
+            original_len: 8192.0,
+        };
+        let mut factors = llama3.freq_factors(500_000.0, 64);
+        let found = Llama3::recognise(&factors, 500_000.0, 64).expect("they are Llama 3's");
+        assert_eq!(found.factor, 32.0);
+        factors[20] *= 1.1;
+        assert!(Llama3::recognise(&factors, 500_000.0, 64).is_none());
+        assert!(Llama3::recognise(&[1.0; 32], 500_000.0, 64).is_none());
+    }
 
     #[test]
     fn llama3_leaves_short_waves_and_stretches_long_ones() {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::rope::Scaling;
+use super::rope::{Llama3, Scaling};
 use super::{Family, Model};
 
 /// A JSON object from `json!`.
@@ -120,8 +120,19 @@ impl Model {
                 fields
             }
         };
-        if let Some(factors) = &self.freq_factors {
-            fields.insert("freq_factors".into(), json!(factors));
+        let Some(factors) = &self.freq_factors else {
+            return fields;
+        };
+        match Llama3::recognise(factors, self.theta, self.rotary_dims) {
+            Some(llama3) => fields.extend(object(json!({
+                "rope_type": "llama3",
+                "factor": llama3.factor,
+                "low_freq_factor": llama3.low_freq_factor,
+                "high_freq_factor": llama3.high_freq_factor,
+                "original_max_position_embeddings": llama3.original_len as u64,
+            }))),
+            // A type of ours, so that whoever does not know the factors does not pass over them.
+            None => fields.extend(object(json!({"rope_type": "freq_factors", "freq_factors": factors}))),
         }
         fields
     }

@@ -39,8 +39,8 @@ pub struct DataConfig {
     pub source: DataSource,
     /// Folder that relative paths of this section start from.
     pub root: PathBuf,
-    /// A model to start from instead of pretraining, as a folder with config.json, model.safetensors and tokenizer.json, or
-    /// `hf://org/name[@revision]`; empty pretrains from random weights.
+    /// A model to start from instead of pretraining, as a folder with config.json, model.safetensors and tokenizer.json, a GGUF
+    /// file, or `hf://org/name[@revision][/path]`; empty pretrains from random weights.
     pub base: PathBuf,
     /// Plain text or JSON lines with `text`, for pretraining and the pretraining mix of PPO.
     pub pretrain: Vec<Source>,

@@ -61,7 +61,7 @@ impl Stage for Pretrain {
             .inputs()
             .output(&tokenizer::Tokenizer, tokenizer::Tokenizer::FILE)?;
         match work.config().data.base() {
-            Some(base) => inputs.model(&base, &[WEIGHTS]),
+            Some(base) => inputs.model(&base, &[WEIGHTS, "config.json"]),
             None => inputs.rows(&reads()),
         }
     }

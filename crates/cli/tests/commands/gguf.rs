@@ -1,0 +1,88 @@
+//! GGUF files in place of folders, and `rlhf export`.
+
+use serde_json::{Value, json};
+
+use crate::support::{argument, file, folder, golden, language_model, rlhf, rlhf_reading, tokenizer};
+
+/// A file of another program's.
+fn foreign(name: &str) -> String {
+    let models = golden("x");
+    let golden = models
+        .parent()
+        .and_then(std::path::Path::parent)
+        .expect("tests/golden/models/x");
+    argument(&golden.join("gguf").join(name))
+}
+
+#[test]
+fn every_command_reads_a_gguf_file_where_a_folder_may_stand() {
+    let model = foreign("llama-q8_0.gguf");
+    let dir = folder("gguf_everywhere");
+    let rows = file(
+        &dir,
+        "rows.jsonl",
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}\n",
+    );
+    rlhf(&[
+        "generate",
+        "--model",
+        &model,
+        "--prompt",
+        "Hi",
+        "--max-new-tokens",
+        "3",
+        "--raw",
+    ])
+    .printed();
+    rlhf_reading(
+        &["logprobs", "--model", &model, "--input", "-"],
+        "{\"text\":\"The cat sat.\"}\n",
+    )
+    .rows();
+    rlhf(&["data", "inspect", &rows, "--model", &model, "--json"]).rows();
+    let out = argument(&dir.join("merged"));
+    rlhf(&["merge", "--base", &model, "--adapter", &argument(&dir), "--out", &out])
+        .refused(1, &["adapter_config.json"]);
+    rlhf(&[
+        "logprobs",
+        "--model",
+        &foreign("damaged/pre-unknown.gguf"),
+        "--input",
+        &rows,
+    ])
+    .refused(1, &["pre-unknown.gguf", "tokenizer.ggml.pre"]);
+}
+
+#[test]
+fn an_exported_model_writes_the_same_tokens() {
+    let dir = folder("gguf_export");
+    let model = language_model(&dir);
+    let written = argument(&dir.join("model.gguf"));
+    rlhf(&["export", "--model", &model, "--gguf", &written, "--type", "f32"]).printed();
+    let greedy = |model: &str| -> Value {
+        let row = json!({"messages": [{"role": "user", "content": "a b c"}]});
+        let arguments = [
+            "generate",
+            "--model",
+            model,
+            "--input",
+            "-",
+            "--json",
+            "--temperature",
+            "0",
+            "--max-new-tokens",
+            "6",
+        ];
+        rlhf_reading(&arguments, &format!("{row}\n")).rows()[0]["completion_ids"].clone()
+    };
+    assert_eq!(greedy(&written), greedy(&model));
+    let ids = tokenizer().encode("a b c");
+    let rendered = rlhf_reading(
+        &["logprobs", "--model", &written, "--input", "-"],
+        &format!("{}\n", json!({"input_ids": ids})),
+    );
+    rendered.rows();
+    rlhf(&["export", "--model", &model, "--gguf", &written]).refused(1, &["--gguf", "there already"]);
+    let other = argument(&dir.join("other.gguf"));
+    rlhf(&["export", "--model", &model, "--gguf", &other, "--type", "q6_k"]).refused(2, &["--type", "q8_0"]);
+}
