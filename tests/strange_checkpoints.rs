@@ -43,10 +43,11 @@ fn write(file: &Path, tensors: &BTreeMap<String, Stored>) {
 fn changed(model: &str, fields: Value, change: impl FnOnce(&mut BTreeMap<String, Stored>)) -> TempDir {
     let dir = model_dir(model, CONFIGS[0]);
     let config = dir.path().join("config.json");
-    let mut object: Map<String, Value> = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
+    let bytes = fs::read(&config).expect("the fixture is whole");
+    let mut object: Map<String, Value> = serde_json::from_slice(&bytes).expect("JSON");
     object.extend(fields.as_object().expect("an object").clone());
     object.retain(|_, value| !value.is_null());
-    fs::write(config, Value::Object(object).to_string()).unwrap();
+    fs::write(config, Value::Object(object).to_string()).expect("a temporary file");
     let file = dir.path().join(WEIGHTS);
     let mut stored = tensors(&file);
     change(&mut stored);
@@ -211,8 +212,8 @@ fn in_parts(listed: &[&str], change: impl FnOnce(&mut [BTreeMap<String, Stored>;
         weight_map.extend(part.keys().map(|name| (name.clone(), json!(file))));
     }
     weight_map.extend(listed.iter().map(|name| ((*name).to_owned(), json!(files[1]))));
-    fs::write(dir.path().join(INDEX), json!({"weight_map": weight_map}).to_string()).unwrap();
-    fs::remove_file(dir.path().join(WEIGHTS)).unwrap();
+    fs::write(dir.path().join(INDEX), json!({"weight_map": weight_map}).to_string()).expect("a temporary file");
+    fs::remove_file(dir.path().join(WEIGHTS)).expect("it was there");
     dir
 }
 

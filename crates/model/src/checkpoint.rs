@@ -302,10 +302,8 @@ fn halves(numbers: &StoredNumbers<'_>) -> Vec<bf16> {
 pub(crate) fn missing(weights: &Weights, name: &str, expected: &[usize], others: Vec<String>) -> Error {
     Error::MissingTensor {
         path: weights.path().to_owned(),
-        source: rlhf_core::Error::MissingTensor {
-            name: name.to_owned(),
-            expected: expected.to_vec(),
-        },
+        name: name.to_owned(),
+        expected: expected.to_vec(),
         others,
     }
 }

@@ -71,13 +71,14 @@ pub enum Error {
         found: f32,
     },
     /// A tensor is missing.
-    #[error("{}: {source}{}", path.display(), instead(others))]
+    #[error("{}: tensor `{name}` is missing, expected shape {expected:?}{}", path.display(), instead(others))]
     MissingTensor {
         /// The file.
         path: PathBuf,
-        /// The tensor and its shape.
-        #[source]
-        source: rlhf_core::Error,
+        /// Tensor name.
+        name: String,
+        /// Its shape.
+        expected: Vec<usize>,
         /// Tensors of the file that nothing is made of.
         others: Vec<String>,
     },

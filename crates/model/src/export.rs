@@ -39,12 +39,11 @@ pub fn save_gguf(path: &Path, model: &CausalLm, config: &ModelConfig, options: &
         tensor_type: options.tensor_type,
     };
     export.write(path, |name, shape| {
-        let part = by_name.get(name).ok_or_else(|| Error::Tensor {
+        let part = by_name.get(name).ok_or_else(|| Error::MissingTensor {
             path: path.to_owned(),
-            source: rlhf_core::Error::MissingTensor {
-                name: name.to_owned(),
-                expected: shape.to_vec(),
-            },
+            name: name.to_owned(),
+            expected: shape.to_vec(),
+            others: Vec::new(),
         })?;
         Ok(part.numbers())
     })

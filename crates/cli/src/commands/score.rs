@@ -100,12 +100,15 @@ struct Scored {
     score: f32,
 }
 
+/// The tokens of a prompt, and who judged answers to it.
+type Judged = (Vec<u32>, Option<String>);
+
 /// Answers that were compared.
 #[derive(Default)]
 struct Compared {
     pairs: Vec<ScoredPair>,
     /// For each prompt and labeler the answers that were liked, and those that were not.
-    thumbs: BTreeMap<(Vec<u32>, Option<String>), [Vec<Scored>; 2]>,
+    thumbs: BTreeMap<Judged, [Vec<Scored>; 2]>,
 }
 
 impl Compared {
