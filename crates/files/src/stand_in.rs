@@ -32,7 +32,7 @@ impl StandIn {
                 .find_map(|line| line.strip_prefix("size ")?.trim().parse().ok());
             return Some(Self::LfsPointer { size });
         }
-        let page = &text.trim_ascii_start()[..];
+        let page = text.trim_ascii_start();
         let begins = |word: &str| {
             page.get(..word.len())
                 .is_some_and(|found| found.eq_ignore_ascii_case(word.as_bytes()))
