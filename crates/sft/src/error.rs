@@ -42,6 +42,6 @@ pub enum Error {
     #[error(transparent)]
     Core(#[from] rlhf_core::Error),
     /// Weights are to be selected by the score of their samples, and nobody scores them.
-    #[error("select: `reward_score` needs a reward model, found none")]
+    #[error("select: `reward_score` needs a reward model, and validation prompts that leave room for an answer")]
     NoScore,
 }

@@ -42,10 +42,12 @@ enum Request {
     },
 }
 
+/// A prompt and whoever saw answers to it: their thumbs are compared.
+type Viewed = (Vec<u32>, Option<String>);
+
 /// Somebody liked the answer to a prompt, or did not.
 struct Thumb {
-    /// The prompt, and whoever it was: their thumbs are compared.
-    key: (Vec<u32>, Option<String>),
+    key: Viewed,
     liked: bool,
 }
 
@@ -100,15 +102,12 @@ struct Scored {
     score: f32,
 }
 
-/// The tokens of a prompt, and who judged answers to it.
-type Judged = (Vec<u32>, Option<String>);
-
 /// Answers that were compared.
 #[derive(Default)]
 struct Compared {
     pairs: Vec<ScoredPair>,
-    /// For each prompt and labeler the answers that were liked, and those that were not.
-    thumbs: BTreeMap<Judged, [Vec<Scored>; 2]>,
+    /// The answers that were liked, and those that were not.
+    thumbs: BTreeMap<Viewed, [Vec<Scored>; 2]>,
 }
 
 impl Compared {

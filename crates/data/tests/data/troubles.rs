@@ -1,5 +1,7 @@
 //! Rows as other programs write them, after reports of trouble with them: each is read as it was meant, or refused by its place.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -307,7 +309,7 @@ fn calls_of_tools_are_refused_by_their_field_wherever_they_stand() {
         let answer = json!({"prompt": "a", "chosen": [message.clone()], "rejected": [assistant("b")]});
         for (error, field, index) in [
             (
-                error_of(read_demonstrations(rows(&[whole.clone()]).path)),
+                error_of(read_demonstrations(rows(std::slice::from_ref(&whole)).path)),
                 "messages",
                 &place,
             ),
@@ -387,7 +389,7 @@ fn columns_that_a_row_has_nothing_in_are_as_if_they_were_not_there() {
         assert_eq!(found.decided_pairs, if kind.len() == 3 { 2 } else { 1 });
     }
     let demonstration = json!({"prompt": "a", "completion": "b"});
-    let read = |row: &Value| read_demonstrations(rows(&[row.clone()]).path).unwrap().rows;
+    let read = |row: &Value| read_demonstrations(rows(std::slice::from_ref(row)).path).unwrap().rows;
     assert_eq!(read(&padded(&demonstration)), read(&demonstration));
     let found = inspect(golden("null_columns.parquet"), &InspectOptions::default()).unwrap();
     assert_eq!(found.decided_pairs, 2);
@@ -540,7 +542,10 @@ fn a_prompt_beside_whole_conversations_is_joined_with_them() {
         for (error, field) in [
             (error_of(read_comparisons(rows(&[pair]).path)), "chosen"),
             (error_of(read_comparisons(rows(&[thumb]).path)), "completion"),
-            (error_of(read_demonstrations(rows(&[beside.clone()]).path)), "messages"),
+            (
+                error_of(read_demonstrations(rows(std::slice::from_ref(&beside)).path)),
+                "messages",
+            ),
             (error_of(read_prompts(rows(&[beside]).path)), "messages"),
         ] {
             let expected =

@@ -96,6 +96,7 @@ impl Observer for SampleObserver<'_> {
             .collect();
         write_samples(&self.path, step, rows)?;
         let score = |reward_model| mean(&answer_scores(reward_model, prompts, &completions));
-        Ok(self.reward_model.as_ref().map(score))
+        // Of no answers there is no mean.
+        Ok(self.reward_model.as_ref().filter(|_| !prompts.is_empty()).map(score))
     }
 }

@@ -21,7 +21,7 @@ fn lines(count: usize, row: impl Fn(usize) -> String) -> String {
 fn on_files(dir: &Path, demonstrations: &str, text: &str) -> Config {
     let write = |name: &str, content: &str| {
         let path = dir.join(name);
-        fs::write(&path, content).unwrap();
+        fs::write(&path, content).expect("a temporary folder");
         vec![Source::new(path)]
     };
     let prompts = lines(40, |n| format!(r#"{{"prompt": "What is thing {n} like?"}}"#));
