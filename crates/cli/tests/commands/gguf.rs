@@ -86,3 +86,29 @@ fn an_exported_model_writes_the_same_tokens() {
     let other = argument(&dir.join("other.gguf"));
     rlhf(&["export", "--model", &model, "--gguf", &other, "--type", "q6_k"]).refused(2, &["--type", "q8_0"]);
 }
+
+#[test]
+fn a_run_starts_from_a_gguf_file() {
+    let dir = folder("gguf_base");
+    let base = foreign("llama-q8_0.gguf");
+    let row = json!({"prompt": "Hi", "completion": "there"}).to_string() + "\n";
+    let demonstrations = file(&dir, "demonstrations.jsonl", &row.repeat(4));
+    let template = "{% for m in messages %}{{ m.content }}\\n{% endfor %}";
+    let config = file(
+        &dir,
+        "run.toml",
+        &format!(
+            "[data]\nsource = \"files\"\nbase = \"{base}\"\nchat_template = \"{template}\"\n\
+             demonstrations = [{{ path = \"{demonstrations}\" }}]\n"
+        ),
+    );
+    let run = argument(&dir.join("run"));
+    for stage in ["tokenizer", "pretrain"] {
+        rlhf(&[stage, "--config", &config, "--run", &run]).printed();
+    }
+    let input = "{\"input_ids\":[5,40,77,310]}\n{\"text\":\"The cat sat.\"}\n";
+    let logprobs = |model: &str| rlhf_reading(&["logprobs", "--model", model, "--input", "-"], input).rows();
+    assert_eq!(logprobs(&argument(&dir.join("run/pretrain"))), logprobs(&base));
+    let complete = std::fs::read_to_string(dir.join("run/pretrain/complete.json")).expect("the stage is complete");
+    assert!(complete.contains("llama-q8_0.gguf"), "the file is an input: {complete}");
+}
