@@ -4,24 +4,25 @@ mod fit;
 mod lost;
 mod print;
 mod row;
+mod survey;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::lines::{self, Format};
-use crate::origin::Origin;
-use crate::read::{FileReport, Loaded, TOLD, read_comparisons, read_demonstrations, read_prompts, read_text};
+use crate::read::{FileReport, read_comparisons, read_demonstrations, read_prompts, read_text};
 use crate::sequence::of_row;
 use crate::text::Documents;
 use crate::tokenizer::Tokenizer;
-use crate::types::{Comparison, Demonstration, Message, Prompt, Reasoning, Role, prompt_key};
+use crate::types::{Demonstration, Message, Prompt, Role};
 pub use fit::Fit;
 use fit::Limits;
 pub use lost::LostText;
 pub use row::{ShownPart, ShownRow};
+use survey::Survey;
 
 /// The kind of rows in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -288,222 +289,4 @@ fn kind_of(path: &Path) -> Result<DataKind> {
     } else {
         DataKind::Prompts
     })
-}
-
-/// Things of a kind, and the lines of the first rows that have some.
-#[derive(Default)]
-struct Counted {
-    count: usize,
-    lines: Vec<usize>,
-}
-
-impl Counted {
-    fn add(&mut self, count: usize, origin: &Origin) {
-        self.count += count;
-        if count > 0 && self.lines.len() < TOLD {
-            self.lines.extend(origin.line());
-        }
-    }
-}
-
-/// Counts while rows go by.
-struct Survey<'a> {
-    tokenizer: Option<&'a Tokenizer>,
-    prompts: HashSet<String>,
-    rows: HashSet<String>,
-    duplicate_rows: usize,
-    completions_per_row: BTreeMap<usize, usize>,
-    tied: Counted,
-    answers_not_learnt: Counted,
-    decided_pairs: usize,
-    longer: usize,
-    uneven: usize,
-    labelers: BTreeMap<String, usize>,
-    messages_per_row: BTreeMap<usize, usize>,
-    words: BTreeMap<&'static str, Vec<usize>>,
-    tokens: BTreeMap<&'static str, Vec<usize>>,
-    lost: Option<LostText>,
-}
-
-impl<'a> Survey<'a> {
-    fn new(tokenizer: Option<&'a Tokenizer>) -> Self {
-        Self {
-            tokenizer,
-            prompts: HashSet::new(),
-            rows: HashSet::new(),
-            duplicate_rows: 0,
-            completions_per_row: BTreeMap::new(),
-            tied: Counted::default(),
-            answers_not_learnt: Counted::default(),
-            decided_pairs: 0,
-            longer: 0,
-            uneven: 0,
-            labelers: BTreeMap::new(),
-            messages_per_row: BTreeMap::new(),
-            words: BTreeMap::new(),
-            tokens: BTreeMap::new(),
-            lost: tokenizer.map(|_| LostText::default()),
-        }
-    }
-
-    fn row(&mut self, key: &str, content: &str) {
-        self.prompts.insert(key.to_owned());
-        self.duplicate_rows += usize::from(!self.rows.insert(content.to_owned()));
-    }
-
-    fn text(&mut self, of: &'static str, text: &str, tokens: impl Fn(&Tokenizer) -> Result<usize>) -> Result<()> {
-        self.words.entry(of).or_default().push(text.split_whitespace().count());
-        if let Some(tokenizer) = self.tokenizer {
-            self.tokens.entry(of).or_default().push(tokens(tokenizer)?);
-        }
-        Ok(())
-    }
-
-    /// Looks for text of a row that does not come back from its tokens.
-    fn spelling<'t>(&mut self, texts: impl IntoIterator<Item = &'t str>) {
-        if let (Some(tokenizer), Some(lost)) = (self.tokenizer, &mut self.lost) {
-            lost.row(tokenizer, texts);
-        }
-    }
-
-    fn conversation(&mut self, messages: &[Message], prompt: &[Message]) -> Result<()> {
-        let thoughts = messages.iter().filter_map(|message| message.reasoning.as_ref());
-        let contents = messages.iter().map(|message| message.content.as_str());
-        self.spelling(contents.chain(thoughts.map(Reasoning::text)));
-        self.row(prompt_key(messages), &format!("{messages:?}"));
-        *self.messages_per_row.entry(messages.len()).or_default() += 1;
-        self.prompt(prompt)
-    }
-
-    fn prompt(&mut self, prompt: &[Message]) -> Result<()> {
-        let text: Vec<&str> = prompt.iter().map(|message| message.content.as_str()).collect();
-        self.text("prompt", &text.join("\n"), |tokenizer| {
-            Ok(tokenizer.encode_prompt(prompt)?.len())
-        })
-    }
-
-    fn completion(&mut self, prompt: &[Message], completion: &Message) -> Result<()> {
-        self.text("completion", &completion.content, |tokenizer| {
-            Ok(tokenizer.encode_reply(prompt, completion)?.len())
-        })
-    }
-
-    fn comparison(&mut self, row: &Comparison) -> Result<()> {
-        let content = format!("{:?}", (&row.messages, &row.completions, &row.ranking));
-        self.row(row.key(), &content);
-        let asked = row.messages.iter().map(|message| message.content.as_str());
-        self.spelling(asked.chain(row.completions.iter().map(String::as_str)));
-        self.prompt(&row.messages)?;
-        *self.messages_per_row.entry(row.messages.len()).or_default() += 1;
-        for completion in &row.completions {
-            self.completion(&row.messages, &Message::assistant(completion.as_str()))?;
-        }
-        let k = row.completions.len();
-        *self.completions_per_row.entry(k).or_default() += 1;
-        let pairs = row.pairs();
-        self.decided_pairs += pairs.len();
-        self.tied.add(k * (k - 1) / 2 - pairs.len(), &row.origin);
-        for (winner, loser) in pairs {
-            let [won, lost] = [winner, loser].map(|index| row.completions[index].len());
-            self.longer += usize::from(won > lost);
-            self.uneven += usize::from(won != lost);
-        }
-        if let Some(labeler) = &row.labeler {
-            *self.labelers.entry(labeler.clone()).or_default() += 1;
-        }
-        Ok(())
-    }
-
-    fn finish<T>(
-        self,
-        kind: DataKind,
-        loaded: &Loaded<T>,
-        options: &InspectOptions,
-        fit: Vec<Fit>,
-        row: ShownRow,
-    ) -> Inspection {
-        let in_words = self
-            .words
-            .into_iter()
-            .map(|(of, lengths)| (format!("{of}, words"), lengths));
-        let in_tokens = self
-            .tokens
-            .into_iter()
-            .map(|(of, lengths)| (format!("{of}, tokens"), lengths));
-        Inspection {
-            kind,
-            file: loaded.report.files.first().cloned().unwrap_or_default(),
-            distinct_prompts: self.prompts.len(),
-            duplicate_rows: self.duplicate_rows,
-            completions_per_row: self.completions_per_row,
-            tied_pairs: self.tied.count,
-            tied_lines: self.tied.lines,
-            answers_not_learnt: self.answers_not_learnt.count,
-            not_learnt_lines: self.answers_not_learnt.lines,
-            decided_pairs: self.decided_pairs,
-            longer_wins: (self.uneven > 0).then(|| self.longer as f64 / self.uneven as f64),
-            labelers: self.labelers,
-            messages_per_row: self.messages_per_row,
-            lengths: in_words
-                .chain(in_tokens)
-                .filter_map(|(of, lengths)| Lengths::new(of, lengths))
-                .collect(),
-            lost: self.lost,
-            max_seq_len: options.max_seq_len.filter(|_| options.tokenizer.is_some()),
-            fit,
-            row,
-        }
-    }
-}
-
-impl Lengths {
-    const BARS: usize = 8;
-
-    fn new(of: String, mut lengths: Vec<usize>) -> Option<Self> {
-        lengths.sort_unstable();
-        let (&min, &max) = (lengths.first()?, lengths.last()?);
-        let n = lengths.len();
-        let width = (max - min + 1).div_ceil(Self::BARS);
-        let bars = (max - min + 1).div_ceil(width);
-        let mut histogram: Vec<(usize, usize)> = (1..=bars).map(|bar| ((min + bar * width - 1).min(max), 0)).collect();
-        for length in &lengths {
-            histogram[(length - min) / width].1 += 1;
-        }
-        let mean = lengths.iter().sum::<usize>() as f64 / n as f64;
-        // Nearest rank: the smallest length that 95 of 100 do not exceed.
-        let p95 = lengths[(n * 95).div_ceil(100) - 1];
-        Some(Self {
-            of,
-            min,
-            median: lengths[(n - 1) / 2],
-            mean,
-            p95,
-            max,
-            histogram,
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lengths_are_those_of_a_sorted_list() {
-        // 1..=20: median the 10th, p95 the 19th of 20, mean 10.5; ranges of 3 from 1 on.
-        let lengths = Lengths::new("words".into(), (1..=20).rev().collect()).expect("not empty");
-        assert_eq!((lengths.min, lengths.median, lengths.p95, lengths.max), (1, 10, 19, 20));
-        assert_eq!(lengths.mean, 10.5);
-        assert_eq!(
-            lengths.histogram,
-            [(3, 3), (6, 3), (9, 3), (12, 3), (15, 3), (18, 3), (20, 2)]
-        );
-    }
-
-    #[test]
-    fn one_length_is_one_bar() {
-        let lengths = Lengths::new("words".into(), vec![5, 5]).expect("not empty");
-        assert_eq!(lengths.histogram, [(5, 2)]);
-        assert_eq!(Lengths::new("words".into(), vec![]), None);
-    }
 }

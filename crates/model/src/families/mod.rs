@@ -1,12 +1,14 @@
 //! The families of checkpoints: what a model's folder calls itself, and what it calls its tensors.
 
 mod names;
+mod standard;
 
 use crate::config::FieldFault;
 use crate::config::fields::Fields;
 
 pub(crate) use names::Part;
-pub(crate) use names::{Layout, StoredParameter, linear_weights, parameters, standard_names, tied_names};
+pub(crate) use names::{Layout, StoredParameter, linear_weights, parameters};
+pub(crate) use standard::{standard_names, tied_names};
 
 /// A family of models, which `config.json` names in `model_type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
