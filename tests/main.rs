@@ -5,7 +5,7 @@
 //!
 //! Support: `fixtures` reads `tests/golden/`, `tiny` makes small random models and compares numbers.
 //! Parity with PyTorch: `model_parity` (logits, log-probs, greedy decoding, scores), `training_parity` (loss, gradients,
-//! AdamW, clipping), `sampling_parity` (the next-token distribution).
+//! AdamW, clipping), `family_goldens` (families that came later), `sampling_parity` (the next-token distribution).
 //! Laws: `layout` (padding, packing, order, micro-batches), `decoding` (the cache), `generation` (streams, frequencies,
 //! limits, refusals), `families` (parts that no fixture covers), `gradients` (finite differences, accumulation), `weights` (averages, optimiser state),
 //! `checkpoints` (files written and read), `broken_checkpoints` (files refused), `strange_checkpoints` (files as others leave them), `half_weights` (weights held as bf16), `lora` (adapters put on, trained,
@@ -21,6 +21,7 @@ mod checkpoints;
 mod damage;
 mod decoding;
 mod families;
+mod family_goldens;
 mod fixtures;
 mod generation;
 mod gguf;

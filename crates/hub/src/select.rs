@@ -319,6 +319,23 @@ mod tests {
     ];
 
     #[test]
+    fn a_gguf_file_is_a_whole_model_and_named_where_a_folder_has_nothing_else() {
+        let files = listing(&["README.md", "small/model.Q8_0.gguf", "small/model.Q4_0.gguf"]);
+        for want in [Want::Model, Want::Tokenizer] {
+            assert_eq!(
+                model_files(&files, "small/model.Q4_0.gguf", want).unwrap(),
+                ["small/model.Q4_0.gguf"]
+            );
+            let missing = model_files(&files, "small", want).unwrap_err();
+            assert!(
+                missing.contains("small/model.Q8_0.gguf, small/model.Q4_0.gguf"),
+                "{missing}"
+            );
+        }
+        assert!(model_files(&files, "model.Q2_K.gguf", Want::Model).is_err());
+    }
+
+    #[test]
     fn a_model_is_its_configuration_its_tokenizer_and_one_form_of_its_weights() {
         let files = model_files(&listing(&LLAMA), "", Want::Model).unwrap();
         assert_eq!(

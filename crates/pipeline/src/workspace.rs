@@ -9,6 +9,7 @@ use rlhf_core::hash::Fingerprint;
 use rlhf_core::memory::MemoryForecast;
 use rlhf_core::stage::StageContext;
 use rlhf_core::{StageDir, StopFlag};
+use rlhf_model::ModelConfig;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -62,6 +63,11 @@ impl<'r> Workspace<'r> {
     /// The folder of this stage.
     pub fn dir(&self) -> &StageDir {
         &self.dir
+    }
+
+    /// Longest sequence of a model of this configuration, in tokens: what it can take, and no more than the user allows.
+    pub fn max_seq_len(&self, model: &ModelConfig) -> usize {
+        model.max_seq_len().min(self.config().data.max_seq_len)
     }
 
     /// The paths of what the user names, at the commits that this run has for repositories.

@@ -11,6 +11,7 @@ use rlhf_model::{
 };
 use rlhf_pipeline::Locations;
 
+use super::model::is_reward_model;
 use crate::error::{Error, Result};
 use crate::progress::note;
 
@@ -51,6 +52,12 @@ pub(super) fn run(args: &Args, locations: &Locations) -> Result<()> {
         )));
     }
     let source = locations.model(&args.model, Want::Model)?;
+    if is_reward_model(&source) {
+        return Err(Error::Usage(format!(
+            "--model: {} is a reward model, expected a language model: a GGUF file has no place for its head",
+            source.display()
+        )));
+    }
     let adapter = args.adapter.as_deref();
     let adapter = adapter
         .map(|adapter| locations.model(adapter, Want::Adapter))

@@ -40,6 +40,12 @@ fn weight_precision(name: &str) -> Result<WeightPrecision, String> {
     }
 }
 
+/// True for the folder of a reward model, or another classifier.
+pub(super) fn is_reward_model(dir: &Path) -> bool {
+    let config = std::fs::read_to_string(dir.join(CONFIG_FILE)).unwrap_or_default();
+    config.contains("ForSequenceClassification")
+}
+
 /// A model's folder or GGUF file, looked at but with its weights still on the disk.
 pub(super) struct ModelFolder {
     dir: PathBuf,
@@ -80,8 +86,7 @@ impl ModelFolder {
 
     pub(super) fn causal_lm(&self) -> Result<CausalLm> {
         // What a reward model would say as a language model is nothing that it was trained for.
-        let config = std::fs::read_to_string(self.dir.join(CONFIG_FILE)).unwrap_or_default();
-        if config.contains("ForSequenceClassification") {
+        if is_reward_model(&self.dir) {
             note(&format!(
                 "warning: {} is a reward model, not a language model",
                 self.dir.display()

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{argument, file, folder, golden, language_model, rlhf, rlhf_reading, tokenizer};
+use crate::support::{argument, file, folder, golden, language_model, reward_model, rlhf, rlhf_reading, tokenizer};
 
 /// A file of another program's.
 fn foreign(name: &str) -> String {
@@ -85,6 +85,8 @@ fn an_exported_model_writes_the_same_tokens() {
     rlhf(&["export", "--model", &model, "--gguf", &written]).refused(1, &["--gguf", "there already"]);
     let other = argument(&dir.join("other.gguf"));
     rlhf(&["export", "--model", &model, "--gguf", &other, "--type", "q6_k"]).refused(2, &["--type", "q8_0"]);
+    rlhf(&["export", "--model", &reward_model(&dir), "--gguf", &other]).refused(1, &["reward model"]);
+    rlhf(&["export", "--model", &model, "--gguf", "nowhere/at/all.gguf"]).refused(1, &["nowhere/at/all.gguf"]);
 }
 
 #[test]
@@ -93,13 +95,23 @@ fn a_run_starts_from_a_gguf_file() {
     let base = foreign("llama-q8_0.gguf");
     let row = json!({"prompt": "Hi", "completion": "there"}).to_string() + "\n";
     let demonstrations = file(&dir, "demonstrations.jsonl", &row.repeat(4));
+    let pair = json!({"prompt": "Hi", "chosen": "there", "rejected": "no"}).to_string() + "\n";
+    let comparisons = file(&dir, "comparisons.jsonl", &pair.repeat(4));
     let template = "{% for m in messages %}{{ m.content }}\\n{% endfor %}";
+    let texts = file(
+        &dir,
+        "texts.jsonl",
+        &"{\"text\":\"The cat sat on the mat.\"}\n".repeat(4),
+    );
+    let prompts = file(&dir, "prompts.jsonl", &"{\"prompt\":\"Hi\"}\n".repeat(4));
     let config = file(
         &dir,
         "run.toml",
         &format!(
             "[data]\nsource = \"files\"\nbase = \"{base}\"\nchat_template = \"{template}\"\n\
-             demonstrations = [{{ path = \"{demonstrations}\" }}]\n"
+             pretrain = [{{ path = \"{texts}\" }}]\ndemonstrations = [{{ path = \"{demonstrations}\" }}]\n\
+             ppo_prompts = [{{ path = \"{prompts}\" }}]\ncomparisons = [{{ path = \"{comparisons}\" }}]\n\
+             [label]\nlabeler = \"files\"\n"
         ),
     );
     let run = argument(&dir.join("run"));
@@ -111,4 +123,22 @@ fn a_run_starts_from_a_gguf_file() {
     assert_eq!(logprobs(&argument(&dir.join("run/pretrain"))), logprobs(&base));
     let complete = std::fs::read_to_string(dir.join("run/pretrain/complete.json")).expect("the stage is complete");
     assert!(complete.contains("llama-q8_0.gguf"), "the file is an input: {complete}");
+    // The model could take 64 tokens; the run may allow fewer.
+    let set = "data.max_seq_len=2";
+    rlhf(&[
+        "sft",
+        "--config",
+        &config,
+        "--run",
+        &run,
+        "--set",
+        set,
+        "--set",
+        "eval.max_new_tokens=1",
+        "--set",
+        "ppo.max_new_tokens=1",
+        "--set",
+        "sample.max_new_tokens=1",
+    ])
+    .refused(1, &["demonstrations"]);
 }

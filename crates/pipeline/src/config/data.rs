@@ -54,6 +54,9 @@ pub struct DataConfig {
     pub ppo_prompts: Vec<Source>,
     /// Share of every list that is kept from training, chosen by a hash of the prompt.
     pub validation_fraction: f64,
+    /// Longest sequence of any stage, in tokens, where the model's own context is longer: packed text, conversations, prompts
+    /// with their answers. Memory for activations grows with it. 2,048 is what GPT-3 and the first Llama were trained on.
+    pub max_seq_len: usize,
     /// Treatment of a prompt that does not fit the context together with its answer.
     pub long_prompts: LongPrompts,
     /// Chat template for a model that brings none, or instead of its own: Jinja, recognised by `{{` or `{%`, or the path
@@ -84,6 +87,7 @@ impl Default for DataConfig {
             reward_prompts: Vec::new(),
             ppo_prompts: Vec::new(),
             validation_fraction: 0.05,
+            max_seq_len: 2048,
             long_prompts: LongPrompts::Error,
             chat_template: String::new(),
             chat_date: String::new(),

@@ -50,15 +50,26 @@ impl Config {
         for (path, sampling) in ways.chain([("eval.sampling".to_owned(), &self.eval.sampling)]) {
             errors.nest(&path, sampling.validate());
         }
-        let context = self.model.max_seq_len;
+        let (limit, context) = self.longest_sequence();
         for (path, tokens) in [
             ("sample.max_new_tokens", sample.max_new_tokens),
             ("ppo.max_new_tokens", self.ppo.max_new_tokens),
             ("eval.max_new_tokens", self.eval.max_new_tokens),
         ] {
             errors.check(tokens > 0 && tokens < context, path, || {
-                format!("{tokens} is not in 1 .. model.max_seq_len {context}")
+                format!("{tokens} is not in 1 .. {limit} {context}")
             });
+        }
+    }
+
+    /// The setting that limits the length of sequences, and the limit. What a model of the user's own can take, the stages know
+    /// once they have read it.
+    fn longest_sequence(&self) -> (&'static str, usize) {
+        let (of_model, of_data) = (self.model.max_seq_len, self.data.max_seq_len);
+        if self.data.base().is_none() && of_model <= of_data {
+            ("model.max_seq_len", of_model)
+        } else {
+            ("data.max_seq_len", of_data)
         }
     }
 
@@ -136,6 +147,9 @@ impl Config {
         let fraction = self.data.validation_fraction;
         errors.check(fraction > 0.0 && fraction < 1.0, "data.validation_fraction", || {
             format!("{fraction} is not between 0 and 1")
+        });
+        errors.check(self.data.max_seq_len > 1, "data.max_seq_len", || {
+            format!("{}, expected at least 2 tokens", self.data.max_seq_len)
         });
         if !self.data.chat_date.is_empty()
             && let Err(rlhf_data::Error::Config { expected, found, .. }) = Clock::fixed(&self.data.chat_date, "")

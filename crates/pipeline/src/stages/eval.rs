@@ -51,7 +51,7 @@ impl Stage for Eval {
             .section(self.name(), &config.eval)
             .task(config)
             .rows(config, &reads(config))
-            .keys("data", &config.data, &["long_prompts", "chat_date"])
+            .keys("data", &config.data, &["long_prompts", "max_seq_len", "chat_date"])
             .into()
     }
 
@@ -75,9 +75,9 @@ impl Stage for Eval {
         let mut prompts = work.ppo_prompts(&[Split::Validation])?.validation;
         prompts.truncate(settings.prompts);
         let (prompt_ids, kept) =
-            work.prompt_ids(&tokenizer, &prompts, settings.max_new_tokens, config.max_seq_len())?;
+            work.prompt_ids(&tokenizer, &prompts, settings.max_new_tokens, work.max_seq_len(&config))?;
         let prompts: Vec<Prompt> = kept.into_iter().map(|row| prompts[row].clone()).collect();
-        let text = pack_documents(&tokenizer, &work.documents(&[])?.validation, config.max_seq_len());
+        let text = pack_documents(&tokenizer, &work.documents(&[])?.validation, work.max_seq_len(&config));
         let judge = gold_judge(work)?;
         let exam = Exam {
             tokenizer: &tokenizer,

@@ -56,7 +56,7 @@ impl Stage for Ppo {
         Settings::new()
             .section(self.name(), &config.ppo.identity())
             .rows(config, &reads(config))
-            .keys("data", &config.data, &["long_prompts", "chat_date"])
+            .keys("data", &config.data, &["long_prompts", "max_seq_len", "chat_date"])
             .into()
     }
 
@@ -89,13 +89,13 @@ impl Stage for Ppo {
         let config = load_config(&work.folder(&Sft))?;
         adapters::check(work, self, settings.lora.as_ref(), &config)?;
         let config = config.with_storage(StorageType::F32);
-        let prompts = prompts(work, &tokenizer, config.max_seq_len())?;
+        let prompts = prompts(work, &tokenizer, work.max_seq_len(&config))?;
         let documents = if settings.ptx.is_on() {
             work.documents(&[Split::Train])?.train
         } else {
             Vec::new()
         };
-        let pretraining = pack_documents(&tokenizer, &documents, config.max_seq_len());
+        let pretraining = pack_documents(&tokenizer, &documents, work.max_seq_len(&config));
         let data = PpoData {
             prompts: &prompts,
             pretraining: &pretraining,

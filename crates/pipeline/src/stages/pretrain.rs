@@ -52,6 +52,7 @@ impl Stage for Pretrain {
         settings
             .section("model", &config.model)
             .section(self.name(), &config.pretrain.identity())
+            .keys("data", &config.data, &["max_seq_len"])
             .rows(config, &reads())
             .into()
     }
@@ -92,8 +93,9 @@ fn pretrain(work: &Workspace<'_>, tokenizer: &Tokenizer) -> Result<()> {
     );
     let config: ModelConfig = architecture.clone().into();
     let documents = work.documents(BOTH)?;
-    let train_windows = pack_documents(tokenizer, &documents.train, config.max_seq_len());
-    let validation = pack_documents(tokenizer, &documents.validation, config.max_seq_len());
+    let max_seq_len = work.max_seq_len(&config);
+    let train_windows = pack_documents(tokenizer, &documents.train, max_seq_len);
+    let validation = pack_documents(tokenizer, &documents.validation, max_seq_len);
     let outline = CausalLm::outline(&config, work.device());
     work.note(&format!(
         "{} parameters on {} tokens of text",
@@ -101,7 +103,7 @@ fn pretrain(work: &Workspace<'_>, tokenizer: &Tokenizer) -> Result<()> {
         train_windows.iter().map(TokenSequence::len).sum::<usize>(),
     ));
     let prompts = beginnings(&validation);
-    let max_new_tokens = SAMPLE_TOKENS.min(config.max_seq_len() - SAMPLE_PROMPT_TOKENS);
+    let max_new_tokens = SAMPLE_TOKENS.min(max_seq_len.saturating_sub(SAMPLE_PROMPT_TOKENS));
     let data = SftData {
         train: &train_windows,
         validation: &validation,

@@ -42,7 +42,7 @@ impl Stage for Reward {
         Settings::new()
             .section(self.name(), &config.reward.identity())
             .rows(config, &reads())
-            .keys("data", &config.data, &["chat_date"])
+            .keys("data", &config.data, &["max_seq_len", "chat_date"])
             .into()
     }
 
@@ -62,7 +62,7 @@ impl Stage for Reward {
         let config = load_config(&base)?;
         adapters::check(work, self, settings.lora.as_ref(), &config)?;
         let config = config.with_storage(StorageType::F32);
-        let max_seq_len = config.max_seq_len();
+        let max_seq_len = work.max_seq_len(&config);
         let read = |file: &str| comparisons(&work.output(&Label, file)?);
         let ranked = |rows: &[Comparison]| ranked_prompts(work, rows, &tokenizer, max_seq_len);
         let halves = Halves {

@@ -66,7 +66,7 @@ impl Stage for Sample {
         settings
             .section(self.name(), &config.sample)
             .rows(config, &reads())
-            .keys("data", &config.data, &["long_prompts", "chat_date"])
+            .keys("data", &config.data, &["long_prompts", "max_seq_len", "chat_date"])
             .into()
     }
 
@@ -94,7 +94,7 @@ impl Stage for Sample {
             (&prompts.validation, Self::VALIDATION),
         ] {
             let settings = &work.config().sample;
-            let (ids, kept) = work.prompt_ids(&tokenizer, rows, settings.max_new_tokens, config.max_seq_len())?;
+            let (ids, kept) = work.prompt_ids(&tokenizer, rows, settings.max_new_tokens, work.max_seq_len(&config))?;
             let mut answered = Vec::with_capacity(kept.len());
             for (ids, kept) in ids.chunks(PROMPTS_AT_ONCE).zip(kept.chunks(PROMPTS_AT_ONCE)) {
                 work.check_stop()?;

@@ -53,7 +53,7 @@ impl Stage for Sft {
             .section(self.name(), &config.sft.identity())
             .section("sft_mix", &config.sft_mix)
             .rows(config, &reads(config))
-            .keys("data", &config.data, &["chat_date"]);
+            .keys("data", &config.data, &["max_seq_len", "chat_date"]);
         if !selects_by_score(config) {
             return settings.into();
         }
@@ -87,7 +87,7 @@ impl Stage for Sft {
         adapters::check(work, self, settings.lora.as_ref(), &model_config)?;
         // What training adds may be less than a step of the type that the base came in.
         let model_config = model_config.with_storage(StorageType::F32);
-        let max_seq_len = model_config.max_seq_len();
+        let max_seq_len = work.max_seq_len(&model_config);
         let demonstrations = work.demonstrations(BOTH)?;
         let mut train_rows = work.supervised(&tokenizer, &demonstrations.train, max_seq_len)?;
         train_rows.extend(pretraining_mix(work, &tokenizer, &train_rows, max_seq_len)?);

@@ -43,13 +43,13 @@ fn a_stage_of_a_judged_task_depends_on_its_own_section_and_the_task() {
         &tiny(),
         [
             (&Tokenizer, "tokenizer world", "base chat_template source"),
-            (&Pretrain, "model pretrain", "base source"),
-            (&Sft, "sft sft_mix", "chat_date source"),
-            (&Sample, "label sample", "chat_date long_prompts source"),
+            (&Pretrain, "model pretrain", "base max_seq_len source"),
+            (&Sft, "sft sft_mix", "chat_date max_seq_len source"),
+            (&Sample, "label sample", "chat_date long_prompts max_seq_len source"),
             (&Label, "label world", "source"),
-            (&Reward, "reward", "chat_date source"),
-            (&Ppo, "ppo", "chat_date long_prompts source"),
-            (&Eval, "eval world", "chat_date long_prompts source"),
+            (&Reward, "reward", "chat_date max_seq_len source"),
+            (&Ppo, "ppo", "chat_date long_prompts max_seq_len source"),
+            (&Eval, "eval world", "chat_date long_prompts max_seq_len source"),
         ],
     );
 }
@@ -69,28 +69,32 @@ fn a_stage_of_users_files_depends_on_the_lists_that_it_reads() {
                 "tokenizer",
                 &format!("base chat_template demonstrations pretrain source {fraction}"),
             ),
-            (&Pretrain, "model pretrain", &format!("base pretrain source {fraction}")),
+            (
+                &Pretrain,
+                "model pretrain",
+                &format!("base max_seq_len pretrain source {fraction}"),
+            ),
             (
                 &Sft,
                 "sft sft_mix",
-                &format!("chat_date demonstrations pretrain source {fraction}"),
+                &format!("chat_date demonstrations max_seq_len pretrain source {fraction}"),
             ),
             (&Sample, "label", ""),
             (&Label, "label", &format!("comparisons {fraction}")),
             (
                 &Reward,
                 "reward",
-                &format!("chat_date demonstrations source {fraction}"),
+                &format!("chat_date demonstrations max_seq_len source {fraction}"),
             ),
             (
                 &Ppo,
                 "ppo",
-                &format!("chat_date long_prompts ppo_prompts pretrain source {fraction}"),
+                &format!("chat_date long_prompts max_seq_len ppo_prompts pretrain source {fraction}"),
             ),
             (
                 &Eval,
                 "eval",
-                &format!("chat_date long_prompts ppo_prompts pretrain source {fraction}"),
+                &format!("chat_date long_prompts max_seq_len ppo_prompts pretrain source {fraction}"),
             ),
         ],
     );
@@ -137,10 +141,34 @@ fn what_is_not_read_does_not_count() {
     };
     // Pretraining text is no input of stages that mix none of it in.
     let (_, data) = depends_on(&Sft, &with_text(&unmixed));
-    assert_eq!(data, "chat_date demonstrations source validation_fraction");
+    assert_eq!(data, "chat_date demonstrations max_seq_len source validation_fraction");
     let plain = tiny_with(|config| config.ppo.ptx.coef = 0.0);
     let (_, data) = depends_on(&Ppo, &with_text(&plain));
-    assert_eq!(data, "chat_date long_prompts ppo_prompts source validation_fraction");
+    assert_eq!(
+        data,
+        "chat_date long_prompts max_seq_len ppo_prompts source validation_fraction"
+    );
+}
+
+/// The built-in model's context once limited the answers of every other model.
+#[test]
+fn answers_are_limited_by_the_model_that_runs() {
+    let fault = |change: &dyn Fn(&mut Config)| {
+        let config = tiny_with(|config| {
+            config.eval.max_new_tokens = 1000;
+            change(config);
+        });
+        let faults = config.validate();
+        let found = faults.iter().find(|fault| fault.path == "eval.max_new_tokens");
+        found.map(|fault| fault.message.clone())
+    };
+    assert!(fault(&|_| {}).expect("too long").contains("model.max_seq_len"));
+    assert_eq!(fault(&|config| config.data.base = "a/model".into()), None);
+    let limited = fault(&|config| {
+        config.data.base = "a/model".into();
+        config.data.max_seq_len = 512;
+    });
+    assert!(limited.expect("too long").contains("data.max_seq_len 512"));
 }
 
 #[test]
