@@ -28,12 +28,15 @@ pub(crate) struct Args {
     /// Seed of everything random
     #[arg(long)]
     seed: Option<u64>,
-    /// Model to start from instead of pretraining: a folder, or `hf://org/name[@revision]`
+    /// Model to start from instead of pretraining: a folder, a GGUF file, or `hf://org/name[@revision][/path]`
     #[arg(long, value_name = "DIR")]
     base: Option<String>,
     /// Take what is named hf://… from the cache alone
     #[arg(long)]
     offline: bool,
+    /// Start stages that are forecast to need more memory than is free
+    #[arg(long)]
+    ignore_memory: bool,
     /// Device: flex, tch, tch:cuda:N, cuda:N or wgpu; `rlhf` is built with its backend
     #[arg(long)]
     device: Option<String>,
@@ -135,6 +138,9 @@ fn stage_arguments(args: &Args, config: &Path, stage: &str) -> Vec<String> {
     }
     if args.offline {
         words.push("--offline".to_owned());
+    }
+    if args.ignore_memory {
+        words.push("--ignore-memory".to_owned());
     }
     // The stages that are run begin with it.
     if args.from.is_some() {
@@ -252,11 +258,12 @@ mod tests {
             device: Some("tch".into()),
             base: Some("hf://org/name".into()),
             offline: true,
+            ignore_memory: true,
             ..Args::default()
         };
         let words = stage_arguments(&args, Path::new("c.toml"), "ppo").join(" ");
         let expected = "ppo --config c.toml --run runs/a --set ppo.episodes=8 --set data.root=x --seed 2 --device tch \
-                        --base hf://org/name --offline";
+                        --base hf://org/name --offline --ignore-memory";
         assert_eq!(words, expected);
     }
 
