@@ -27,6 +27,9 @@ const LLAMA2C: &str = "tokenizer.bin";
 const BPE_MODEL: i32 = 2;
 /// Longer pieces, in bytes, are taken for damage. The ways to cut one in two are tried, which takes the square of its length.
 const LONGEST_PIECE: usize = 4096;
+/// More bytes of all merges are taken for damage. Pieces each a letter longer than the one before merge in as many ways as the square
+/// of their number, each with two texts of its own.
+const MOST_MERGED: usize = 1 << 26;
 /// The character that stands for a space.
 const SPACE: &str = "▁";
 
@@ -205,8 +208,9 @@ fn build(model: &ModelProto) -> std::result::Result<tokenizers::Tokenizer, Strin
     }
     let vocab = vocabulary(&model.pieces)?;
     let unknown = model.pieces.iter().find(|piece| piece.kind() == Kind::Unknown);
+    let merges = merges(&model.pieces, &vocab)?;
     let mut bpe = BPE::builder()
-        .vocab_and_merges(vocab.clone(), merges(&model.pieces, &vocab))
+        .vocab_and_merges(vocab, merges)
         .fuse_unk(true)
         .byte_fallback(true);
     if let Some(unknown) = unknown {
@@ -251,7 +255,7 @@ fn vocabulary(pieces: &[Piece]) -> std::result::Result<Vocab, String> {
 
 /// Every way to make a piece from two others, the piece of the highest score first. Of pieces with equal scores, and of
 /// two ways to make one, those of smaller ids come first.
-fn merges(pieces: &[Piece], vocab: &Vocab) -> Vec<(String, String)> {
+fn merges(pieces: &[Piece], vocab: &Vocab) -> std::result::Result<Vec<(String, String)>, String> {
     let joinable = |piece: &Piece| matches!(piece.kind(), Kind::Normal | Kind::Unset | Kind::UserDefined);
     let by_text: HashMap<&str, u32> = vocab.iter().map(|(text, id)| (text.as_str(), *id)).collect();
     let part = |text: &str| {
@@ -259,17 +263,24 @@ fn merges(pieces: &[Piece], vocab: &Vocab) -> Vec<(String, String)> {
         id.filter(|&id| joinable(&pieces[id as usize]))
     };
     let mut found = Vec::new();
+    let mut bytes = 0;
     for (id, piece) in pieces.iter().enumerate().filter(|(_, piece)| joinable(piece)) {
         for (cut, _) in piece.text.char_indices().skip(1) {
             let (left, right) = piece.text.split_at(cut);
             if let (Some(l), Some(r)) = (part(left), part(right)) {
                 found.push((piece.score, id, l, r));
+                bytes += piece.text.len();
             }
+        }
+        if bytes > MOST_MERGED {
+            return Err(format!(
+                "piece {id}: merges of {bytes} bytes up to here, expected at most {MOST_MERGED} in all"
+            ));
         }
     }
     found.sort_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2, a.3).cmp(&(b.1, b.2, b.3))));
     let text = |id: u32| pieces[id as usize].text.clone();
-    found.into_iter().map(|(_, _, l, r)| (text(l), text(r))).collect()
+    Ok(found.into_iter().map(|(_, _, l, r)| (text(l), text(r))).collect())
 }
 
 /// Marks what no text spells as special, and what stands as one token wherever it occurs.

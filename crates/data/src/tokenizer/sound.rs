@@ -2,6 +2,7 @@
 //!
 //! Models of the families that are read here have none of them.
 
+use fancy_regex::Expr;
 use serde_json::Value;
 
 /// Fields that hold other parts.
@@ -22,7 +23,7 @@ const MOST_IDS: u64 = 1 << 24;
 
 /// The first part that cannot be in a tokenizer, with its place, if there is one.
 pub(super) fn unsound_part(part: &Value, path: &str) -> Option<String> {
-    if let Some(reason) = unsound(part) {
+    if let Some(reason) = unsound(part).or_else(|| unsound_replacement(part, path)) {
         return Some(format!("field `{path}`: {reason}"));
     }
     let inside = |(name, child): (&str, &Value)| {
@@ -82,6 +83,42 @@ fn unsound_id(part: &Value) -> Option<String> {
     Some(format!(
         "token {token:?} of vocab: expected an id below {MOST_IDS}, found {id}"
     ))
+}
+
+/// What a normalizer writes where its pattern matched nothing: at the beginning of a text that is a character without a place in
+/// it, and whatever changes the text after that counts wrongly.
+fn unsound_replacement(part: &Value, path: &str) -> Option<String> {
+    let pattern = part.get("pattern").filter(|_| path.starts_with("normalizer"))?;
+    if part.get("content")?.as_str()?.is_empty() {
+        return None;
+    }
+    let matches_nothing = match (pattern["String"].as_str(), pattern["Regex"].as_str()) {
+        (Some(text), _) => text.is_empty(),
+        // One that cannot be read is refused when the tokenizer is.
+        (_, Some(regex)) => Expr::parse_tree(regex).is_ok_and(|tree| !takes_some(&tree.expr)),
+        _ => false,
+    };
+    let shown: String = pattern.to_string().chars().take(100).collect();
+    matches_nothing.then(|| {
+        format!(
+            "pattern {shown}, expected one that matches at least a character: the tokenizers crate panics where a \
+             text begins with what was written in place of nothing"
+        )
+    })
+}
+
+/// True if no match is empty.
+fn takes_some(pattern: &Expr) -> bool {
+    match pattern {
+        Expr::Any { .. } => true,
+        Expr::Literal { val, .. } => !val.is_empty(),
+        Expr::Delegate { size, .. } => *size > 0,
+        Expr::Concat(parts) => parts.iter().any(takes_some),
+        Expr::Alt(ways) => ways.iter().all(takes_some),
+        Expr::Group(inner) | Expr::AtomicGroup(inner) => takes_some(inner),
+        Expr::Repeat { child, lo, .. } => *lo > 0 && takes_some(child),
+        _ => false,
+    }
 }
 
 /// What a post-processor puts around a text: tokens that it knows, and one text.

@@ -194,6 +194,13 @@ fn faults_of_the_files_are_named() {
         &llama2c_file(&endless),
         "piece 273: 1048576 bytes, expected at most 4096",
     );
+    // Eight megabytes that would merge in eight million ways, of 23 gigabytes.
+    let runs = (1..=4096).map(|len| ("x".repeat(len), 0.0, 1));
+    check(
+        "tokenizer.bin",
+        &llama2c_file(&pieces().into_iter().chain(runs).collect::<Vec<_>>()),
+        "piece 859: merges of 67420488 bytes up to here, expected at most 67108864 in all",
+    );
     let good = llama2c_file(&pieces());
     for len in [0, 3, 6, 11, good.len() - 1] {
         check("tokenizer.bin", &good[..len], "ends in the middle of one");

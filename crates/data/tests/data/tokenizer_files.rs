@@ -315,6 +315,31 @@ fn parts_that_the_tokenizers_crate_panics_on_are_refused_by_place() {
     });
 }
 
+/// With the first of them the crate panicked on every text, with others on those that begin with `a`, or with a space.
+#[test]
+fn a_normalizer_that_writes_in_place_of_nothing_is_refused() {
+    let replacing = |pattern: Value, content: &str| {
+        changed(|tokenizer| {
+            let replace = json!({"type": "Replace", "pattern": pattern, "content": content});
+            tokenizer["normalizer"] = json!({"type": "Sequence", "normalizers": [{"type": "NFC"}, replace]});
+        })
+    };
+    let expected = "field `normalizer.normalizers.1`: pattern {";
+    check(replacing(json!({"String": ""}), "y").path(), "tokenizer.json", expected);
+    for regex in ["", "^", "(?=a)", r"\b", "a*", "a|b?", "(a?){3}", "(?<!x)", r"(a|)\1"] {
+        check(
+            replacing(json!({"Regex": regex}), "y").path(),
+            "tokenizer.json",
+            expected,
+        );
+    }
+    for regex in [r"^\s+", "a+", "(?=a)[ab]", "a|b", "(?i)don't|x{2,}"] {
+        let tokenizer = Tokenizer::load(replacing(json!({"Regex": regex}), "y").path()).unwrap();
+        assert!(!tokenizer.encode("  aa Don't").is_empty(), "{regex}");
+    }
+    Tokenizer::load(replacing(json!({"Regex": "^"}), "").path()).unwrap();
+}
+
 /// Ids beyond the count passed for ids below it, and a model would have been asked for a row that it has not.
 #[test]
 fn an_id_far_from_the_others_counts_for_the_size_of_the_vocabulary() {
