@@ -40,6 +40,14 @@ fn weight_precision(name: &str) -> Result<WeightPrecision, String> {
     }
 }
 
+/// The first GGUF file of a folder.
+fn gguf_in(dir: &Path) -> Option<PathBuf> {
+    let paths = dir.read_dir().ok()?.flatten().map(|entry| entry.path());
+    paths
+        .filter(|path| path.extension().is_some_and(|ending| ending == "gguf"))
+        .min()
+}
+
 /// True for the folder of a reward model, or another classifier.
 pub(super) fn is_reward_model(dir: &Path) -> bool {
     let config = std::fs::read_to_string(dir.join(CONFIG_FILE)).unwrap_or_default();
@@ -65,6 +73,14 @@ impl ModelFolder {
         let dir = locations.model(&args.model, Want::Model)?;
         let path = dir.join(CONFIG_FILE);
         if !dir.is_file() && !path.exists() {
+            if let Some(file) = gguf_in(&dir) {
+                let message = format!(
+                    "{}: no config.json; name the GGUF file itself: {}",
+                    dir.display(),
+                    file.display()
+                );
+                return Err(Error::Usage(message));
+            }
             let expected = "a model's folder, with config.json, model.safetensors and tokenizer.json, or a GGUF file";
             return Err(rlhf_data::Error::MissingFile { path, expected }.into());
         }

@@ -43,6 +43,9 @@ fn every_command_reads_a_gguf_file_where_a_folder_may_stand() {
     let out = argument(&dir.join("merged"));
     rlhf(&["merge", "--base", &model, "--adapter", &argument(&dir), "--out", &out])
         .refused(1, &["adapter_config.json"]);
+    // Named by its folder, the file is pointed at.
+    std::fs::copy(&model, dir.join("some.gguf")).expect("a test folder");
+    rlhf(&["logprobs", "--model", &argument(&dir), "--input", &rows]).refused(1, &["some.gguf", "name the GGUF file"]);
     rlhf(&[
         "logprobs",
         "--model",
