@@ -34,7 +34,7 @@ pub enum Value {
 #[non_exhaustive]
 pub enum Array {
     /// Texts.
-    Texts(Vec<String>),
+    Texts(Vec<Box<str>>),
     /// Numbers or truth values, as they stand in the file.
     Numbers {
         /// Type of each.
@@ -201,7 +201,7 @@ impl Value {
     }
 
     /// A list of texts.
-    pub fn as_texts(&self) -> Option<&[String]> {
+    pub fn as_texts(&self) -> Option<&[Box<str>]> {
         match self {
             Self::Array(Array::Texts(texts)) => Some(texts),
             _ => None,
@@ -244,12 +244,13 @@ impl Array {
         let count = cursor.u64(place)?;
         match id {
             TEXT => {
-                // Each has at least its length.
+                // Each has at least its length, 8 bytes, and takes twice that here.
                 cursor.need(count.saturating_mul(8), place)?;
-                let mut texts = Vec::new();
+                let mut texts = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
                 for index in 0..count {
                     let text = cursor.text(place)?;
-                    texts.push(text.map_err(|m| Error::key(cursor.path(), key, format!("element {index}: {m}")))?);
+                    let text = text.map_err(|m| Error::key(cursor.path(), key, format!("element {index}: {m}")))?;
+                    texts.push(text.into_boxed_str());
                 }
                 Ok(Self::Texts(texts))
             }

@@ -76,7 +76,7 @@ impl Gguf {
 }
 
 /// The list of texts in `key`.
-fn texts<'a>(file: &'a Gguf, key: &str) -> Result<&'a [String]> {
+fn texts<'a>(file: &'a Gguf, key: &str) -> Result<&'a [Box<str>]> {
     match file.value(key) {
         None => Err(Error::key(file.path(), key, "missing, expected a list of texts")),
         Some(value) => value.as_texts().ok_or_else(|| {
@@ -90,7 +90,7 @@ fn texts<'a>(file: &'a Gguf, key: &str) -> Result<&'a [String]> {
 }
 
 /// The tokens, which must be as many as the embedding has rows, each of another spelling.
-fn tokens(file: &Gguf) -> Result<&[String]> {
+fn tokens(file: &Gguf) -> Result<&[Box<str>]> {
     let tokens = texts(file, TOKENS)?;
     let fault = |message: String| Err(Error::key(file.path(), TOKENS, message));
     if let Some([_, rows]) = file.tensor("token_embd.weight").map(|tensor| &tensor.dims[..])
@@ -103,7 +103,7 @@ fn tokens(file: &Gguf) -> Result<&[String]> {
     }
     let mut ids = HashMap::new();
     for (id, token) in tokens.iter().enumerate() {
-        if let Some(first) = ids.insert(token.as_str(), id) {
+        if let Some(first) = ids.insert(&**token, id) {
             return fault(format!("token {token:?} stands twice, as {first} and {id}"));
         }
     }
@@ -142,7 +142,7 @@ fn read_byte_level(file: &Gguf) -> Result<GgufTokenizer> {
         .iter()
         .zip(kinds)
         .map(|(text, kind)| Piece {
-            text: text.clone(),
+            text: text.to_string(),
             score: 0.0,
             kind,
         })
@@ -216,7 +216,7 @@ fn read_sentencepiece(file: &Gguf) -> Result<GgufTokenizer> {
         let number =
             number.ok_or_else(|| Error::key(file.path(), SCORES, format!("{score}, expected finite numbers")))?;
         pieces.push(Piece {
-            text: text.clone(),
+            text: text.to_string(),
             score: number as f32,
             kind,
         });

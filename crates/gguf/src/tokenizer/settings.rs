@@ -37,7 +37,7 @@ pub(super) struct Ends {
 }
 
 /// The fields, and the tokens that are put around every text.
-pub(super) fn read(file: &Gguf, tokens: &[String], defaults: &Defaults) -> Result<(Map<String, Json>, Ends)> {
+pub(super) fn read(file: &Gguf, tokens: &[Box<str>], defaults: &Defaults) -> Result<(Map<String, Json>, Ends)> {
     let mut config = Map::new();
     let mut ids = [None; SPECIAL.len()];
     for (place, (name, key)) in SPECIAL.into_iter().enumerate() {

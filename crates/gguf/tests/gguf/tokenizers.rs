@@ -70,7 +70,8 @@ fn rows_that_no_token_has_are_filled_up() {
         .value("tokenizer.ggml.tokens")
         .and_then(|value| value.as_texts())
         .expect("texts");
-    assert_eq!(tokens[384..], ["[PAD384]", "[PAD385]", "[PAD386]"]);
+    let padding: Vec<&str> = tokens[384..].iter().map(|token| &**token).collect();
+    assert_eq!(padding, ["[PAD384]", "[PAD385]", "[PAD386]"]);
     let types: Vec<u64> = file
         .value("tokenizer.ggml.token_type")
         .and_then(|value| value.as_array())
