@@ -26,6 +26,8 @@ pub enum Source {
         /// The line, counted from 1.
         line: usize,
     },
+    /// A rule of the program for what it was given.
+    Rule,
     /// The command line.
     Set,
 }
@@ -36,6 +38,7 @@ impl fmt::Display for Source {
         match self {
             Self::Default => f.write_str("default"),
             Self::File { path, .. } => write!(f, "{}", path.display()),
+            Self::Rule => f.write_str("rule"),
             Self::Set => f.write_str("--set"),
         }
     }
@@ -95,7 +98,7 @@ impl Layer {
     }
 
     /// Reads `dotted.key=value`. The value is TOML; what is not, or what stands where a string belongs, is a string.
-    pub(super) fn from_set(text: &str, root: &Node<'_>) -> std::result::Result<Self, String> {
+    pub(super) fn from_set(text: &str, root: &Node<'_>, source: &Source) -> std::result::Result<Self, String> {
         let (path, raw) = text.split_once('=').ok_or("expected dotted.key=value, found no `=`")?;
         let keys: Vec<&str> = path.trim().split('.').map(str::trim).collect();
         if keys.iter().any(|key| key.is_empty()) {
@@ -113,9 +116,9 @@ impl Layer {
             value = bare();
         }
         let mut sources = BTreeMap::new();
-        note_leaves(&keys.join("."), &value, &mut sources);
+        note_leaves(&keys.join("."), &value, source, &mut sources);
         for (depth, key) in keys.iter().enumerate().rev() {
-            sources.insert(keys[..=depth].join("."), Source::Set);
+            sources.insert(keys[..=depth].join("."), source.clone());
             value = Value::Table(Table::from_iter([((*key).to_owned(), value)]));
         }
         let Value::Table(values) = value else {
@@ -166,17 +169,17 @@ fn is_inside(path: &str, outer: &str) -> bool {
         .is_some_and(|rest| rest.starts_with(['.', '[']))
 }
 
-fn note_leaves(path: &str, value: &Value, into: &mut BTreeMap<String, Source>) {
-    into.insert(path.to_owned(), Source::Set);
+fn note_leaves(path: &str, value: &Value, source: &Source, into: &mut BTreeMap<String, Source>) {
+    into.insert(path.to_owned(), source.clone());
     match value {
         Value::Table(table) => table
             .iter()
-            .for_each(|(key, value)| note_leaves(&join(path, key), value, into)),
+            .for_each(|(key, value)| note_leaves(&join(path, key), value, source, into)),
         Value::Array(items) => {
             items
                 .iter()
                 .enumerate()
-                .for_each(|(i, value)| note_leaves(&format!("{path}[{i}]"), value, into));
+                .for_each(|(i, value)| note_leaves(&format!("{path}[{i}]"), value, source, into));
         }
         _ => {}
     }

@@ -42,9 +42,11 @@ pub use layer::Source;
 use layer::Layer;
 use schema::Schema;
 
-/// Collects the layers of a configuration; later files go over earlier ones, and `--set` goes over files.
+/// Collects the layers of a configuration; rules go over the built-in values, files over rules and later files over earlier ones,
+/// and `--set` goes over files.
 #[derive(Clone, Debug, Default)]
 pub struct ConfigLoader {
+    rules: Vec<String>,
     files: Vec<PathBuf>,
     sets: Vec<String>,
     renamed: &'static [(&'static str, &'static str)],
@@ -54,6 +56,13 @@ impl ConfigLoader {
     /// No layers yet: the built-in values alone.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Adds a `dotted.key=value` of the program's own, for what it was given, in place of a built-in value.
+    #[must_use]
+    pub fn rule(mut self, assignment: impl Into<String>) -> Self {
+        self.rules.push(assignment.into());
+        self
     }
 
     /// Adds a TOML file. Tables are merged key by key, lists are replaced.
@@ -92,12 +101,18 @@ impl ConfigLoader {
             values: table_of(&T::default())?,
             ..Layer::default()
         };
+        let mut errors = ConfigErrors::new();
+        for rule in &self.rules {
+            match Layer::from_set(rule, &root, &Source::Rule) {
+                Ok(layer) => whole.overlay(layer, &root),
+                Err(message) => errors.push("", format!("rule {rule}: {message}")),
+            }
+        }
         for file in &self.files {
             whole.overlay(Layer::from_file(file)?, &root);
         }
-        let mut errors = ConfigErrors::new();
         for set in &self.sets {
-            match Layer::from_set(set, &root) {
+            match Layer::from_set(set, &root, &Source::Set) {
                 Ok(layer) => whole.overlay(layer, &root),
                 Err(message) => errors.push("", format!("--set {set}: {message}")),
             }

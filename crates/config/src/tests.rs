@@ -423,6 +423,20 @@ fn what_a_later_layer_replaced_is_forgotten_as_a_source() {
 }
 
 #[test]
+fn a_rule_goes_over_the_built_in_value_and_under_what_the_user_says() {
+    let rules = || ConfigLoader::new().rule("seed=5").rule("ppo.controller.coef=3.0");
+    let loaded = rules().set("seed=7").load::<Config>().unwrap();
+    assert_eq!(
+        (loaded.source("seed"), loaded.source("ppo.controller.coef")),
+        (&Source::Set, &Source::Rule)
+    );
+    assert!(loaded.resolved_toml_with_sources().contains("# rule"));
+    assert_eq!(rules().load::<Config>().unwrap().config.seed, 5);
+    let fault = ConfigLoader::new().rule("sede=5").load::<Config>().err().unwrap();
+    assert!(fault.to_string().contains("rule"), "{fault}");
+}
+
+#[test]
 fn the_documentation_has_a_row_for_every_key_of_every_form() {
     let text = markdown_table::<Config>().unwrap();
     for row in [

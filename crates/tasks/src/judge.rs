@@ -57,6 +57,14 @@ pub trait GoldJudge: std::fmt::Debug + Send + Sync {
     /// A prompt without a task, or with one that is not of this judge's kind.
     fn assess(&self, prompt: &Prompt, completion: &str) -> Result<Verdict>;
 
+    /// The reward for an answer, for training by this judge: its gold score, unless the judge shows the way to it in smaller steps.
+    ///
+    /// # Errors
+    /// As [`GoldJudge::assess`].
+    fn reward(&self, prompt: &Prompt, completion: &str) -> Result<f64> {
+        Ok(self.assess(prompt, completion)?.gold)
+    }
+
     /// Judges several completions of one prompt: a verdict for each.
     ///
     /// # Errors
