@@ -150,8 +150,9 @@ pub enum Error {
     Settings(rlhf_config::ConfigErrors),
     /// A prompt leaves no room for the answer.
     #[error(
-        "{}: the prompt has {tokens} tokens; expected at most {} (context of {context} less {max_new_tokens} new tokens)",
+        "{}: the prompt has {tokens} tokens{}; expected at most {} (context of {context} less {max_new_tokens} new tokens)",
         origin.name(id),
+        without_oldest(*dropped_messages),
         context.saturating_sub(*max_new_tokens)
     )]
     PromptTooLong {
@@ -159,8 +160,10 @@ pub enum Error {
         id: String,
         /// The place of the row.
         origin: Origin,
-        /// Its length in tokens, role tokens included.
+        /// Its length in tokens, role tokens included, without its oldest exchanges.
         tokens: usize,
+        /// The messages of these.
+        dropped_messages: usize,
         /// Positions the model has.
         context: usize,
         /// Positions kept free for the answer.
@@ -282,4 +285,13 @@ pub enum Error {
         /// The fault.
         source: Box<Error>,
     },
+}
+
+/// ` without its oldest 2 messages`, or nothing if it is whole.
+fn without_oldest(messages: usize) -> String {
+    match messages {
+        0 => String::new(),
+        1 => " without its oldest message".to_owned(),
+        more => format!(" without its oldest {more} messages"),
+    }
 }

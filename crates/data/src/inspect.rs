@@ -12,7 +12,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::lines::{self, Format};
+use crate::kind::{DataKind, kind_of_file};
+use crate::lengths::Lengths;
 use crate::read::{FileReport, read_comparisons, read_demonstrations, read_prompts, read_text};
 use crate::sequence::of_row;
 use crate::text::Documents;
@@ -24,43 +25,10 @@ pub use lost::LostText;
 pub use row::{ShownPart, ShownRow};
 use survey::Survey;
 
-/// The kind of rows in a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DataKind {
-    /// Conversations with answers.
-    Demonstrations,
-    /// Ranked answers.
-    Comparisons,
-    /// Conversations that wait for an answer.
-    Prompts,
-    /// Documents.
-    Text,
-}
-
-/// Lengths of one kind of text.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Lengths {
-    /// The text and the unit, for example `completion, words`.
-    pub of: String,
-    /// The shortest.
-    pub min: usize,
-    /// The middle one.
-    pub median: usize,
-    /// The mean.
-    pub mean: f64,
-    /// 95 of 100 are at most as long.
-    pub p95: usize,
-    /// The longest.
-    pub max: usize,
-    /// For equal ranges from `min` to `max`: the largest length in the range, and how many texts fall into it.
-    pub histogram: Vec<(usize, usize)>,
-}
-
 /// Statistics of a file, printed by `rlhf data inspect`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Inspection {
-    /// The kind of rows in the file, told by the first.
+    /// The kind of rows in the file: see [`kind_of_file`].
     pub kind: DataKind,
     /// Rows read and left out.
     pub file: FileReport,
@@ -134,7 +102,7 @@ const NEW_TOKENS: usize = 64;
 /// [`read_text`]; [`Error::MissingRow`] if there are fewer rows than the one that is asked for.
 pub fn inspect(path: impl AsRef<Path>, options: &InspectOptions) -> Result<Inspection> {
     let path = path.as_ref();
-    match kind_of(path)? {
+    match kind_of_file(path)? {
         DataKind::Text => text(path, options),
         DataKind::Prompts => prompts(path, options),
         DataKind::Demonstrations => demonstrations(path, options),
@@ -260,33 +228,4 @@ fn comparisons(path: &Path, options: &InspectOptions) -> Result<Inspection> {
         .transpose()?;
     let row = options.row(path, &loaded.rows, row::comparison, row::of_comparison)?;
     Ok(found.finish(DataKind::Comparisons, &loaded, options, fit.unwrap_or_default(), row))
-}
-
-/// Tells the kind by the fields of the first row.
-fn kind_of(path: &Path) -> Result<DataKind> {
-    let expected = "rows of demonstrations, comparisons, prompts or text";
-    if path.exists() && lines::format_of(path)? == Format::Text {
-        return Ok(DataKind::Text);
-    }
-    let Some(first) = lines::open_rows(path, expected)?.next() else {
-        return Err(crate::Error::EmptyFile {
-            path: path.to_owned(),
-            expected,
-        });
-    };
-    let (_, row) = first?;
-    let has = |field: &str| row.get(field).is_some_and(|value| !value.is_null());
-    let last_role = row
-        .get("messages")
-        .and_then(|messages| messages.as_array()?.last()?.get("role")?.as_str());
-    let has_thumb = has("completion") && has("label");
-    Ok(if has("completions") || has("chosen") || has("rejected") || has_thumb {
-        DataKind::Comparisons
-    } else if has("completion") || last_role == Some("assistant") {
-        DataKind::Demonstrations
-    } else if has("text") && !has("prompt") && !has("messages") {
-        DataKind::Text
-    } else {
-        DataKind::Prompts
-    })
 }

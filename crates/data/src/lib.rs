@@ -5,8 +5,9 @@
 //! [`load_demonstrations`] and its siblings do so for several weighted [`Source`]s. [`split_rows`] holds prompts out
 //! by their hash. [`Tokenizer`] is byte-level BPE with tokens for pad, eos and the three roles, or what a model brings, and
 //! [`demonstration_sequence`], [`comparison_tokens`], [`prompt_tokens`] and [`pack_documents`] give what each stage
-//! trains on. A model that brings a [`ChatTemplate`] has its conversations written by that. [`shuffled_order`]
-//! and [`cyclic_rows`] order rows.
+//! trains on; a conversation that is too long loses its oldest exchanges, and [`Fitted`] says how many messages. A model that
+//! brings a [`ChatTemplate`] has its conversations written by that. [`shuffled_order`] and [`cyclic_rows`] order rows.
+//! [`files_of`] and [`kind_of_file`] say what a folder holds, and [`prompt_lengths`] and its siblings how long the rows are.
 //!
 //! ```
 //! use rlhf_data::{Message, Tokenizer, TokenizerConfig};
@@ -27,7 +28,9 @@ mod columns;
 mod dialogue;
 mod error;
 mod inspect;
+mod kind;
 mod learnt;
+mod lengths;
 mod lines;
 mod marked;
 mod order;
@@ -37,6 +40,7 @@ mod read;
 mod row;
 mod rows;
 mod sequence;
+mod shorten;
 mod source;
 mod special;
 mod split;
@@ -48,7 +52,11 @@ mod types;
 pub use chat::{Chat, ChatTemplate, Clock, Rendered};
 pub use columns::Columns;
 pub use error::{Error, Result};
-pub use inspect::{DataKind, Fit, InspectOptions, Inspection, Lengths, LostText, ShownPart, ShownRow, inspect};
+pub use inspect::{Fit, InspectOptions, Inspection, LostText, ShownPart, ShownRow, inspect};
+pub use kind::{DataKind, files_of, kind_of_file};
+pub use lengths::{
+    ComparisonLengths, DemonstrationLengths, Lengths, comparison_lengths, demonstration_lengths, prompt_lengths,
+};
 pub use marked::MarkedTokens;
 pub use order::{cyclic_rows, mixed_in, shuffled_order};
 pub use origin::Origin;
@@ -62,6 +70,7 @@ pub use sequence::{
     LossOn, TokenSequence, TokenizedComparison, all_comparison_tokens, answered_tokens, comparison_tokens,
     demonstration_sequence, pack_documents, prompt_tokens,
 };
+pub use shorten::Fitted;
 pub use source::{Source, load_comparisons, load_demonstrations, load_prompts, load_text};
 pub use split::{Split, split_by_hash, split_documents, split_rows};
 pub use text::Documents;

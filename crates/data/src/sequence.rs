@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::origin::Origin;
+use crate::shorten::{Fitted, shorter_and_shorter};
 use crate::tokenizer::{EncodedChat, Tokenizer};
 use crate::types::{Comparison, Demonstration, Message, Prompt, Role, decided_pairs};
 
@@ -64,8 +65,9 @@ pub enum LossOn {
 
 /// Tokens of a demonstration, or nothing if its last question and answer are longer than `max_len`.
 ///
-/// The last answer is the last that is [`Message::learnt`]: what follows it is left off. The oldest exchanges of a conversation that does not fit are dropped, each up to and including an answer; system messages
-/// at the start stay, and the last question and answer are never cut.
+/// The last answer is the last that is [`Message::learnt`]: what follows it is left off. The oldest exchanges of a conversation that
+/// does not fit are dropped, each up to and including an answer; system messages at the start stay, and the last question and
+/// answer are never cut. Prompts and comparisons are shortened by the same rule.
 ///
 /// ```
 /// use rlhf_data::{Demonstration, LossOn, Message, Tokenizer, TokenizerConfig, demonstration_sequence};
@@ -74,9 +76,10 @@ pub enum LossOn {
 /// let tokenizer = Tokenizer::train(["a b"], &TokenizerConfig::default())?;
 /// let messages = vec![Message::user("a"), Message::assistant("b")];
 /// let row = Demonstration { id: "1".into(), messages, task: None, origin: Default::default() };
-/// let sequence = demonstration_sequence(&tokenizer, &row, LossOn::Assistant, 64)?.expect("5 tokens fit");
+/// let fitted = demonstration_sequence(&tokenizer, &row, LossOn::Assistant, 64)?.expect("5 tokens fit");
 /// // <|user|> a <|assistant|> b <|eos|>
-/// assert_eq!(sequence.loss_mask, [false, false, false, true, true]);
+/// assert_eq!(fitted.value.loss_mask, [false, false, false, true, true]);
+/// assert_eq!(fitted.dropped_messages, 0);
 /// # Ok(())
 /// # }
 /// ```
@@ -88,29 +91,30 @@ pub fn demonstration_sequence(
     demonstration: &Demonstration,
     loss_on: LossOn,
     max_len: usize,
-) -> Result<Option<TokenSequence>> {
+) -> Result<Option<Fitted<TokenSequence>>> {
     let of_row = |error| of_row(&demonstration.id, &demonstration.origin, error);
-    for messages in shorter_and_shorter(demonstration.learnt()) {
-        let chat = tokenizer.encode_conversation(&messages).map_err(of_row)?;
+    for shorter in shorter_and_shorter(demonstration.learnt()) {
+        let chat = tokenizer.encode_conversation(&shorter.value).map_err(of_row)?;
         if chat.input_ids.len() > max_len {
             continue;
         }
-        if !messages.iter().any(|message| message.role == Role::User) {
+        if !shorter.value.iter().any(|message| message.role == Role::User) {
             return Ok(None);
         }
         if let (Some(template), false) = (tokenizer.chat_template(), chat.assistant_mask.contains(&true)) {
             let template = template.name().to_owned();
             return Err(of_row(Error::NothingTaught { template }));
         }
-        return Ok(Some(match loss_on {
+        return Ok(Some(shorter.map(|_| match loss_on {
             LossOn::All => TokenSequence::fully_taught(chat.input_ids),
             LossOn::Assistant => TokenSequence::of_answers(chat),
-        }));
+        })));
     }
     Ok(None)
 }
 
-/// Tokens of a demonstration as a reward model reads it, up to the eos of its last answer; nothing if they are more than `max_len`.
+/// Tokens of a demonstration as a reward model reads it, up to the eos of its last answer, shortened as [`demonstration_sequence`]
+/// shortens it; nothing if its last question and answer are more than `max_len`.
 ///
 /// # Errors
 /// [`Error::Conversation`] with the row's id if the chat template refuses it.
@@ -118,24 +122,18 @@ pub fn answered_tokens(
     tokenizer: &Tokenizer,
     demonstration: &Demonstration,
     max_len: usize,
-) -> Result<Option<Vec<u32>>> {
+) -> Result<Option<Fitted<Vec<u32>>>> {
     let of_row = |error| of_row(&demonstration.id, &demonstration.origin, error);
-    let prompt = demonstration.prompt();
-    let mut ids = tokenizer.encode_prompt(prompt).map_err(of_row)?;
-    if let Some(answer) = demonstration.learnt().last() {
-        ids.extend(tokenizer.encode_reply(prompt, answer).map_err(of_row)?);
+    for shorter in shorter_and_shorter(demonstration.prompt()) {
+        let mut ids = tokenizer.encode_prompt(&shorter.value).map_err(of_row)?;
+        if let Some(answer) = demonstration.learnt().last() {
+            ids.extend(tokenizer.encode_reply(&shorter.value, answer).map_err(of_row)?);
+        }
+        if ids.len() <= max_len {
+            return Ok(Some(shorter.map(|_| ids)));
+        }
     }
-    Ok(Some(ids).filter(|ids| ids.len() <= max_len))
-}
-
-/// The conversation, then without its oldest exchange, and so on; system messages at the start stay.
-fn shorter_and_shorter(messages: &[Message]) -> impl Iterator<Item = Vec<Message>> {
-    let is_system = |message: &&Message| message.role == Role::System;
-    let system = messages.iter().take_while(is_system).count();
-    let ends_exchange = |index: &usize| messages[*index].role == Role::Assistant;
-    let later = (system..messages.len().saturating_sub(1)).filter(ends_exchange);
-    let starts = std::iter::once(system).chain(later.map(|index| index + 1));
-    starts.map(move |start| [&messages[..system], &messages[start..]].concat())
+    Ok(None)
 }
 
 pub(crate) fn of_row(id: &str, origin: &Origin, source: Error) -> Error {
@@ -222,7 +220,7 @@ pub fn all_comparison_tokens(
     tokenizer: &Tokenizer,
     comparisons: &[Comparison],
     max_len: usize,
-) -> Result<Vec<Option<TokenizedComparison>>> {
+) -> Result<Vec<Option<Fitted<TokenizedComparison>>>> {
     let mut last: Option<(&Comparison, Encoded)> = None;
     let mut out = Vec::with_capacity(comparisons.len());
     for row in comparisons {
@@ -240,8 +238,11 @@ pub fn all_comparison_tokens(
 
 /// Tokens of a comparison, or nothing if no pair is left.
 ///
-/// A completion that does not fit into `max_len` tokens with its prompt and eos is left out with its pairs, rather
-/// than cut: what was judged is the whole.
+/// All completions keep one prompt: the conversation loses as few of its oldest exchanges as lets each of them fit into `max_len`
+/// tokens with its eos. Where none is short enough, the shortest is taken, and a completion that does not fit even then is left out
+/// with its pairs, rather than cut: what was judged is the whole.
+///
+/// Where all fit, the prompt is the one that [`prompt_tokens`] gives in a context of `max_len` with room for the longest of them.
 ///
 /// # Errors
 /// [`Error::Conversation`] with the row's id if the chat template refuses it.
@@ -249,13 +250,13 @@ pub fn comparison_tokens(
     tokenizer: &Tokenizer,
     comparison: &Comparison,
     max_len: usize,
-) -> Result<Option<TokenizedComparison>> {
+) -> Result<Option<Fitted<TokenizedComparison>>> {
     Ok(Encoded::new(tokenizer, comparison, max_len)?.ranked_as(comparison))
 }
 
 /// Prompt and completions of a comparison, whoever ranked them.
 struct Encoded {
-    prompt: Vec<u32>,
+    prompt: Fitted<Vec<u32>>,
     completions: Vec<Vec<u32>>,
     /// For each completion of the row its place among those that fit.
     place: Vec<Option<usize>>,
@@ -264,63 +265,95 @@ struct Encoded {
 impl Encoded {
     fn new(tokenizer: &Tokenizer, comparison: &Comparison, max_len: usize) -> Result<Self> {
         let of_row = |error| of_row(&comparison.id, &comparison.origin, error);
-        let prompt = tokenizer.encode_prompt(&comparison.messages).map_err(of_row)?;
-        let mut completions = Vec::new();
-        let mut place = vec![None; comparison.completions.len()];
-        for (index, completion) in comparison.completions.iter().enumerate() {
-            let ids = tokenizer
-                .encode_completion(&comparison.messages, completion)
-                .map_err(of_row)?;
+        let mut best: Option<Self> = None;
+        for messages in shorter_and_shorter(&comparison.messages) {
+            let encoded = Self::of_messages(tokenizer, &comparison.completions, messages, max_len).map_err(of_row)?;
+            if encoded.dropped() == 0 {
+                return Ok(encoded);
+            }
+            // A completion that fits no prompt costs the others nothing of theirs.
+            if best.as_ref().is_none_or(|best| encoded.dropped() < best.dropped()) {
+                best = Some(encoded);
+            }
+        }
+        Ok(best.expect("there is always the whole conversation"))
+    }
+
+    fn of_messages(
+        tokenizer: &Tokenizer,
+        completions: &[String],
+        messages: Fitted<Vec<Message>>,
+        max_len: usize,
+    ) -> Result<Self> {
+        let prompt = tokenizer.encode_prompt(&messages.value)?;
+        let mut fitting = Vec::new();
+        let mut place = vec![None; completions.len()];
+        for (place, completion) in place.iter_mut().zip(completions) {
+            let ids = tokenizer.encode_completion(&messages.value, completion)?;
             if prompt.len() + ids.len() <= max_len {
-                place[index] = Some(completions.len());
-                completions.push(ids);
+                *place = Some(fitting.len());
+                fitting.push(ids);
             }
         }
         Ok(Self {
-            prompt,
-            completions,
+            prompt: messages.map(|_| prompt),
+            completions: fitting,
             place,
         })
     }
 
-    fn ranked_as(&self, comparison: &Comparison) -> Option<TokenizedComparison> {
+    /// Completions that do not fit.
+    fn dropped(&self) -> usize {
+        self.place.len() - self.completions.len()
+    }
+
+    fn ranked_as(&self, comparison: &Comparison) -> Option<Fitted<TokenizedComparison>> {
         let ranks = comparison.ranking.iter().zip(&self.place);
         let ranks: Vec<u32> = ranks.filter_map(|(rank, place)| place.map(|_| *rank)).collect();
         // Of the tokens, not the texts: a template may write two texts alike.
         let pairs = decided_pairs(&ranks, &self.completions);
-        let tokens = TokenizedComparison {
-            prompt: self.prompt.clone(),
+        let tokens = self.prompt.clone().map(|prompt| TokenizedComparison {
+            prompt,
             completions: self.completions.clone(),
             pairs,
             labeler: comparison.labeler.clone(),
             confidence: comparison.confidence,
             margin: comparison.margin,
-            dropped: self.place.len() - self.completions.len(),
-        };
-        Some(tokens).filter(|tokens| !tokens.pairs.is_empty())
+            dropped: self.dropped(),
+        });
+        Some(tokens).filter(|tokens| !tokens.value.pairs.is_empty())
     }
 }
 
 /// Tokens of a prompt that leaves room for an answer of `max_new_tokens` in a context of `context` tokens.
 ///
+/// The oldest exchanges of a conversation that leaves less are dropped, as [`demonstration_sequence`] drops them; system messages at
+/// the start and the user's last message stay.
+///
 /// # Errors
-/// [`Error::PromptTooLong`] if it does not, [`Error::Conversation`] if the chat template refuses it.
+/// [`Error::PromptTooLong`] if these leave no room either, [`Error::Conversation`] if the chat template refuses it.
 pub fn prompt_tokens(
     tokenizer: &Tokenizer,
     prompt: &Prompt,
     context: usize,
     max_new_tokens: usize,
-) -> Result<Vec<u32>> {
-    let ids = tokenizer
-        .encode_prompt(&prompt.messages)
-        .map_err(|error| of_row(&prompt.id, &prompt.origin, error))?;
-    if ids.len() + max_new_tokens <= context {
-        return Ok(ids);
+) -> Result<Fitted<Vec<u32>>> {
+    let of_row = |error| of_row(&prompt.id, &prompt.origin, error);
+    let mut shortest = Fitted::default();
+    for shorter in shorter_and_shorter(&prompt.messages) {
+        let ids = tokenizer.encode_prompt(&shorter.value).map_err(of_row)?;
+        let tokens = ids.len();
+        let fitted = shorter.map(|_| ids);
+        if tokens + max_new_tokens <= context {
+            return Ok(fitted);
+        }
+        shortest = fitted;
     }
     Err(Error::PromptTooLong {
         id: prompt.id.clone(),
         origin: prompt.origin.clone(),
-        tokens: ids.len(),
+        tokens: shortest.value.len(),
+        dropped_messages: shortest.dropped_messages,
         context,
         max_new_tokens,
     })

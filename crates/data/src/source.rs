@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::columns::Columns;
 use crate::error::{Error, Result};
+use crate::kind::files_in;
+use crate::lines::{self, Format};
 use crate::order::shuffled_order;
 use crate::read::{
     LoadReport, Loaded, read_comparisons_from, read_demonstrations_from, read_prompts_from, read_text_from,
@@ -99,20 +101,9 @@ fn read_folder(path: &Path, source: &Source) -> Result<Loaded<String>> {
     if !path.is_dir() {
         return read_text_from(path, source.documents, &source.columns);
     }
-    let read_error = |source| Error::Read {
-        path: path.to_owned(),
-        line: 0,
-        source,
-    };
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(read_error)? {
-        let file = entry.map_err(read_error)?.path();
-        let name = file.to_string_lossy().to_lowercase();
-        if file.is_file() && (name.ends_with(".txt") || name.ends_with(".txt.gz")) {
-            files.push(file);
-        }
-    }
-    files.sort();
+    let files = files_in(path, |file| {
+        lines::format_of(file).is_ok_and(|format| format == Format::Text)
+    })?;
     if files.is_empty() {
         return Err(Error::EmptyFile {
             path: path.to_owned(),

@@ -7,6 +7,7 @@ use crate::sequence::{
     LossOn, TokenSequence, TokenizedComparison, all_comparison_tokens, answered_tokens, demonstration_sequence,
     pack_documents, prompt_tokens,
 };
+use crate::shorten::Fitted;
 use crate::tokenizer::Tokenizer;
 use crate::types::{Comparison, Demonstration, Prompt};
 
@@ -78,15 +79,15 @@ impl Limits<'_> {
         );
         let mut reward = Fit::new(
             "reward (the zero of its scores)",
-            "a conversation that does not fit with its last answer is left out",
+            "a conversation loses its oldest exchanges; one whose last question and answer do not fit is left out",
         );
         for row in rows {
             let sequence = |max_len| demonstration_sequence(self.tokenizer, row, LossOn::Assistant, max_len);
-            let len = |sequence: Option<TokenSequence>| sequence.map(|sequence| sequence.len());
+            let len = |sequence: Option<Fitted<TokenSequence>>| sequence.map(|sequence| sequence.value.len());
             let (whole, kept) = (len(sequence(usize::MAX)?), len(sequence(self.max_seq_len)?));
             sft.row(whole.unwrap_or(0), kept, usize::from(kept.is_some()));
             let tokens = |max_len| -> Result<Option<usize>> {
-                Ok(answered_tokens(self.tokenizer, row, max_len)?.map(|ids| ids.len()))
+                Ok(answered_tokens(self.tokenizer, row, max_len)?.map(|ids| ids.value.len()))
             };
             let (whole, kept) = (tokens(usize::MAX)?, tokens(self.max_seq_len)?);
             reward.row(whole.unwrap_or(0), kept, usize::from(kept.is_some()));
@@ -103,15 +104,16 @@ impl Limits<'_> {
     pub(super) fn comparisons(&self, rows: &[Comparison]) -> Result<Vec<Fit>> {
         let mut reward = Fit::new(
             "reward",
-            "an answer that does not fit with its prompt is left out with its pairs; a row without a pair is left out",
+            "a conversation loses its oldest exchanges until all answers fit; one that does not fit even then is left out with its \
+             pairs, and a row without a pair is left out",
         );
         let tokenized = |max_len| all_comparison_tokens(self.tokenizer, rows, max_len);
-        let tokens = |row: &TokenizedComparison| {
-            let completions: usize = row.completions.iter().map(Vec::len).sum();
-            row.prompt.len() + completions
+        let tokens = |row: &Fitted<TokenizedComparison>| {
+            let completions: usize = row.value.completions.iter().map(Vec::len).sum();
+            row.value.prompt.len() + completions
         };
         for (whole, kept) in tokenized(usize::MAX)?.iter().zip(tokenized(self.max_seq_len)?) {
-            let sequences = kept.as_ref().map_or(0, |row| row.completions.len());
+            let sequences = kept.as_ref().map_or(0, |row| row.value.completions.len());
             reward.row(whole.as_ref().map_or(0, tokens), kept.as_ref().map(tokens), sequences);
         }
         let as_prompts = rows.iter().map(|row| Prompt {
@@ -138,14 +140,15 @@ impl Limits<'_> {
         let mut fit = Fit::new(
             "sample, ppo, eval",
             format!(
-                "a prompt that leaves no room for {max_new_tokens} new tokens ends the stage, or is left out where \
-                 data.long_prompts is `skip`"
+                "a prompt loses its oldest exchanges; one whose last message leaves no room for {max_new_tokens} new tokens ends \
+                 the stage, or is left out where data.long_prompts is `skip`"
             ),
         );
         for row in rows {
+            let whole = prompt_tokens(self.tokenizer, &row, usize::MAX, 0)?.value.len();
             match prompt_tokens(self.tokenizer, &row, self.max_seq_len, max_new_tokens) {
-                Ok(ids) => fit.row(ids.len(), Some(ids.len()), 1),
-                Err(Error::PromptTooLong { tokens, .. }) => fit.row(tokens, None, 0),
+                Ok(ids) => fit.row(whole, Some(ids.value.len()), 1),
+                Err(Error::PromptTooLong { .. }) => fit.row(whole, None, 0),
                 Err(error) => return Err(error),
             }
         }

@@ -72,16 +72,19 @@ impl fmt::Display for Lengths {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             of,
+            count: _,
             min,
             median,
             mean,
+            p90,
             p95,
+            p99,
             max,
             histogram,
         } = self;
         writeln!(
             f,
-            "\n{of}: min {min}, median {median}, mean {mean:.1}, p95 {p95}, max {max}"
+            "\n{of}: min {min}, median {median}, mean {mean:.1}, p90 {p90}, p95 {p95}, p99 {p99}, max {max}"
         )?;
         let tallest = histogram.iter().map(|(_, count)| *count).max().unwrap_or(1).max(1);
         for (upper, count) in histogram {

@@ -8,6 +8,7 @@ use crate::marked::MarkedTokens;
 use crate::sequence::{
     LossOn, TokenSequence, comparison_tokens, demonstration_sequence, pack_documents, prompt_tokens,
 };
+use crate::shorten::Fitted;
 use crate::tokenizer::Tokenizer;
 use crate::types::{Comparison, Demonstration, Message, Prompt};
 
@@ -56,15 +57,14 @@ pub(super) fn of_demonstration(limits: Limits, row: &Demonstration) -> Result<Gi
         tokenizer, max_seq_len, ..
     } = limits;
     let sequence = |max_len| demonstration_sequence(tokenizer, row, LossOn::Assistant, max_len);
-    let Some(whole) = sequence(usize::MAX)? else {
+    let Some(Fitted { value: whole, .. }) = sequence(usize::MAX)? else {
         return Ok((Vec::new(), Some("left out: nobody asks anything".to_owned())));
     };
     let tokens = whole.len();
     let (shown, fate) = match sequence(max_seq_len)? {
-        Some(kept) if kept.len() == tokens => (kept, None),
         Some(kept) => {
-            let fate = format!("shortened: of {tokens} tokens the last {} stay", kept.len());
-            (kept, Some(fate))
+            let fate = kept.is_shortened().then(|| shortened_to(kept.value.len(), tokens));
+            (kept.value, fate)
         }
         None => (
             whole,
@@ -79,30 +79,38 @@ pub(super) fn of_comparison(limits: Limits, row: &Comparison) -> Result<Given> {
     let Limits {
         tokenizer, max_seq_len, ..
     } = limits;
-    let Some(whole) = comparison_tokens(tokenizer, row, usize::MAX)? else {
+    let Some(Fitted { value: whole, .. }) = comparison_tokens(tokenizer, row, usize::MAX)? else {
         return Ok((Vec::new(), Some("left out: no pair is decided".to_owned())));
     };
-    let fate = match comparison_tokens(tokenizer, row, max_seq_len)? {
-        None => Some(format!("left out: no pair of answers fits {max_seq_len} tokens")),
-        Some(kept) => (kept.dropped > 0).then(|| {
-            format!(
-                "shortened: {} of {} answers do not fit {max_seq_len} tokens",
-                kept.dropped,
-                row.completions.len()
+    let (prompt, fate) = match comparison_tokens(tokenizer, row, max_seq_len)? {
+        None => (
+            whole.prompt,
+            Some(format!("left out: no pair of answers fits {max_seq_len} tokens")),
+        ),
+        Some(kept) => {
+            let history = kept
+                .is_shortened()
+                .then(|| shortened_to(kept.value.prompt.len(), whole.prompt.len()));
+            let answers = (kept.value.dropped > 0).then(|| {
+                format!(
+                    "shortened: {} of {} answers do not fit {max_seq_len} tokens",
+                    kept.value.dropped,
+                    row.completions.len()
+                )
+            });
+            let fates: Vec<String> = history.into_iter().chain(answers).collect();
+            (
+                kept.value.prompt,
+                Some(fates.join("; ")).filter(|fate| !fate.is_empty()),
             )
-        }),
+        }
     };
     // What the score is read at.
     let last = |ids: Vec<u32>| TokenSequence {
         loss_mask: (1..=ids.len()).map(|position| position == ids.len()).collect(),
         input_ids: ids,
     };
-    let mut parts = vec![ShownPart::new(
-        tokenizer,
-        "prompt",
-        "scored",
-        nothing_taught(whole.prompt),
-    )];
+    let mut parts = vec![ShownPart::new(tokenizer, "prompt", "scored", nothing_taught(prompt))];
     for (completion, rank) in whole.completions.into_iter().zip(&row.ranking) {
         parts.push(ShownPart::new(
             tokenizer,
@@ -117,17 +125,16 @@ pub(super) fn of_comparison(limits: Limits, row: &Comparison) -> Result<Given> {
 pub(super) fn of_prompt(limits: Limits, row: &Prompt, default_new_tokens: usize) -> Result<Given> {
     let new = limits.max_new_tokens.unwrap_or(default_new_tokens);
     let tokens = |context, new| prompt_tokens(limits.tokenizer, row, context, new);
-    let fate = match tokens(limits.max_seq_len, new) {
-        Ok(_) => None,
-        Err(error @ Error::PromptTooLong { .. }) => Some(error.to_string()),
+    let whole = tokens(usize::MAX, 0)?.value;
+    let (shown, fate) = match tokens(limits.max_seq_len, new) {
+        Ok(kept) => {
+            let fate = kept.is_shortened().then(|| shortened_to(kept.value.len(), whole.len()));
+            (kept.value, fate)
+        }
+        Err(error @ Error::PromptTooLong { .. }) => (whole, Some(error.to_string())),
         Err(error) => return Err(error),
     };
-    let part = ShownPart::new(
-        limits.tokenizer,
-        "prompt",
-        "learnt",
-        nothing_taught(tokens(usize::MAX, 0)?),
-    );
+    let part = ShownPart::new(limits.tokenizer, "prompt", "learnt", nothing_taught(shown));
     Ok((vec![part], fate))
 }
 
@@ -138,6 +145,10 @@ pub(super) fn of_text(limits: Limits, document: &str) -> Given {
         .next();
     let part = window.map(|window| ShownPart::new(limits.tokenizer, "first window", "learnt", window));
     (part.into_iter().collect(), None)
+}
+
+fn shortened_to(kept: usize, tokens: usize) -> String {
+    format!("shortened: of {tokens} tokens the last {kept} stay")
 }
 
 fn nothing_taught(input_ids: Vec<u32>) -> TokenSequence {

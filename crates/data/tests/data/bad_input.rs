@@ -341,11 +341,20 @@ fn prompt_longer_than_the_context() {
         origin: Default::default(),
     };
     // Two role tokens and three bytes: five tokens and three new ones just fit into eight.
-    assert_eq!(prompt_tokens(&tokenizer, &prompt, 8, 3).unwrap().len(), 5);
+    assert_eq!(prompt_tokens(&tokenizer, &prompt, 8, 3).unwrap().value.len(), 5);
     let error = prompt_tokens(&tokenizer, &prompt, 8, 4).unwrap_err();
     assert_eq!(
         error.to_string(),
         "row p7: the prompt has 5 tokens; expected at most 4 (context of 8 less 4 new tokens)"
+    );
+    let talk = Prompt {
+        messages: vec![Message::user("abc"), Message::assistant("d"), Message::user("xyz")],
+        ..prompt
+    };
+    let error = prompt_tokens(&tokenizer, &talk, 8, 4).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "row p7: the prompt has 5 tokens without its oldest 2 messages; expected at most 4 (context of 8 less 4 new tokens)"
     );
 }
 

@@ -53,7 +53,9 @@ fn long_talk() -> Vec<Message> {
 
 /// The taught text, `_` in the place of each other token.
 fn taught(tokenizer: &Tokenizer, messages: &[Message], max_len: usize) -> Option<String> {
-    let sequence = demonstration_sequence(tokenizer, &demonstration(messages), LossOn::Assistant, max_len).unwrap()?;
+    let sequence = demonstration_sequence(tokenizer, &demonstration(messages), LossOn::Assistant, max_len)
+        .unwrap()?
+        .value;
     assert!(sequence.len() <= max_len && sequence.input_ids.len() == sequence.loss_mask.len());
     let shown = |(&id, &is_target): (&u32, &bool)| {
         if is_target {
@@ -112,7 +114,7 @@ fn comparisons_and_prompts_are_written_by_the_template() {
         task: None,
         origin: Default::default(),
     };
-    let tokens = comparison_tokens(&TOKENIZER, &row, 99).unwrap().unwrap();
+    let tokens = comparison_tokens(&TOKENIZER, &row, 99).unwrap().unwrap().value;
     assert_eq!(TOKENIZER.decode(&tokens.prompt, false), "[user]q\n[assistant]");
     assert_eq!(TOKENIZER.decode(&tokens.completions[1], false), "no<|eos|>");
     let prompt = Prompt {
@@ -121,7 +123,7 @@ fn comparisons_and_prompts_are_written_by_the_template() {
         task: None,
         origin: Default::default(),
     };
-    assert_eq!(prompt_tokens(&TOKENIZER, &prompt, 99, 1).unwrap(), tokens.prompt);
+    assert_eq!(prompt_tokens(&TOKENIZER, &prompt, 99, 1).unwrap().value, tokens.prompt);
     assert!(matches!(
         prompt_tokens(&TOKENIZER, &prompt, 9, 1),
         Err(Error::PromptTooLong { .. })

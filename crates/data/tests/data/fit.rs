@@ -57,15 +57,15 @@ fn demonstrations_are_counted_as_sft_and_reward_take_them() {
     // 5, 10 and 14 tokens; 5 and 5 stay.
     assert_eq!((sft.stages, counts(sft)), ("sft", ([1, 1, 1], [10, 29], 2)));
     assert_eq!(sft.affected, [2, 3]);
-    // The reward model's demonstrations lose nothing of their beginning.
-    assert_eq!(counts(reward), ([1, 0, 2], [5, 29], 1));
+    // The reward model's demonstrations lose as much of their beginning.
+    assert_eq!(counts(reward), ([1, 1, 1], [10, 29], 2));
     // What the stages themselves call says the same.
     let folder = tempfile::tempdir().unwrap();
     let rows = read_demonstrations(file(&folder, DEMONSTRATIONS)).unwrap().rows;
     let tokenizer = bytes();
     let kept = |row| demonstration_sequence(&tokenizer, row, LossOn::Assistant, 8).unwrap();
     assert_eq!(
-        rows.iter().filter_map(kept).map(|s| s.len()).sum::<usize>(),
+        rows.iter().filter_map(kept).map(|s| s.value.len()).sum::<usize>(),
         sft.kept_tokens
     );
     let kept = |row| answered_tokens(&tokenizer, row, 8).unwrap();
@@ -98,7 +98,10 @@ fn comparisons_are_counted_as_reward_takes_them() {
     let rows = read_comparisons(file(&folder, COMPARISONS)).unwrap().rows;
     let kept = all_comparison_tokens(&bytes(), &rows, 8).unwrap();
     assert_eq!(
-        kept.iter().flatten().map(|row| row.completions.len()).sum::<usize>(),
+        kept.iter()
+            .flatten()
+            .map(|row| row.value.completions.len())
+            .sum::<usize>(),
         reward.sequences
     );
     assert_eq!(kept.iter().flatten().count(), reward.whole + reward.shortened);
@@ -110,6 +113,11 @@ fn prompts_leave_room_for_their_answers() {
     let found = look(prompts, 16, Some(5), 1);
     // 3 and 12 tokens, and 11 may be asked.
     assert_eq!(counts(&found.fit[0]), ([1, 0, 1], [3, 15], 1));
+    let talk = r#"{"messages":[{"role":"user","content":"abcd"},{"role":"assistant","content":"e"},{"role":"user","content":"f"}]}"#;
+    let found = look(talk, 8, Some(5), 1);
+    // <|user|> abcd <|assistant|> e <|eos|> are 8, and <|user|> f <|assistant|> 3.
+    assert_eq!(counts(&found.fit[0]), ([0, 1, 0], [3, 11], 1));
+    let found = look(prompts, 16, Some(5), 1);
     assert!(
         found.fit[0].rule.contains("no room for 5 new tokens"),
         "{:?}",
@@ -124,7 +132,7 @@ fn prompts_leave_room_for_their_answers() {
     for rows in [DEMONSTRATIONS, COMPARISONS] {
         let as_prompts = look(rows, 16, Some(13), 1).fit.pop().unwrap();
         assert_eq!(
-            (as_prompts.stages, as_prompts.left_out > 0),
+            (as_prompts.stages, as_prompts.shortened > 0),
             ("sample, ppo, eval", rows == DEMONSTRATIONS)
         );
     }
@@ -163,6 +171,17 @@ fn a_row_is_shown_as_the_model_is_given_it() {
     let answers = ["b[[<|eos|>]]", "cc[[<|eos|>]]", "0123456789[[<|eos|>]]"];
     assert_eq!(texts, [&["<|user|>a<|assistant|>"], answers.as_slice()].concat());
     assert_eq!(fate, "shortened: 1 of 3 answers do not fit 8 tokens");
+    let talk = r#"[{"role":"user","content":"abc"},{"role":"assistant","content":"d"},{"role":"user","content":"e"}]"#;
+    let (texts, fate) = shown(&format!(r#"{{"messages":{talk}}}"#), 8, 1);
+    assert_eq!(texts, ["<|user|>e<|assistant|>"]);
+    assert_eq!(fate, "shortened: of 10 tokens the last 3 stay");
+    let row = format!(r#"{{"prompt":{talk},"completions":["f","g","0123456789"],"ranking":[0,1,2]}}"#);
+    let (texts, fate) = shown(&row, 8, 1);
+    assert_eq!(texts[0], "<|user|>e<|assistant|>");
+    assert_eq!(
+        fate,
+        "shortened: of 10 tokens the last 3 stay; shortened: 1 of 3 answers do not fit 8 tokens"
+    );
     let (texts, fate) = shown("{\"prompt\":\"abcdef\"}\n", 8, 1);
     assert_eq!(texts, ["<|user|>abcdef<|assistant|>"]);
     assert!(fate.contains("8 tokens; expected at most 7"), "{fate}");

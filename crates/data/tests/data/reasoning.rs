@@ -65,14 +65,15 @@ fn sft_and_reward_read_what_the_template_shows() {
         for row in demonstrations(&[whole, parts]).unwrap() {
             let sequence = demonstration_sequence(&tokenizer, &row, LossOn::Assistant, 999)
                 .unwrap()
-                .unwrap();
+                .unwrap()
+                .value;
             assert_eq!(
                 (&sequence.input_ids, &sequence.loss_mask),
                 (&shown.input_ids, &shown.assistant_mask),
                 "{name}"
             );
             assert_eq!(
-                answered_tokens(&tokenizer, &row, 999).unwrap().unwrap(),
+                answered_tokens(&tokenizer, &row, 999).unwrap().unwrap().value,
                 shown.input_ids,
                 "{name}"
             );
@@ -92,7 +93,8 @@ fn of_several_answers_each_keeps_its_own() {
     let row = &demonstrations(&[json!({"messages": [asked(), first, asked(), last]})]).unwrap()[0];
     let sequence = demonstration_sequence(&tokenizer, row, LossOn::Assistant, 999)
         .unwrap()
-        .unwrap();
+        .unwrap()
+        .value;
     let taught: Vec<u32> = sequence
         .input_ids
         .iter()

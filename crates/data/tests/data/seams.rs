@@ -64,7 +64,8 @@ fn demonstration(messages: &[Message]) -> Demonstration {
 fn taught(tokenizer: &Tokenizer, messages: &[Message]) -> (Vec<u32>, Vec<bool>) {
     let sequence = demonstration_sequence(tokenizer, &demonstration(messages), LossOn::Assistant, 9999)
         .unwrap()
-        .unwrap();
+        .unwrap()
+        .value;
     (sequence.input_ids, sequence.loss_mask)
 }
 
@@ -89,7 +90,8 @@ fn check(tokenizer: &Tokenizer, messages: &[Message]) {
     assert_eq!(
         answered_tokens(tokenizer, &demonstration(messages), 9999)
             .unwrap()
-            .unwrap(),
+            .unwrap()
+            .value,
         ids
     );
 }

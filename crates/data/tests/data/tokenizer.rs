@@ -123,7 +123,9 @@ fn demonstration(messages: &[Message]) -> Demonstration {
 
 /// The taught text, `_` in the place of each other token.
 fn taught(messages: &[Message], loss_on: LossOn, max_len: usize) -> Option<String> {
-    let sequence = demonstration_sequence(&TOKENIZER, &demonstration(messages), loss_on, max_len).unwrap()?;
+    let sequence = demonstration_sequence(&TOKENIZER, &demonstration(messages), loss_on, max_len)
+        .unwrap()?
+        .value;
     assert_eq!(sequence.input_ids.len(), sequence.loss_mask.len());
     assert!(sequence.len() <= max_len && !sequence.loss_mask[0]);
     let shown = |(&id, &is_target): (&u32, &bool)| {
@@ -178,7 +180,8 @@ fn the_answer_of_a_demonstration_is_tokenised_as_in_generation() {
     ];
     let sequence = demonstration_sequence(&TOKENIZER, &demonstration(&messages), LossOn::Assistant, 99)
         .unwrap()
-        .unwrap();
+        .unwrap()
+        .value;
     let mut expected = TOKENIZER.encode_prompt(&messages[..1]).unwrap();
     expected.extend(TOKENIZER.encode_completion(&messages[..1], " The keeper.").unwrap());
     assert_eq!(sequence.input_ids, expected);
@@ -223,7 +226,7 @@ fn comparison(completions: &[&str], ranking: &[u32]) -> Comparison {
 #[test]
 fn comparisons_are_a_prompt_and_whole_completions() {
     let row = comparison(&["x", "yy", "z"], &[0, 1, 1]);
-    let tokens = comparison_tokens(&TOKENIZER, &row, 99).unwrap().unwrap();
+    let tokens = comparison_tokens(&TOKENIZER, &row, 99).unwrap().unwrap().value;
     assert_eq!(tokens.prompt, TOKENIZER.encode_prompt(&row.messages).unwrap());
     assert_eq!(
         tokens.completions[1],
@@ -257,7 +260,7 @@ fn rows_that_rank_the_same_completions_are_what_each_is_alone() {
 fn completions_that_do_not_fit_go_with_their_pairs() {
     let row = comparison(&["long long", "y", "z"], &[1, 2, 0]);
     // Prompt 3, completion 1 and eos: 5 tokens.
-    let tokens = comparison_tokens(&TOKENIZER, &row, 5).unwrap().unwrap();
+    let tokens = comparison_tokens(&TOKENIZER, &row, 5).unwrap().unwrap().value;
     assert_eq!((tokens.completions.len(), tokens.dropped), (2, 1));
     assert_eq!(tokens.pairs, [(1, 0)]);
     assert_eq!(comparison_tokens(&TOKENIZER, &row, 4).unwrap(), None);

@@ -102,7 +102,8 @@ fn with_template(source: &str) -> Tokenizer {
 fn taught(tokenizer: &Tokenizer, row: &Demonstration) -> String {
     let sequence = demonstration_sequence(tokenizer, row, LossOn::Assistant, 999)
         .unwrap()
-        .unwrap();
+        .unwrap()
+        .value;
     let tokens = sequence.input_ids.iter().zip(&sequence.loss_mask);
     let ids: Vec<u32> = tokens.filter(|(_, mask)| **mask).map(|(id, _)| *id).collect();
     tokenizer.decode(&ids, false)
@@ -205,7 +206,8 @@ fn what_is_not_learnt_is_in_the_context_and_no_target_however_conversations_are_
         assert_eq!(taught(&tokenizer, &rows[0]), "good<|eos|>");
         let sequence = demonstration_sequence(&tokenizer, &rows[0], LossOn::Assistant, 999)
             .unwrap()
-            .unwrap();
+            .unwrap()
+            .value;
         let text = tokenizer.decode(&sequence.input_ids, false);
         assert!(text.contains("bad") && !text.contains("worse"), "{text}");
     }
@@ -483,7 +485,7 @@ fn answers_of_the_same_tokens_are_a_tie() {
     let three = comparison_tokens(&tokenizer, &row(&["ab", "ac", "bc"]), 999)
         .unwrap()
         .unwrap();
-    assert_eq!(three.pairs, [(0, 2), (1, 2)]);
+    assert_eq!(three.value.pairs, [(0, 2), (1, 2)]);
 }
 
 #[test]
