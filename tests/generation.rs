@@ -84,6 +84,21 @@ proptest! {
         }
     }
 
+    /// A prompt of several completions goes through once.
+    #[test]
+    fn a_completion_does_not_depend_on_how_often_its_prompt_is_completed(
+        lens in prop::collection::vec(1usize..10, 1..4), times in 2usize..5, batch_size in 1usize..9, seed in any::<u64>()
+    ) {
+        let model = causal_lm(seed, true, &crate::tiny::device());
+        let prompts: Vec<Vec<u32>> = sequences(&lens, seed).into_iter().flat_map(|p| std::iter::repeat_n(p, times)).collect();
+        let options = GenerateOptions { batch_size, ..options(seed) };
+        let together = generate(&model, &prompts, &options);
+        for (i, prompt) in prompts.iter().enumerate() {
+            let alone = GenerateOptions { first_stream: i as u64, ..options.clone() };
+            assert_same(&generate(&model, std::slice::from_ref(prompt), &alone), &together[i..=i]);
+        }
+    }
+
     #[test]
     fn other_prompts_do_not_change_a_completion(
         lens in prop::collection::vec(1usize..10, 2..9), other_lens in prop::collection::vec(1usize..10, 9), seed in any::<u64>(), kept in 0usize..9

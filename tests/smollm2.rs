@@ -163,6 +163,7 @@ fn smollm2_learns_with_adapters_of_peft_as_it_does_under_peft() {
         eps: number("eps"),
         eps_mode: EpsMode::Torch,
         weight_decay: number("weight_decay"),
+        ..AdamWConfig::default()
     };
     for run in list(&expected["runs"]) {
         let name = text(&run["adapter"]);

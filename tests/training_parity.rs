@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use burn::module::{Module, Param};
 use burn::tensor::{Gradients, Tensor};
 use rlhf_core::{
-    AdamW, AdamWConfig, EpsMode, GradientBuffer, PaddingSide, Targets, TokenBatch, float_tensor, named_parameters,
-    to_host,
+    AdamW, AdamWConfig, EpsMode, GradientBuffer, PaddingSide, Targets, TokenBatch, WeightDecayOn, float_tensor,
+    named_parameters, to_host,
 };
 use rlhf_model::{CausalLm, ModelConfig, checkpoint_tensors, load_causal_lm};
 use serde::Deserialize;
@@ -145,6 +145,7 @@ fn six_steps_of_adamw_follow_the_reference() {
             eps,
             eps_mode: EpsMode::Torch,
             weight_decay,
+            weight_decay_on: WeightDecayOn::All,
         });
         let batch = TokenBatch::pack(&training.sequences(), 64);
         let (mut losses, mut norms) = (Vec::new(), Vec::new());
@@ -234,6 +235,7 @@ fn adamw_follows_the_golden_trajectories() {
             eps,
             eps_mode,
             weight_decay,
+            weight_decay_on: WeightDecayOn::All,
         });
         let mut module = Bare::new(&[case.params]);
         for (t, (grad, wanted)) in case.grads.iter().zip(&case.trajectory).enumerate() {

@@ -1,8 +1,8 @@
 //! Averages of weights and the state of the optimiser.
 
 use rlhf_core::{
-    AdamW, AdamWConfig, GradientBuffer, Targets, TensorMap, TokenBatch, count_parameters, ema_update, named_parameters,
-    to_host,
+    AdamW, AdamWConfig, GradientBuffer, Targets, TensorMap, TokenBatch, WeightDecayOn, count_parameters, ema_update,
+    named_parameters, to_host,
 };
 use rlhf_model::CausalLm;
 
@@ -99,6 +99,42 @@ fn an_optimizer_restored_from_its_state_goes_on_bit_for_bit() {
     assert_eq!(values(&resumed), values(&model));
     assert_eq!(state(&restored), state(&optimizer));
     assert_eq!(restored.steps(), 4);
+}
+
+/// Biases, norms and embeddings explain nothing more simply when they are small (GPT-3, nanoGPT).
+#[test]
+fn weight_decay_leaves_biases_norms_and_embeddings_alone() {
+    let moved_by_decay = |on: WeightDecayOn| -> Vec<String> {
+        let stepped = |weight_decay| {
+            let mut optimizer = AdamW::new(AdamWConfig {
+                weight_decay,
+                weight_decay_on: on,
+                ..AdamWConfig::default()
+            });
+            let model = causal_lm(4, false, &crate::tiny::device().autodiff());
+            named_parameters(&step(model, &mut optimizer))
+        };
+        let (without, with) = (stepped(0.0), stepped(0.5));
+        let pairs = without.into_iter().zip(with);
+        pairs
+            .filter(|(a, b)| a.values != b.values)
+            .map(|(a, _)| a.name)
+            .collect()
+    };
+    let matrices = moved_by_decay(WeightDecayOn::Matrices);
+    for name in &matrices {
+        let is_matrix = ["c_attn.weight", "c_proj.weight", "c_fc.weight", "lm_head.weight"]
+            .iter()
+            .any(|ending| name.ends_with(ending));
+        assert!(is_matrix, "{name}");
+    }
+    // Of two blocks four matrices each, and a head of its own.
+    assert_eq!(matrices.len(), 9, "{matrices:?}");
+    let all = moved_by_decay(WeightDecayOn::All);
+    assert!(
+        all.iter().any(|name| name.contains("wte")) && all.iter().any(|name| name.contains("ln_")),
+        "{all:?}"
+    );
 }
 
 #[test]

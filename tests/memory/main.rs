@@ -177,6 +177,7 @@ fn ppo(name: &str, family: &str, settings: PpoConfig) {
         prompts: &prompts,
         pretraining: &text,
         eos_token_id: u32::MAX,
+        stop_token_ids: &[],
     };
     let settings = PpoConfig {
         episodes: 32,

@@ -86,7 +86,38 @@ pub fn shared_tokens<S: AsRef<[u32]>>(group: &[S]) -> usize {
     shared + group.iter().map(|s| s.as_ref().len() - shared).sum::<usize>()
 }
 
+/// Tokens of a prompt from which on its completions go through a network together.
+const SHARED_FROM: usize = 16;
+
+/// Consecutive sequences that are completions of one prompt, given the number of tokens of the prompt of each: what they begin
+/// with may go through a network once. Of shorter prompts each sequence is alone.
+pub fn completions_of_prompts<S: AsRef<[u32]>>(sequences: &[S], prompt_lens: &[usize]) -> Vec<Range<usize>> {
+    let mut groups: Vec<Range<usize>> = Vec::new();
+    for (i, (sequence, &len)) in sequences.iter().zip(prompt_lens).enumerate() {
+        let belongs = |group: &Range<usize>| {
+            let first = (sequences[group.start].as_ref(), prompt_lens[group.start]);
+            len >= SHARED_FROM && first.1 == len && first.0[..len] == sequence.as_ref()[..len]
+        };
+        match groups.last_mut() {
+            Some(group) if belongs(group) => group.end = i + 1,
+            _ => groups.push(i..i + 1),
+        }
+    }
+    groups
+}
+
 impl TokenBatch {
+    /// Packs the completions of prompts, as [`completions_of_prompts`] finds them: a prompt stands once for all of its own.
+    pub fn pack_completions<S: AsRef<[u32]>>(sequences: &[S], groups: &[Range<usize>]) -> Self {
+        let first = groups.first().map_or(0, |group| group.start);
+        let slices: Vec<&[S]> = groups
+            .iter()
+            .map(|group| &sequences[group.start - first..group.end - first])
+            .collect();
+        let is_shared = groups.iter().any(|group| group.len() > 1);
+        Self::pack_groups(&slices, if is_shared { GROUP_ROW_LEN } else { ROW_LEN })
+    }
+
     /// Packs `sequences` into as few rows as first-fit-decreasing finds, each of `max(row_len, longest)` tokens.
     ///
     /// Unused places at the end of a row hold id 0, attend to themselves alone and are never read.
@@ -304,6 +335,28 @@ mod tests {
         assert_eq!(shared_tokens(twins), 4);
         assert_eq!(TokenBatch::pack_groups(&[twins], 8).input_ids, [1, 2, 3, 3]);
         assert_eq!(shared_tokens::<Vec<u32>>(&[]), 0);
+    }
+
+    #[test]
+    fn completions_of_a_prompt_are_those_that_stand_together_and_begin_alike() {
+        let prompt = |id: u32| vec![id; SHARED_FROM];
+        let with = |id, last| [prompt(id), vec![last]].concat();
+        let sequences = [with(1, 8), with(1, 9), with(2, 8), with(1, 8)];
+        assert_eq!(
+            completions_of_prompts(&sequences, &[SHARED_FROM; 4]),
+            [0..2, 2..3, 3..4]
+        );
+        // A shorter prompt is not worth a group.
+        assert_eq!(
+            completions_of_prompts(&sequences[..2], &[SHARED_FROM - 1; 2]),
+            [0..1, 1..2]
+        );
+        let batch = TokenBatch::pack_completions(&sequences, &[0..2, 2..3, 3..4]);
+        assert_eq!(batch.slots(), 3 * SHARED_FROM + 4);
+        assert_eq!(
+            batch,
+            TokenBatch::pack_groups(&[&sequences[..2], &sequences[2..3], &sequences[3..]], GROUP_ROW_LEN)
+        );
     }
 
     #[test]

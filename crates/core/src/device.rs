@@ -59,6 +59,11 @@ pub fn backend_of(name: &str) -> &str {
     }
 }
 
+/// True if the tensors of the device called `name` lie in the memory of the machine, and not in that of a graphics card.
+pub fn is_cpu(name: &str) -> bool {
+    matches!(name, "flex" | "tch" | "ndarray")
+}
+
 fn build(family: &str, index: usize) -> Option<Device> {
     let _ = index;
     match family {

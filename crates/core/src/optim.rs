@@ -31,6 +31,20 @@ pub struct AdamWConfig {
     pub eps_mode: EpsMode,
     /// Decoupled weight decay per step, times the learning rate.
     pub weight_decay: f64,
+    /// Parameters that decay.
+    pub weight_decay_on: WeightDecayOn,
+}
+
+/// Parameters that weight decay shrinks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WeightDecayOn {
+    /// Weights that are multiplied with: biases, norms and embeddings stay. A small bias explains nothing more simply, and the
+    /// row of a rare token would shrink each time that it does not occur.
+    #[default]
+    Matrices,
+    /// All.
+    All,
 }
 
 impl Default for AdamWConfig {
@@ -41,6 +55,7 @@ impl Default for AdamWConfig {
             eps: 1e-5,
             eps_mode: EpsMode::Torch,
             weight_decay: 0.0,
+            weight_decay_on: WeightDecayOn::default(),
         }
     }
 }
@@ -205,7 +220,7 @@ impl GradientBuffer {
     }
 }
 
-/// AdamW with decoupled weight decay on every parameter that is not frozen.
+/// AdamW with decoupled weight decay, on every parameter that is not frozen.
 #[derive(Debug, Clone)]
 pub struct AdamW {
     config: AdamWConfig,
@@ -251,9 +266,11 @@ impl AdamW {
         module.map(&mut Apply {
             hyper,
             grads: gradients.grads.into_iter(),
+            decays_all: self.config.weight_decay_on == WeightDecayOn::All,
             moments: &mut self.moments,
             next: 0,
             path: Vec::new(),
+            containers: Vec::new(),
         })
     }
 
@@ -306,19 +323,32 @@ impl AdamW {
 /// One step over the parameters of a module.
 struct Apply<'a> {
     hyper: AdamWStep,
+    decays_all: bool,
     grads: std::vec::IntoIter<Option<Tensor<1>>>,
     moments: &'a mut Vec<Option<Moments>>,
     next: usize,
     path: Vec<String>,
+    /// The type that each part of the path stands in, as Burn names it.
+    containers: Vec<String>,
+}
+
+impl Apply<'_> {
+    /// True if weight decay shrinks a parameter of this many dimensions at this place.
+    fn decays(&self, dimensions: usize) -> bool {
+        let is_embedding = || self.containers.iter().any(|container| container.contains("Embedding"));
+        self.decays_all || dimensions > 1 && !is_embedding()
+    }
 }
 
 impl ModuleMapper for Apply<'_> {
-    fn enter_module(&mut self, name: &str, _: &str) {
+    fn enter_module(&mut self, name: &str, container: &str) {
         self.path.push(name.to_owned());
+        self.containers.push(container.to_owned());
     }
 
     fn exit_module(&mut self, _: &str, _: &str) {
         self.path.pop();
+        self.containers.pop();
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
@@ -335,10 +365,13 @@ impl ModuleMapper for Apply<'_> {
                 exp_avg_sq: zeros(),
             }));
         }
+        let hyper = &AdamWStep {
+            weight_decay: if self.decays(D) { self.hyper.weight_decay } else { 0.0 },
+            ..self.hyper
+        };
         let (Some(grad), Some(slot)) = (self.grads.next().flatten(), &mut self.moments[index]) else {
             return param;
         };
-        let hyper = &self.hyper;
         param.map(|old| {
             let state = AutodiffState::of(&old);
             let device = old.device().inner();

@@ -86,6 +86,32 @@ pub fn bootstrap_mean(values: &[f64], seed: u64) -> Interval {
     }
 }
 
+/// A share over observations that come in clusters, such as the pairs of a prompt, with the percentile-bootstrap interval of
+/// drawing clusters: what belongs together is drawn together. Each cluster is its successes, halves for ties, of so many.
+pub fn bootstrap_share(clusters: &[(f64, usize)], seed: u64) -> Interval {
+    let total = |clusters: &mut dyn Iterator<Item = (f64, usize)>| {
+        clusters.fold((0.0, 0), |sum, cluster| (sum.0 + cluster.0, sum.1 + cluster.1))
+    };
+    let (successes, n) = total(&mut clusters.iter().copied());
+    if n == 0 {
+        return Interval::NOTHING;
+    }
+    let filled: Vec<(f64, usize)> = clusters.iter().copied().filter(|cluster| cluster.1 > 0).collect();
+    let mut rng = rng(seed, "stats.bootstrap_share", &[filled.len() as u64]);
+    let share = |_| {
+        let mut drawn = (0..filled.len()).map(|_| filled[rng.random_range(0..filled.len())]);
+        let (successes, n) = total(&mut drawn);
+        successes / n as f64
+    };
+    let shares: Vec<f64> = (0..RESAMPLES).map(share).collect();
+    Interval {
+        value: successes / n as f64,
+        low: quantile(&shares, 0.025),
+        high: quantile(&shares, 0.975),
+        n,
+    }
+}
+
 /// The share of wins, a tie counting half, with Wilson's interval. `Greater` is a win.
 pub fn win_rate(outcomes: &[Ordering]) -> Interval {
     let wins = outcomes.iter().map(|outcome| match outcome {
@@ -193,6 +219,23 @@ mod tests {
         assert_eq!(text, r#"{"value":null,"low":null,"high":null,"n":0}"#);
         let back: Interval = serde_json::from_str(&text).unwrap();
         assert!(back.value.is_nan() && back.n == 0);
+    }
+
+    #[test]
+    fn clusters_count_for_what_they_are_and_not_for_their_observations() {
+        // 400 clusters of one, half of them successes: as the normal interval of 400, 0.5 ± 0.049.
+        let alone: Vec<(f64, usize)> = (0..400).map(|i| (f64::from(i % 2), 1)).collect();
+        let found = bootstrap_share(&alone, 1);
+        assert!(
+            (found.value, found.n) == (0.5, 400) && (found.high - 0.549).abs() < 0.01,
+            "{found:?}"
+        );
+        // Ten times as many observations, each said ten times: no more is known.
+        let repeated: Vec<(f64, usize)> = alone.iter().map(|c| (10.0 * c.0, 10 * c.1)).collect();
+        let again = bootstrap_share(&repeated, 1);
+        assert_eq!((again.value, again.n), (0.5, 4000));
+        assert!((again.high - found.high).abs() < 1e-12, "{again:?}");
+        assert_eq!(bootstrap_share(&[(0.0, 0)], 1).n, 0);
     }
 
     #[test]

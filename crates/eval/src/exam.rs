@@ -23,19 +23,26 @@ pub struct Exam<'a> {
     pub text: &'a [TokenSequence],
     /// The model that others are compared with: the SFT model.
     pub reference: &'a CausalLm,
-    /// The model that scores answers.
-    pub reward: &'a ScalarModel,
+    /// The model that scores answers, if there is one.
+    pub reward: Option<&'a ScalarModel>,
     /// The judge of the task, if it has one.
     pub judge: Option<&'a dyn GoldJudge>,
     /// Tokens of an answer at most.
     pub max_new_tokens: usize,
     /// Way of choosing tokens.
     pub sampling: &'a Sampling,
+    /// Answers that are sampled together, at most.
+    pub batch_size: usize,
     /// Seed of the run.
     pub seed: u64,
     /// Looked at between models.
     pub stop: StopFlag,
+    /// Told now and then what is being done.
+    pub told: &'a dyn Fn(&str),
 }
+
+/// Tokens between two words about how far an exam has come.
+const TOKENS_BETWEEN_WORDS: usize = 256;
 
 /// Answers of one model.
 #[derive(Debug, Clone)]
@@ -45,7 +52,7 @@ pub struct Answers {
     /// Their texts.
     pub texts: Vec<String>,
     /// Score of each by the reward model.
-    pub scores: Vec<f64>,
+    pub scores: Option<Vec<f64>>,
     /// Verdict of the judge on each.
     pub verdicts: Option<Vec<Verdict>>,
     /// KL divergence from the reference, in nats per answer.
@@ -74,11 +81,12 @@ impl Exam<'_> {
         GenerateOptions {
             max_new_tokens: self.max_new_tokens,
             eos_token_id: self.tokenizer.eos_token_id(),
+            stop_token_ids: self.tokenizer.other_eos_token_ids().to_vec(),
+            batch_size: self.batch_size,
             sampling: self.sampling.clone(),
             seed: self.seed,
             purpose: "eval.answers",
             first_stream,
-            ..GenerateOptions::default()
         }
     }
 
@@ -91,30 +99,35 @@ impl Exam<'_> {
         if self.prompts.is_empty() {
             return Err(Error::NoPrompts);
         }
-        let completions = Generator::new(model).generate(self.prompt_ids, &self.options(0))?;
+        let completions = self.answers(&Generator::new(model), 0)?;
+        (self.told)("log-probabilities of the answers");
         let kl = kl_to_reference(model, self.reference, self.prompt_ids, &completions, self.sampling);
+        (self.told)("perplexity of text");
         let of_text = rlhf_sft::evaluate(model, self.text, TOKENS_AT_ONCE);
         let perplexity = (of_text.tokens > 0).then(|| of_text.perplexity());
         self.assess(completions, kl, perplexity)
     }
 
-    /// The best of `n` answers of the reference by score. The first of them are its `own`.
+    /// The best of `n` answers of the reference by score; nothing where nobody scores. The first of them are its `own`.
     ///
     /// # Errors
     /// As [`Exam::sit`].
-    pub fn best_of_n(&self, n: usize, own: &Answers) -> Result<Answers> {
+    pub fn best_of_n(&self, n: usize, own: &Answers) -> Result<Option<Answers>> {
+        let (Some(reward), Some(own_scores)) = (self.reward, &own.scores) else {
+            return Ok(None);
+        };
         let generator = Generator::new(self.reference);
         let mut best: Vec<(Completion, f64)> = own
             .completions
             .iter()
             .cloned()
-            .zip(own.scores.iter().copied())
+            .zip(own_scores.iter().copied())
             .collect();
         for round in 1..n {
             self.check_stop()?;
             let first_stream = (round * self.prompt_ids.len()) as u64;
-            let completions = generator.generate(self.prompt_ids, &self.options(first_stream))?;
-            let scores = answer_scores(self.reward, self.prompt_ids, &completions);
+            let completions = self.answers(&generator, first_stream)?;
+            let scores = answer_scores(reward, self.prompt_ids, &completions);
             for ((slot, completion), score) in best.iter_mut().zip(completions).zip(scores) {
                 if score > slot.1 {
                     *slot = (completion, score);
@@ -122,7 +135,18 @@ impl Exam<'_> {
             }
         }
         let completions = best.into_iter().map(|(completion, _)| completion).collect();
-        self.assess(completions, best_of_n_kl(n), own.perplexity)
+        self.assess(completions, best_of_n_kl(n), own.perplexity).map(Some)
+    }
+
+    fn answers(&self, generator: &Generator, first_stream: u64) -> Result<Vec<Completion>> {
+        let mut next = TOKENS_BETWEEN_WORDS;
+        let mut told = |tokens: usize| {
+            if tokens >= next {
+                (self.told)(&format!("{tokens} tokens of answers"));
+                next = tokens + TOKENS_BETWEEN_WORDS;
+            }
+        };
+        Ok(generator.generate_told(self.prompt_ids, &self.options(first_stream), &mut told)?)
     }
 
     fn assess(&self, completions: Vec<Completion>, kl: f64, perplexity: Option<f64>) -> Result<Answers> {
@@ -131,7 +155,7 @@ impl Exam<'_> {
             .map(|completion| self.tokenizer.decode(&completion.tokens, true))
             .collect();
         Ok(Answers {
-            scores: answer_scores(self.reward, self.prompt_ids, &completions),
+            scores: (self.reward).map(|reward| answer_scores(reward, self.prompt_ids, &completions)),
             verdicts: (self.judge)
                 .map(|judge| judge.assess_answers(self.prompts, &texts))
                 .transpose()?,
@@ -151,7 +175,7 @@ impl Exam<'_> {
                 let verdict = answers.verdicts.as_ref().map(|verdicts| &verdicts[row]);
                 value[*name] = json!({
                     "completion": answers.texts[row],
-                    "score": answers.scores[row],
+                    "score": answers.scores.as_ref().map(|scores| scores[row]),
                     "gold": verdict.map(|verdict| verdict.gold),
                     "untrue": verdict.map(|verdict| verdict.untrue),
                 });
@@ -242,12 +266,14 @@ mod tests {
                 prompt_ids: &self.prompt_ids,
                 text: &self.text,
                 reference: &self.models[0],
-                reward: &self.reward,
+                reward: Some(&self.reward),
                 judge: Some(&Length),
                 max_new_tokens: 8,
                 sampling: &self.sampling,
+                batch_size: 64,
                 seed: 1,
                 stop: StopFlag::new(),
+                told: &|_| (),
             }
         }
     }
@@ -259,7 +285,8 @@ mod tests {
         let own = exam.sit(exam.reference).unwrap();
         assert_eq!(own.kl, 0.0);
         let figures = exam.summarise(&own, &own);
-        assert_eq!((figures.win_rate_vs_sft.value, figures.win_rate_vs_sft.n), (0.5, 6));
+        let rate = figures.win_rate_vs_sft.expect("there is a judge");
+        assert_eq!((rate.value, rate.n), (0.5, 6));
         let other = exam.sit(&hall.models[1]).unwrap();
         assert!(other.kl > 0.1, "{}", other.kl);
         assert_ne!(other.perplexity, own.perplexity);
@@ -273,12 +300,13 @@ mod tests {
             ..hall.exam()
         };
         let own = exam.sit(exam.reference).unwrap();
+        let rate = |figures: crate::ModelSummary| figures.win_rate_vs_sft.expect("there is a reward model").value;
         let mut other = own.clone();
-        other.scores.iter_mut().for_each(|score| *score += 1e-6);
-        assert_eq!(exam.summarise(&other, &own).win_rate_vs_sft.value, 0.5);
+        other.scores.iter_mut().flatten().for_each(|score| *score += 1e-6);
+        assert_eq!(rate(exam.summarise(&other, &own)), 0.5);
         // One of six answers is another one, and better: 5 halves and 1 of 6.
         other.texts[2].push('!');
-        let rate = exam.summarise(&other, &own).win_rate_vs_sft.value;
+        let rate = rate(exam.summarise(&other, &own));
         assert!((rate - 3.5 / 6.0).abs() < 1e-12, "{rate}");
     }
 
@@ -309,11 +337,64 @@ mod tests {
         let hall = Hall::new();
         let exam = hall.exam();
         let own = exam.sit(exam.reference).unwrap();
-        assert_eq!(exam.best_of_n(1, &own).unwrap().texts, own.texts);
-        let best = exam.best_of_n(5, &own).unwrap();
-        assert!(best.scores.iter().zip(&own.scores).all(|(best, own)| best >= own));
-        assert!(best.scores.iter().sum::<f64>() > own.scores.iter().sum::<f64>());
+        let of = |n| exam.best_of_n(n, &own).unwrap().expect("there is a reward model");
+        assert_eq!(of(1).texts, own.texts);
+        let best = of(5);
+        let (scores, own_scores) = (best.scores.unwrap(), own.scores.clone().unwrap());
+        assert!(scores.iter().zip(&own_scores).all(|(best, own)| best >= own));
+        assert!(scores.iter().sum::<f64>() > own_scores.iter().sum::<f64>());
         assert_eq!((best.kl, best.perplexity), (best_of_n_kl(5), own.perplexity));
+    }
+
+    #[test]
+    fn without_a_reward_model_there_is_no_score_and_no_best_by_it() {
+        let hall = Hall::new();
+        let exam = Exam {
+            reward: None,
+            ..hall.exam()
+        };
+        let own = exam.sit(exam.reference).unwrap();
+        assert!(own.scores.is_none() && exam.best_of_n(4, &own).unwrap().is_none());
+        let figures = exam.summarise(&own, &own);
+        assert!(figures.mean_score.is_none() && figures.win_rate_vs_sft.is_some());
+        let without_judge = Exam { judge: None, ..exam };
+        let own = without_judge.sit(without_judge.reference).unwrap();
+        assert!(without_judge.summarise(&own, &own).win_rate_vs_sft.is_none());
+    }
+
+    /// Each prompt is compared with itself, so that what is difficult for both costs no certainty.
+    #[test]
+    fn gains_are_over_the_other_model_on_the_same_prompts_by_group() {
+        let hall = Hall::new();
+        let group = |row: usize| if row < 4 { "many" } else { "few" };
+        let prompts: Vec<Prompt> = hall
+            .prompts
+            .iter()
+            .enumerate()
+            .map(|(row, prompt)| Prompt {
+                task: Some(json!({ "group": group(row) })),
+                ..prompt.clone()
+            })
+            .collect();
+        let exam = Exam {
+            prompts: &prompts,
+            ..hall.exam()
+        };
+        let own = exam.sit(exam.reference).unwrap();
+        let mut better = own.clone();
+        for (row, verdict) in better.verdicts.iter_mut().flatten().enumerate() {
+            verdict.gold += if row < 4 { 0.25 } else { 0.0 };
+        }
+        let gains = exam.gains(&better, &own);
+        let of = |group: &str| {
+            let gain = &gains[group];
+            let gold = gain.gold_gain.expect("there is a judge");
+            (gain.prompts, gold.value, gold.low, gold.high)
+        };
+        assert_eq!((of("many"), of("few")), ((4, 0.25, 0.25, 0.25), (2, 0.0, 0.0, 0.0)));
+        let (count, value, low, high) = of(crate::ALL_PROMPTS);
+        assert!(count == 6 && (value - 1.0 / 6.0).abs() < 1e-12 && low < value && value < high);
+        assert_eq!(gains["few"].score_gain.map(|gain| gain.value), Some(0.0));
     }
 
     #[test]

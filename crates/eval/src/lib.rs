@@ -27,4 +27,6 @@ pub use exam::{Answers, Exam};
 pub use kl::{best_of_n_kl, kl_to_reference, n_of_equal_kl};
 pub use labels::{LabelReport, gold_accuracy};
 pub use scores::answer_scores;
-pub use summary::{BASE, BEST_OF_N, ModelSummary, PPO, PPO_EMA, SFT, Summary, gold_by_kind, untrue_share};
+pub use summary::{
+    ALL_PROMPTS, BASE, BEST_OF_N, Gain, ModelSummary, PPO, PPO_EMA, SFT, Summary, gold_by_kind, untrue_share,
+};

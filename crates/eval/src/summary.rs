@@ -31,11 +31,11 @@ pub struct Summary {
     /// Figures by model: [`BASE`], [`SFT`], [`BEST_OF_N`], [`PPO`], and [`PPO_EMA`] where there is one.
     #[serde(flatten)]
     pub models: BTreeMap<String, ModelSummary>,
-    /// The n of best-of-n.
+    /// The n of best-of-n; 0 where nothing was chosen.
     pub best_of_n_samples: usize,
-    /// Report of the reward model.
+    /// Report of the reward model; null where there is none.
     pub reward: Value,
-    /// Report of the labelers.
+    /// Report of the labelers; null where nobody ranked.
     pub labeler_agreement: Value,
 }
 
@@ -44,11 +44,11 @@ pub struct Summary {
 pub struct ModelSummary {
     /// Mean verdict of the noise-free judge, with a bootstrap interval.
     pub mean_gold: Option<Interval>,
-    /// Mean score of the reward model.
-    pub mean_score: f64,
+    /// Mean score of the reward model, if there is one.
+    pub mean_score: Option<f64>,
     /// Share of prompts on which its answer beats the SFT model's: by the judge, or by score where there is none. The same answer
     /// is a draw.
-    pub win_rate_vs_sft: Interval,
+    pub win_rate_vs_sft: Option<Interval>,
     /// Mean summed log-ratio to the SFT model, in nats; for best-of-n the formula ln n - (n-1)/n.
     pub kl_to_sft: f64,
     /// Share of answers that end with EOS.
@@ -61,36 +61,82 @@ pub struct ModelSummary {
     pub untrue: Option<Interval>,
     /// Mean gold by kind of task.
     pub gold_by_kind: BTreeMap<String, f64>,
+    /// Gold, and score, beside those of the base model on the same prompts, by group: [`ALL_PROMPTS`], and the groups that tasks
+    /// name.
+    #[serde(default)]
+    pub gains: BTreeMap<String, Gain>,
+}
+
+/// The group of all prompts in [`ModelSummary::gains`].
+pub const ALL_PROMPTS: &str = "all prompts";
+
+/// The figures of two models on the same prompts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Gain {
+    /// Prompts.
+    pub prompts: usize,
+    /// Mean gold of the model, if there is a judge.
+    pub gold: Option<f64>,
+    /// Mean of the differences in gold, with the interval of a bootstrap over prompts.
+    pub gold_gain: Option<Interval>,
+    /// Mean of the differences in score, with the interval of a bootstrap over prompts.
+    pub score_gain: Option<Interval>,
 }
 
 impl Exam<'_> {
     /// The figures of one model beside those of the reference.
     pub fn summarise(&self, answers: &Answers, of_reference: &Answers) -> ModelSummary {
-        let (own, theirs) = match (answers.gold(), of_reference.gold()) {
-            (Some(own), Some(theirs)) => (own, theirs),
-            _ => (answers.scores.clone(), of_reference.scores.clone()),
+        let of_judge = answers.gold().zip(of_reference.gold());
+        let compared = of_judge.or_else(|| answers.scores.clone().zip(of_reference.scores.clone()));
+        let outcomes = |(own, theirs): (Vec<f64>, Vec<f64>)| -> Vec<Ordering> {
+            let outcome = |row: usize| {
+                if answers.texts[row] == of_reference.texts[row] {
+                    Ordering::Equal
+                } else {
+                    own[row].total_cmp(&theirs[row])
+                }
+            };
+            (0..own.len()).map(outcome).collect()
         };
-        let outcome = |row: usize| {
-            if answers.texts[row] == of_reference.texts[row] {
-                Ordering::Equal
-            } else {
-                own[row].total_cmp(&theirs[row])
-            }
-        };
-        let outcomes: Vec<Ordering> = (0..own.len()).map(outcome).collect();
         let completions = &answers.completions;
         let count = completions.len().max(1) as f64;
         ModelSummary {
             mean_gold: answers.gold().map(|gold| bootstrap_mean(&gold, self.seed)),
-            mean_score: mean(&answers.scores),
-            win_rate_vs_sft: win_rate(&outcomes),
+            mean_score: answers.scores.as_deref().map(mean),
+            win_rate_vs_sft: compared.map(|compared| win_rate(&outcomes(compared))),
             kl_to_sft: answers.kl,
             eos_fraction: completions.iter().filter(|c| c.finished).count() as f64 / count,
             mean_length: completions.iter().map(|c| c.tokens.len()).sum::<usize>() as f64 / count,
             pretrain_perplexity: answers.perplexity,
             untrue: answers.verdicts.as_deref().and_then(untrue_share),
             gold_by_kind: gold_by_kind(self.prompts, answers.verdicts.as_deref().unwrap_or_default()),
+            gains: BTreeMap::new(),
         }
+    }
+
+    /// Gold and score of a model beside those of `others` on the same prompts, by group.
+    pub fn gains(&self, answers: &Answers, others: &Answers) -> BTreeMap<String, Gain> {
+        let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (row, prompt) in self.prompts.iter().enumerate() {
+            groups.entry(ALL_PROMPTS.to_owned()).or_default().push(row);
+            if let Some(group) = prompt.task.as_ref().and_then(|task| task["group"].as_str()) {
+                groups.entry(group.to_owned()).or_default().push(row);
+            }
+        }
+        let of = |rows: &[usize], own: Option<Vec<f64>>, theirs: Option<Vec<f64>>| {
+            let (own, theirs) = own.zip(theirs)?;
+            let differences: Vec<f64> = rows.iter().map(|&row| own[row] - theirs[row]).collect();
+            Some(bootstrap_mean(&differences, self.seed))
+        };
+        let gain = |rows: &[usize]| Gain {
+            prompts: rows.len(),
+            gold: answers
+                .gold()
+                .map(|gold| mean(&rows.iter().map(|&row| gold[row]).collect::<Vec<f64>>())),
+            gold_gain: of(rows, answers.gold(), others.gold()),
+            score_gain: of(rows, answers.scores.clone(), others.scores.clone()),
+        };
+        groups.into_iter().map(|(group, rows)| (group, gain(&rows))).collect()
     }
 }
 

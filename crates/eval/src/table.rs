@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use rlhf_core::stats::Interval;
 use serde_json::Value;
 
-use crate::summary::{BASE, BEST_OF_N, ModelSummary, PPO, PPO_EMA, SFT, Summary};
+use crate::summary::{ALL_PROMPTS, BASE, BEST_OF_N, ModelSummary, PPO, PPO_EMA, SFT, Summary};
 
 /// The models in the order of the recipe, with what the table calls them; that of best-of-n is followed by its n.
 const ROWS: [(&str, &str); 5] = [
@@ -24,6 +24,7 @@ const HEAD: &str = "\
 impl Display for Summary {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.table())?;
+        self.write_gains(f)?;
         let (reward, labelers) = (&self.reward, &self.labeler_agreement);
         for (what, value) in [
             ("reward model, pairs of held-out prompts", &reward["pair_accuracy"]),
@@ -48,6 +49,34 @@ impl Display for Summary {
 }
 
 impl Summary {
+    /// What each model gains over the base model on the same prompts, by group, where there is more than one group.
+    fn write_gains(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for (name, label) in ROWS {
+            let Some(model) = self.models.get(name).filter(|model| model.gains.len() > 1) else {
+                continue;
+            };
+            for (group, gain) in &model.gains {
+                let (prompts, gold) = (gain.prompts, gain.gold.unwrap_or(f64::NAN));
+                if let Some(difference) = &gain.gold_gain {
+                    let gained = points(difference);
+                    writeln!(
+                        f,
+                        "{label} on {group} ({prompts}): {:.1} % kept, {gained} over the base",
+                        100.0 * gold
+                    )?;
+                }
+                if let Some(difference) = gain.score_gain.as_ref().filter(|_| group == ALL_PROMPTS) {
+                    let [value, low, high] = [difference.value, difference.low, difference.high];
+                    writeln!(
+                        f,
+                        "{label} by the reward model: {value:+.3} ({low:+.3} to {high:+.3}) over the base"
+                    )?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// A row for each model, in Markdown.
     pub fn table(&self) -> String {
         let mut table = HEAD.to_owned();
@@ -74,10 +103,10 @@ fn row(label: &str, model: &ModelSummary, is_reference: bool) -> String {
             .map(|share| format!("{:.1} %", 100.0 * share.value)),
     );
     let perplexity = or_dash(model.pretrain_perplexity.map(|perplexity| format!("{perplexity:.2}")));
-    let win = or_dash((!is_reference).then(|| percent(&model.win_rate_vs_sft)));
+    let score = or_dash(model.mean_score.map(|score| format!("{score:+.3}")));
+    let win = or_dash(model.win_rate_vs_sft.as_ref().filter(|_| !is_reference).map(percent));
     format!(
-        "| {label} | {gold} | {:+.3} | {win} | {:.2} | {untrue} | {:.0} % | {:.1} | {perplexity} |\n",
-        model.mean_score,
+        "| {label} | {gold} | {score} | {win} | {:.2} | {untrue} | {:.0} % | {:.1} | {perplexity} |\n",
         model.kl_to_sft,
         100.0 * model.eos_fraction,
         model.mean_length,
@@ -86,6 +115,12 @@ fn row(label: &str, model: &ModelSummary, is_reference: bool) -> String {
 
 fn interval(value: &Value) -> Option<Interval> {
     serde_json::from_value(value.clone()).ok()
+}
+
+/// A difference of shares, in points of a hundred.
+fn points(interval: &Interval) -> String {
+    let [value, low, high] = [interval.value, interval.low, interval.high].map(|x| 100.0 * x);
+    format!("{value:+.1} points ({low:+.1} to {high:+.1})")
 }
 
 fn percent(interval: &Interval) -> String {
@@ -102,14 +137,15 @@ mod tests {
     fn model(kl_to_sft: f64, judged: bool) -> ModelSummary {
         ModelSummary {
             mean_gold: judged.then(|| wilson(1.0, 4)),
-            mean_score: 0.5,
-            win_rate_vs_sft: wilson(2.0, 4),
+            mean_score: Some(0.5),
+            win_rate_vs_sft: Some(wilson(2.0, 4)),
             kl_to_sft,
             eos_fraction: 0.75,
             mean_length: 12.3,
             pretrain_perplexity: judged.then_some(40.0),
             untrue: judged.then(|| wilson(1.0, 8)),
             gold_by_kind: Default::default(),
+            gains: Default::default(),
         }
     }
 
@@ -153,5 +189,35 @@ mod tests {
             rest,
             "\nreward model, pairs of held-out prompts: 75.0 % (30.1 to 95.4)\nmean score of demonstrations: +0.0000\n"
         );
+    }
+
+    #[test]
+    fn what_is_gained_over_the_base_is_told_by_group() {
+        let share = |value: f64| Interval {
+            value,
+            low: value - 0.05,
+            high: value + 0.05,
+            n: 4,
+        };
+        let gain = |prompts, gold, gained| crate::Gain {
+            prompts,
+            gold: Some(gold),
+            gold_gain: Some(share(gained)),
+            score_gain: Some(share(-0.2)),
+        };
+        let mut ppo = model(1.0, true);
+        ppo.gains = [
+            (ALL_PROMPTS.to_owned(), gain(4, 0.5, 0.25)),
+            ("held-out kinds".to_owned(), gain(1, 0.25, 0.0)),
+        ]
+        .into();
+        let text = summary(&[(PPO, ppo)]).to_string();
+        for line in [
+            "PPO on all prompts (4): 50.0 % kept, +25.0 points (+20.0 to +30.0) over the base",
+            "PPO by the reward model: -0.200 (-0.250 to -0.150) over the base",
+            "PPO on held-out kinds (1): 25.0 % kept, +0.0 points (-5.0 to +5.0) over the base",
+        ] {
+            assert!(text.contains(line), "{line}:\n{text}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use rlhf_core::lanes::{in_lanes, side_by_side};
-use rlhf_core::{int_tensor, rng, to_host};
+use rlhf_core::{index_tensor, int_tensor, rng, to_host};
 use rlhf_model::{CausalLm, KvCache, PackedLm};
 
 use crate::error::{Error, Result};
@@ -169,6 +169,30 @@ impl Generator {
         in_order(prompts.len(), rows)
     }
 
+    /// As [`Generator::generate`], telling `done` how many tokens there are after every step. A small model answers in several batches
+    /// side by side, and all are there at once.
+    ///
+    /// # Errors
+    /// As [`Generator::generate`].
+    pub fn generate_told<S: AsRef<[u32]> + Sync>(
+        &self,
+        prompts: &[S],
+        options: &GenerateOptions,
+        done: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Completion>> {
+        if side_by_side(&self.model, &self.model.device()) {
+            let found = self.generate(prompts, options)?;
+            done(found.iter().map(|completion| completion.tokens.len()).sum());
+            return Ok(found);
+        }
+        let mut tokens = 0;
+        self.generate_streaming(prompts, options, &mut |_, _| {
+            tokens += 1;
+            done(tokens);
+            ControlFlow::Continue(())
+        })
+    }
+
     fn check<S: AsRef<[u32]>>(&self, prompts: &[S], options: &GenerateOptions) -> Result<()> {
         options.sampling.validate().into_result()?;
         let (context, vocab_size) = (self.model.max_seq_len(), self.model.vocab_size());
@@ -244,9 +268,27 @@ impl Generator {
         }
     }
 
-    /// Runs the left-padded prompts of some rows; returns their cache and the hidden state of each row's last token,
-    /// `[rows, d_model]`.
+    /// Runs the left-padded prompts of some rows, each prompt of neighbours once; returns their cache and the hidden state of each
+    /// row's last token, `[rows, d_model]`.
     fn prefill<S: AsRef<[u32]>>(&self, prompts: &[S], rows: &[Row], capacity: usize) -> (KvCache, Tensor<2>) {
+        let prompt_of = |row: &Row| prompts[row.index].as_ref();
+        let mut different: Vec<&Row> = Vec::with_capacity(rows.len());
+        let mut places = Vec::with_capacity(rows.len());
+        for row in rows {
+            if different.last().is_none_or(|last| prompt_of(last) != prompt_of(row)) {
+                different.push(row);
+            }
+            places.push(different.len() - 1);
+        }
+        let (mut cache, hidden) = self.prefill_each(prompts, &different, capacity);
+        if different.len() == rows.len() {
+            return (cache, hidden);
+        }
+        cache.select_rows(&places);
+        (cache, hidden.select(0, index_tensor(&places, &self.model.device())))
+    }
+
+    fn prefill_each<S: AsRef<[u32]>>(&self, prompts: &[S], rows: &[&Row], capacity: usize) -> (KvCache, Tensor<2>) {
         let longest = rows.iter().map(|row| row.prompt_len).max().unwrap_or(0);
         let pads: Vec<usize> = rows.iter().map(|row| longest - row.prompt_len).collect();
         let mut ids = vec![0i32; rows.len() * longest];

@@ -10,8 +10,8 @@ use std::ops::Range;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
 use rlhf_core::{
-    GROUP_ROW_LEN, GradientBuffer, PartTimes, ROW_LEN, Targets, TokenBatch, float_tensor, last_positions,
-    micro_batches, timed, to_host,
+    GROUP_ROW_LEN, GradientBuffer, PartTimes, ROW_LEN, Targets, TokenBatch, completions_of_prompts, float_tensor,
+    last_positions, micro_batches, timed, to_host,
 };
 
 use crate::decoder::Decoder;
@@ -112,9 +112,10 @@ impl MicroBatch {
         Self { batch, reads }
     }
 
-    /// Reads the network before every token of sequence `i` from position `from[i]` on.
+    /// Reads the network before every token of sequence `i` from position `from[i]` on; of completions of one prompt that
+    /// stand together, the prompt goes through once.
     pub fn from_positions<S: AsRef<[u32]>>(sequences: &[S], from: &[usize]) -> Self {
-        let batch = TokenBatch::pack(sequences, ROW_LEN);
+        let batch = TokenBatch::pack_completions(sequences, &completions_of_prompts(sequences, from));
         let reads = Reads::Before(Targets::from_positions(&batch, sequences, from));
         Self { batch, reads }
     }

@@ -65,7 +65,10 @@ pub use lora::{
 };
 pub use memory::{HeadUse, LargestPass, PassesAtOnce};
 pub use packed_lm::PackedLm;
-pub use passes::{SequenceLogprobs, group_scores, last_scores, sequence_logprobs, sequence_scores, sequence_values};
+pub use passes::{
+    SequenceLogprobs, completion_scores, group_scores, group_scores_told, last_scores, sequence_logprobs,
+    sequence_scores, sequence_scores_told, sequence_values,
+};
 pub use precision::{Placement, WeightPrecision};
 pub use rlhf_gguf::{GgufTokenizer, TensorType, Written};
 pub use rlhf_kernels::TokenLogprobs;

@@ -1,14 +1,16 @@
 //! Passes without gradients over many sequences: log-probabilities, values and scores on the host.
 //!
 //! Sequences go through the network packed, in micro-batches of a bounded number of tokens; neither the packing nor the
-//! bound changes a result beyond rounding.
+//! bound changes a result beyond rounding. A prompt of several completions that stand together goes through once.
 
 use std::ops::Range;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use rlhf_core::lanes::{in_lanes, lanes};
-use rlhf_core::{GROUP_ROW_LEN, ROW_LEN, Targets, TokenBatch, last_positions, shared_tokens, to_host};
+use rlhf_core::lanes::{in_lanes, lanes, side_by_side};
+use rlhf_core::{
+    GROUP_ROW_LEN, ROW_LEN, Targets, TokenBatch, completions_of_prompts, last_positions, shared_tokens, to_host,
+};
 
 use crate::heads::{CausalLm, ScalarModel};
 
@@ -33,7 +35,8 @@ pub fn sequence_logprobs<S: AsRef<[u32]> + Sync>(
     max_tokens: usize,
 ) -> SequenceLogprobs {
     let device = model.transformer.device();
-    let parts = in_batches(model, &device, sequences, max_tokens, |range, batch| {
+    let groups = completions_of_prompts(sequences, from);
+    let parts = in_batches(model, &device, sequences, &groups, max_tokens, |range, batch| {
         let (sequences, from) = (&sequences[range.clone()], &from[range]);
         let targets = Targets::from_positions(batch, sequences, from);
         let device = model.transformer.device();
@@ -60,7 +63,8 @@ pub fn sequence_values<S: AsRef<[u32]> + Sync>(
     max_tokens: usize,
 ) -> Vec<Vec<f32>> {
     let device = model.transformer.device();
-    let parts = in_batches(model, &device, sequences, max_tokens, |range, batch| {
+    let groups = completions_of_prompts(sequences, from);
+    let parts = in_batches(model, &device, sequences, &groups, max_tokens, |range, batch| {
         let (sequences, from) = (&sequences[range.clone()], &from[range]);
         let targets = Targets::from_positions(batch, sequences, from);
         let device = model.transformer.device();
@@ -72,11 +76,73 @@ pub fn sequence_values<S: AsRef<[u32]> + Sync>(
 
 /// The head at the last token of every sequence: what a reward model says of it.
 pub fn sequence_scores<S: AsRef<[u32]> + Sync>(model: &ScalarModel, sequences: &[S], max_tokens: usize) -> Vec<f32> {
+    completion_scores(model, sequences, &vec![0; sequences.len()], max_tokens)
+}
+
+/// [`sequence_scores`] of completions, given the number of tokens of the prompt of each.
+pub fn completion_scores<S: AsRef<[u32]> + Sync>(
+    model: &ScalarModel,
+    sequences: &[S],
+    prompt_lens: &[usize],
+    max_tokens: usize,
+) -> Vec<f32> {
     let device = model.transformer.device();
-    let parts = in_batches(model, &device, sequences, max_tokens, |range, batch| {
+    let groups = completions_of_prompts(sequences, prompt_lens);
+    let parts = in_batches(model, &device, sequences, &groups, max_tokens, |range, batch| {
         to_host(last_scores(model, batch, &sequences[range]))
     });
     parts.concat()
+}
+
+/// [`sequence_scores`], telling `done` how many sequences are scored each time that some are. A small model scores them side by
+/// side, and all are done at once.
+pub fn sequence_scores_told<S: AsRef<[u32]> + Sync>(
+    model: &ScalarModel,
+    sequences: &[S],
+    max_tokens: usize,
+    done: &mut dyn FnMut(usize),
+) -> Vec<f32> {
+    let device = model.transformer.device();
+    if side_by_side(model, &device) {
+        let scores = sequence_scores(model, sequences, max_tokens);
+        done(sequences.len());
+        return scores;
+    }
+    let lens: Vec<usize> = sequences.iter().map(|sequence| sequence.as_ref().len()).collect();
+    let mut scores = Vec::with_capacity(sequences.len());
+    for part in lanes(&lens, max_tokens) {
+        let sequences = &sequences[part];
+        scores.extend(to_host(last_scores(
+            model,
+            &TokenBatch::pack(sequences, ROW_LEN),
+            sequences,
+        )));
+        done(scores.len());
+    }
+    scores
+}
+
+/// [`group_scores`], telling `done` how many groups are scored each time that some are. A small model scores them side by side,
+/// and all are done at once.
+pub fn group_scores_told<S: AsRef<[u32]> + Sync>(
+    model: &ScalarModel,
+    groups: &[&[S]],
+    max_tokens: usize,
+    done: &mut dyn FnMut(usize),
+) -> Vec<Vec<f32>> {
+    let device = model.transformer.device();
+    if side_by_side(model, &device) {
+        let scores = group_scores(model, groups, max_tokens);
+        done(groups.len());
+        return scores;
+    }
+    let lens: Vec<usize> = groups.iter().map(|group| shared_tokens(group)).collect();
+    let mut scores = Vec::with_capacity(groups.len());
+    for part in lanes(&lens, max_tokens) {
+        scores.extend(scores_of_groups(model, &groups[part]));
+        done(scores.len());
+    }
+    scores
 }
 
 /// [`sequence_scores`] of groups of sequences, in which what a group has in common at the beginning, such as the prompt of
@@ -85,13 +151,17 @@ pub fn group_scores<S: AsRef<[u32]> + Sync>(model: &ScalarModel, groups: &[&[S]]
     let lens: Vec<usize> = groups.iter().map(|group| shared_tokens(group)).collect();
     let device = model.transformer.device();
     let parts = in_lanes(model, &device, lanes(&lens, max_tokens), |range| {
-        let groups = &groups[range];
-        let batch = TokenBatch::pack_groups(groups, GROUP_ROW_LEN);
-        let sequences: Vec<&S> = groups.iter().copied().flatten().collect();
-        let counts: Vec<usize> = groups.iter().map(|group| group.len()).collect();
-        split(to_host(last_scores(model, &batch, &sequences)), &counts)
+        scores_of_groups(model, &groups[range])
     });
     parts.concat()
+}
+
+/// Scores of groups that go through the network together.
+fn scores_of_groups<S: AsRef<[u32]>>(model: &ScalarModel, groups: &[&[S]]) -> Vec<Vec<f32>> {
+    let batch = TokenBatch::pack_groups(groups, GROUP_ROW_LEN);
+    let sequences: Vec<&S> = groups.iter().copied().flatten().collect();
+    let counts: Vec<usize> = groups.iter().map(|group| group.len()).collect();
+    split(to_host(last_scores(model, &batch, &sequences)), &counts)
 }
 
 /// The head at the last token of every sequence of a batch: `[sequences]`.
@@ -104,17 +174,24 @@ pub fn last_scores<S: AsRef<[u32]>>(model: &ScalarModel, batch: &TokenBatch, seq
     model.score(model.transformer.hidden_states_at(&batch.to_device(&device), &last))
 }
 
-/// `run` on batches of sequences, each with the range of its sequences.
+/// `run` on batches of sequences in groups that share their beginning, each with the range of its sequences.
 fn in_batches<M: Module, S: AsRef<[u32]> + Sync, R: Send>(
     model: &M,
     device: &Device,
     sequences: &[S],
+    groups: &[Range<usize>],
     max_tokens: usize,
     run: impl Fn(Range<usize>, &TokenBatch) -> R + Sync,
 ) -> Vec<R> {
-    let lens: Vec<usize> = sequences.iter().map(|s| s.as_ref().len()).collect();
-    in_lanes(model, device, lanes(&lens, max_tokens), |range| {
-        run(range.clone(), &TokenBatch::pack(&sequences[range], ROW_LEN))
+    let lens: Vec<usize> = groups
+        .iter()
+        .map(|group| shared_tokens(&sequences[group.clone()]))
+        .collect();
+    in_lanes(model, device, lanes(&lens, max_tokens), |part| {
+        let groups = &groups[part];
+        let range = groups.first().map_or(0, |group| group.start)..groups.last().map_or(0, |group| group.end);
+        let batch = TokenBatch::pack_completions(&sequences[range.clone()], groups);
+        run(range, &batch)
     })
 }
 

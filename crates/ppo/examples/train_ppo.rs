@@ -58,6 +58,7 @@ fn main() -> Result<(), Error> {
         prompts: &prompts,
         pretraining: &[],
         eos_token_id: 0,
+        stop_token_ids: &[],
     };
     let outcome = train(models, data, &settings, &context, &mut Print)?;
     let report = outcome.report;

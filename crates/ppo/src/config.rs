@@ -25,6 +25,9 @@ pub struct PpoConfig {
     pub episodes: usize,
     /// Episodes of one update. InstructGPT, N+: 512.
     pub batch_size: usize,
+    /// Answers to each prompt of an update, each an episode; they go through the networks together, the tokens of the prompt
+    /// once. Divides the episodes of a minibatch. The papers: 1.
+    pub samples_per_prompt: usize,
     /// Optimiser steps in one pass over the episodes of an update; divides `batch_size`. InstructGPT: 8 of 64 episodes.
     pub n_minibatches: usize,
     /// Most tokens in one forward and backward pass. Bounds memory and changes no result.
@@ -36,6 +39,8 @@ pub struct PpoConfig {
     pub ppo_epochs: usize,
     /// Longest response, in tokens, the end-of-sequence token included. N+: 53; InstructGPT: up to 1,000.
     pub max_new_tokens: usize,
+    /// Responses that are sampled together, at most. Memory of the cache grows with it.
+    pub rollout_batch_size: usize,
     /// Divides logits when sampling, when scoring under the reference and when updating. InstructGPT: 1; N+: 0.7.
     pub temperature: f64,
     /// Discount per token. All of the papers: 1.
@@ -68,11 +73,13 @@ pub struct PpoConfig {
     pub missing_eos: MissingEos,
     /// Scores are clipped to plus or minus this before anything else. The papers: off; DeepSpeed-Chat: 5.
     pub score_clip: Option<f64>,
+    /// What is taken off a score before it becomes a reward. The papers: `off`.
+    pub score_baseline: ScoreBaseline,
     /// Step that receives the score. OpenRLHF, verl: `last_token`; N+, TRL: `first_pad`.
     pub terminal: Terminal,
     /// Pretraining mix.
     pub ptx: PtxConfig,
-    /// Averaged copy of the policy, which is what the stage delivers.
+    /// Averaged copy of the policy, beside the last one.
     pub ema: EmaConfig,
     /// An update takes no further passes once the mean approximate KL (k3, nats per token) of one exceeds this.
     pub target_kl: Option<f64>,
@@ -89,6 +96,9 @@ pub struct PpoConfig {
     pub samples: usize,
     /// Updates in a row with a mean KL below 0 after which the run stops, since sampling and scoring then disagree.
     pub abort_negative_kl_iterations: usize,
+    /// Multiplies the tolerances of what is checked while training; 1 is for f32 on a CPU. A device that computes in fewer
+    /// digits needs more.
+    pub tolerance: f64,
     /// Low-rank adapters of the policy and of the value function, trained in place of the weights; the reference is the
     /// policy without them. Without this section all weights are trained.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,6 +132,19 @@ pub enum ControllerConfig {
         /// Episodes over which a relative error of 1 would double the weight.
         horizon: f64,
     },
+}
+
+/// What is taken off a score, so that less of what is learnt from is the difficulty of the prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ScoreBaseline {
+    /// Nothing: the value function alone says what was to be expected.
+    #[default]
+    Off,
+    /// The mean score of the other answers to the same prompt, of which there must be some: `samples_per_prompt`. It does not depend
+    /// on the answer, so that the gradient stays unbiased (RLOO: Kool et al. 2019, Ahmadian et al. 2024, arXiv 2402.14740). A value
+    /// function that starts at zero needs thousands of episodes to say as much.
+    OtherAnswers,
 }
 
 /// Range that a value may move away from the one of the rollout.
@@ -193,7 +216,7 @@ pub enum EmaPer {
     /// After each update.
     #[default]
     Iteration,
-    /// Never: the stage delivers the last policy.
+    /// Never: there is no average.
     Off,
 }
 
@@ -220,11 +243,13 @@ impl Default for PpoConfig {
         Self {
             episodes: 256_000,
             batch_size: 512,
+            samples_per_prompt: 1,
             n_minibatches: 8,
             microbatch_tokens: 8192,
             gradient_checkpointing: false,
             ppo_epochs: 1,
             max_new_tokens: 53,
+            rollout_batch_size: 64,
             temperature: 1.0,
             gamma: 1.0,
             gae_lambda: 0.95,
@@ -240,6 +265,7 @@ impl Default for PpoConfig {
             whiten_advantages: AdvantageWhitening::Rollout,
             missing_eos: MissingEos::default(),
             score_clip: None,
+            score_baseline: ScoreBaseline::Off,
             terminal: Terminal::LastToken,
             ptx: PtxConfig::default(),
             ema: EmaConfig::default(),
@@ -250,6 +276,7 @@ impl Default for PpoConfig {
             sample_every: 10,
             samples: 4,
             abort_negative_kl_iterations: 10,
+            tolerance: 1.0,
             lora: None,
         }
     }

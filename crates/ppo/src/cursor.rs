@@ -71,12 +71,15 @@ impl Cursor {
     }
 }
 
-/// The episodes of a step: all of an update are dealt out once in each epoch, in an order of its own.
+/// The episodes of a step: all of an update are dealt out once in each epoch, in an order of its own; those of one prompt
+/// stay together, so that it goes through the networks once.
 pub(crate) fn minibatch_rows(seed: u64, update: u64, epoch: usize, minibatch: usize, config: &PpoConfig) -> Vec<usize> {
     let mut rng = rng(seed, "ppo.minibatch", &[update, epoch as u64]);
-    let order = permutation(config.batch_size, &mut rng);
-    let size = config.minibatch_size();
-    order[minibatch * size..][..size].to_vec()
+    let each = config.samples_per_prompt;
+    let order = permutation(config.batch_size / each, &mut rng);
+    let prompts = config.minibatch_size() / each;
+    let chosen = order[minibatch * prompts..][..prompts].iter();
+    chosen.flat_map(|prompt| prompt * each..(prompt + 1) * each).collect()
 }
 
 #[cfg(test)]
@@ -149,5 +152,26 @@ mod tests {
             })
             .into();
         assert!(epochs[0] != epochs[1] && epochs[0] != epochs[2], "{epochs:?}");
+    }
+
+    #[test]
+    fn the_answers_to_a_prompt_stand_together_in_a_minibatch() {
+        let config = PpoConfig {
+            batch_size: 24,
+            n_minibatches: 2,
+            samples_per_prompt: 4,
+            ..PpoConfig::default()
+        };
+        let rows = |minibatch| minibatch_rows(1, 0, 0, minibatch, &config);
+        let mut all = [rows(0), rows(1)].concat();
+        for group in all.chunks(4) {
+            assert!(
+                group[0] % 4 == 0 && group.windows(2).all(|pair| pair[1] == pair[0] + 1),
+                "{all:?}"
+            );
+        }
+        assert_ne!(all, (0..24).collect::<Vec<_>>(), "prompts are dealt out");
+        all.sort_unstable();
+        assert_eq!(all, (0..24).collect::<Vec<_>>());
     }
 }

@@ -53,7 +53,7 @@ impl Response {
 pub struct Scored {
     /// Score by the [`Scorer`](crate::Scorer).
     pub score: f64,
-    /// The score after clipping and the missing-EOS rule: what enters the rewards.
+    /// The score after clipping, the missing-EOS rule and the baseline: what enters the rewards.
     pub effective_score: f64,
     /// Log-probabilities of the policy that sampled, from the training pass.
     pub old_logprobs: Vec<f64>,

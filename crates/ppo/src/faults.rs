@@ -2,7 +2,7 @@
 
 use rlhf_config::ConfigErrors;
 
-use crate::config::{ControllerConfig, PpoConfig, RewardWhitening};
+use crate::config::{ControllerConfig, PpoConfig, RewardWhitening, ScoreBaseline};
 use crate::reward::MissingEos;
 
 /// Temperatures at which the ratio of two passes over the same tokens is one: the smaller, the more their rounding counts.
@@ -29,6 +29,8 @@ impl PpoConfig {
         for (path, value) in [
             ("batch_size", self.batch_size),
             ("n_minibatches", self.n_minibatches),
+            ("samples_per_prompt", self.samples_per_prompt),
+            ("rollout_batch_size", self.rollout_batch_size),
             ("microbatch_tokens", self.microbatch_tokens),
             ("ppo_epochs", self.ppo_epochs),
             ("max_new_tokens", self.max_new_tokens),
@@ -42,6 +44,12 @@ impl PpoConfig {
             "n_minibatches",
             || format!("{} does not divide batch_size {}", self.n_minibatches, self.batch_size),
         );
+        let divides = |each: usize| self.n_minibatches == 0 || each == 0 || self.minibatch_size().is_multiple_of(each);
+        errors.check(divides(self.samples_per_prompt), "samples_per_prompt", || {
+            let (each, minibatch) = (self.samples_per_prompt, self.minibatch_size());
+            format!("{each} does not divide the {minibatch} episodes of a minibatch, batch_size / n_minibatches")
+        });
+        errors.check_positive("tolerance", self.tolerance);
         errors.check(self.episodes >= self.batch_size, "episodes", || {
             format!("{} is less than one batch_size of {}", self.episodes, self.batch_size)
         });
@@ -84,6 +92,11 @@ impl PpoConfig {
             );
         }
         errors.check_positive_if_set("score_clip", self.score_clip);
+        errors.check(
+            self.score_baseline == ScoreBaseline::Off || self.samples_per_prompt > 1,
+            "score_baseline",
+            || "`other_answers` needs ppo.samples_per_prompt of at least 2".into(),
+        );
         match self.missing_eos {
             MissingEos::None => {}
             MissingEos::Subtract { penalty } => errors.check_not_negative("missing_eos.subtract.penalty", penalty),

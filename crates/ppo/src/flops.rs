@@ -5,6 +5,7 @@ use rlhf_model::{CausalLm, PassSize, ScalarModel};
 
 use crate::episode::Episode;
 use crate::rollout::RolloutModels;
+use crate::step::groups;
 
 /// Floating-point operations of a rollout: sampling, then policy, reference, reward model and value network over what was sampled.
 pub(crate) fn rollout_flops(models: &RolloutModels<'_>, episodes: &[Episode]) -> f64 {
@@ -12,21 +13,22 @@ pub(crate) fn rollout_flops(models: &RolloutModels<'_>, episodes: &[Episode]) ->
     let reference = models.reference.transformer.architecture();
     let value = models.value.transformer.architecture();
     let reward = models.scorer.model().map(|model| model.transformer.architecture());
-    let of = |episode: &Episode| {
+    let of = |(episode, shared): (&Episode, usize)| {
         let response = &episode.response;
-        let prompt = PassSize::sequence(0, response.prompt_len, 1).predicting();
+        // Of a prompt that is answered several times, the end is read for each.
+        let prompt = PassSize::sequence(0, response.prompt_len - shared, 1).predicting();
         // The last token that is sampled goes through the network no more.
         let sampled = response.len().saturating_sub(1);
         let answer = PassSize::sequence(response.prompt_len, sampled, sampled).predicting();
-        let scored = PassSize::sequence(0, response.sequence.len(), 1);
+        let scored = PassSize::sequence(shared, response.sequence.len() - shared, 1);
         policy.forward_flops(&prompt)
             + policy.forward_flops(&answer)
-            + policy.forward_flops(&policy_pass(episode))
-            + reference.forward_flops(&policy_pass(episode))
+            + policy.forward_flops(&policy_pass(episode, shared))
+            + reference.forward_flops(&policy_pass(episode, shared))
             + reward.map_or(0.0, |reward| reward.forward_flops(&scored))
-            + value.forward_flops(&value_pass(episode))
+            + value.forward_flops(&value_pass(episode, shared))
     };
-    episodes.iter().map(of).sum()
+    episodes.iter().zip(shared_beginnings(episodes)).map(of).sum()
 }
 
 /// Floating-point operations of a step on some episodes and pretraining sequences, forward and backward.
@@ -39,19 +41,29 @@ pub(crate) fn step_flops(
     let pretraining = pretraining
         .iter()
         .map(|s| PassSize::sequence(0, s.len(), s.targets()).predicting());
-    let policy_passes: PassSize = episodes.iter().map(policy_pass).chain(pretraining).sum();
-    let value_passes: PassSize = episodes.iter().map(value_pass).sum();
+    let shared = shared_beginnings(episodes);
+    let with_shared = || episodes.iter().zip(shared.iter().copied());
+    let policy_passes = with_shared().map(|(episode, shared)| policy_pass(episode, shared));
+    let policy_passes: PassSize = policy_passes.chain(pretraining).sum();
+    let value_passes: PassSize = with_shared().map(|(episode, shared)| value_pass(episode, shared)).sum();
     policy.transformer.step_flops(&policy_passes) + value.transformer.step_flops(&value_passes)
 }
 
-fn policy_pass(episode: &Episode) -> PassSize {
-    let response = &episode.response;
-    PassSize::sequence(0, response.sequence.len(), response.len()).predicting()
+/// Tokens of each episode that go through with the one before it: its prompt, if that is the same.
+fn shared_beginnings(episodes: &[Episode]) -> Vec<usize> {
+    let mut shared: Vec<usize> = episodes.iter().map(|episode| episode.response.prompt_len).collect();
+    groups(episodes).iter().for_each(|group| shared[group.start] = 0);
+    shared
 }
 
-fn value_pass(episode: &Episode) -> PassSize {
+fn policy_pass(episode: &Episode, shared: usize) -> PassSize {
+    let response = &episode.response;
+    PassSize::sequence(shared, response.sequence.len() - shared, response.len()).predicting()
+}
+
+fn value_pass(episode: &Episode, shared: usize) -> PassSize {
     let steps = episode.steps.len();
-    PassSize::sequence(0, episode.response.prompt_len + steps, steps)
+    PassSize::sequence(shared, episode.response.prompt_len + steps - shared, steps)
 }
 
 #[cfg(test)]

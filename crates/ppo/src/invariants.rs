@@ -11,6 +11,12 @@ use crate::loss::PolicyStats;
 const RATIO_TOLERANCE: f64 = 1e-4;
 /// Largest approximate KL before the first step of an update, in f32, in nats per token.
 const FIRST_KL_TOLERANCE: f64 = 1e-6;
+/// Largest |KL| of a response between the untouched policy and the reference, in f32, in nats.
+const SELF_KL_TOLERANCE: f64 = 1e-4;
+/// Tokens of a response for which [`SELF_KL_TOLERANCE`] holds: errors of tokens add up.
+const TOKENS_OF_TOLERANCE: f64 = 64.0;
+/// Tokens of a sequence for which the tolerances of a single token hold: what attention sums up errs with its root.
+const CONTEXT_OF_TOLERANCE: f64 = 512.0;
 /// Largest error of the mean and of the deviation of whitened advantages.
 const WHITENING_TOLERANCE: f64 = 1e-4;
 /// Largest mean |log-prob of the sampler - log-prob of the training pass|, in nats.
@@ -36,26 +42,30 @@ pub(crate) fn check_rollout(
             explanation,
         })
     };
+    let tolerance = of_a_token(episodes, config);
     if policy_is_reference {
+        // Of each response in units of what is allowed for its length; not f64::max, which would pass over a NaN.
+        let excess =
+            |e: &Episode| e.scored.sequence_kl().abs() / (e.response.len() as f64 / TOKENS_OF_TOLERANCE).max(1.0);
         let kl = episodes
             .iter()
-            .map(|e| e.scored.sequence_kl().abs())
-            .fold(0.0, f64::max);
-        if kl > 1e-4 {
+            .map(excess)
+            .fold(0.0, |a: f64, b| if b <= a { a } else { b });
+        if kl.is_nan() || kl > tolerance * SELF_KL_TOLERANCE {
             return broken(
-                "KL between the untouched policy and the reference",
+                "KL between the untouched policy and the reference, for every 64 tokens",
                 kl,
-                "0 within 1e-4 nats",
+                "0 within 1e-4 nats, times ppo.tolerance",
                 "policy and reference must start from the same weights and be read the same way",
             );
         }
     }
     let gap = sampler_gap(episodes);
-    if gap.is_nan() || gap > SAMPLER_TOLERANCE {
+    if gap.is_nan() || gap > tolerance * SAMPLER_TOLERANCE {
         return broken(
             "mean gap between the sampler's log-probs and the training pass's",
             gap,
-            "below 0.01 nats",
+            "below 0.01 nats, times ppo.tolerance",
             "sampling and training see different distributions: padding, positions, cache or temperature",
         );
     }
@@ -78,6 +88,13 @@ pub(crate) fn check_rollout(
         check_whitened(update, episodes)?;
     }
     Ok(())
+}
+
+/// Multiple of the tolerances of a token: what is configured, times what the longest sequence and the temperature add.
+fn of_a_token(episodes: &[Episode], config: &PpoConfig) -> f64 {
+    let longest = episodes.iter().map(|e| e.response.sequence.len()).max().unwrap_or(0);
+    let context = (longest as f64 / CONTEXT_OF_TOLERANCE).sqrt().max(1.0);
+    config.tolerance * context * config.temperature.recip().max(1.0)
 }
 
 fn check_whitened(update: u64, episodes: &[Episode]) -> Result<()> {
@@ -113,20 +130,28 @@ fn check_whitened(update: u64, episodes: &[Episode]) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Invariant`].
-pub(crate) fn check_first_step(update: u64, max_ratio_error: f64, stats: &PolicyStats) -> Result<()> {
+pub(crate) fn check_first_step(
+    update: u64,
+    max_ratio_error: f64,
+    stats: &PolicyStats,
+    episodes: &[Episode],
+    config: &PpoConfig,
+) -> Result<()> {
+    let tolerance = of_a_token(episodes, config);
     let checks = [
         (
             "largest |ratio - 1| before the first step",
             max_ratio_error,
-            RATIO_TOLERANCE,
-            "below 1e-4",
+            tolerance * RATIO_TOLERANCE,
+            "below 1e-4, times ppo.tolerance",
         ),
         ("clip fraction before the first step", stats.clipfrac, 0.0, "0"),
         (
             "approximate KL before the first step",
             stats.approx_kl_k2,
-            FIRST_KL_TOLERANCE,
-            "below 1e-6 nats",
+            // It grows with the square of what the log-probs err by.
+            tolerance * tolerance * FIRST_KL_TOLERANCE,
+            "below 1e-6 nats, times ppo.tolerance squared",
         ),
     ];
     for (name, found, tolerance, expected) in checks {
@@ -297,7 +322,13 @@ mod tests {
             ratio_var: 0.0,
         };
         let check = |expected: Option<&str>, ratio_error, stats| {
-            let found = name_of(check_first_step(0, ratio_error, &stats));
+            let found = name_of(check_first_step(
+                0,
+                ratio_error,
+                &stats,
+                &rollout(),
+                &PpoConfig::default(),
+            ));
             assert!(
                 found.zip(expected).is_none_or(|(f, e)| f.contains(e)) && found.is_some() == expected.is_some(),
                 "{expected:?}: {found:?}"

@@ -41,7 +41,7 @@ mod train;
 pub use advantage::{Gae, explained_variance, returns, whiten_advantages};
 pub use config::{
     AdvantageWhitening, ControllerConfig, EmaConfig, EmaPer, KlConfig, PpoConfig, PtxConfig, RewardWhitening,
-    ValueClip, ValueInit,
+    ScoreBaseline, ValueClip, ValueInit,
 };
 pub use episode::{Episode, Response, Scored, Steps};
 pub use error::{Error, Result};

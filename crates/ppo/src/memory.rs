@@ -48,7 +48,7 @@ pub fn memory_forecast(models: &PpoModels, data: PpoData<'_>, config: &PpoConfig
     let scoring = PassesAtOnce::of(
         &models.sft,
         &models.sft.transformer.device(),
-        &vec![sizes.episode; sizes.episodes],
+        &vec![sizes.group; sizes.episodes / config.samples_per_prompt],
         config.microbatch_tokens,
     );
     let scored = MemoryForecast {
@@ -82,8 +82,9 @@ fn reward_model_bytes(models: &PpoModels, config: &PpoConfig) -> u64 {
 
 /// Tokens that go through the networks at once.
 struct Sizes {
-    /// Tokens of a prompt and the longest response, on average, and at most.
-    episode: usize,
+    /// Tokens of a prompt and the longest responses to it, on average.
+    group: usize,
+    /// Tokens of the longest prompt and a response, at most.
     longest_episode: usize,
     /// Tokens of a minibatch in one pass.
     minibatch: usize,
@@ -99,15 +100,17 @@ impl Sizes {
     fn of(data: PpoData<'_>, config: &PpoConfig) -> Self {
         let lens = data.prompts.iter().map(|prompt| prompt.input_ids.len());
         let mean = lens.clone().sum::<usize>().div_ceil(data.prompts.len().max(1));
-        let episode = mean + config.max_new_tokens;
+        let responses = config.samples_per_prompt * config.max_new_tokens;
+        let group = mean + responses;
         let at_most = config.microbatch_tokens;
-        let minibatch = (config.minibatch_size() * episode).min(at_most.max(episode));
+        let groups = config.minibatch_size() / config.samples_per_prompt;
+        let minibatch = (groups * group).min(at_most.max(group));
         let window = data.pretraining.iter().map(|s| s.len()).max().unwrap_or(0);
         Self {
-            episode,
+            group,
             longest_episode: lens.max().unwrap_or(0) + config.max_new_tokens,
             minibatch,
-            responses: minibatch * config.max_new_tokens / episode,
+            responses: minibatch * responses / group,
             pretraining: (config.ptx_examples_per_minibatch() * window).min(at_most.max(window)),
             episodes: config.batch_size,
         }
@@ -118,7 +121,7 @@ impl Sizes {
             slots,
             read,
             head,
-            is_one_of_several: config.minibatch_size() * self.episode > slots,
+            is_one_of_several: config.minibatch_size() / config.samples_per_prompt * self.group > slots,
             activations: config.pass_limits().activations,
         }
     }

@@ -95,6 +95,16 @@ pub fn whiten_rewards(rewards: &[f64]) -> Vec<f64> {
     whiten(rewards, WhitenedMean::Kept)
 }
 
+/// Takes off each score the mean of the others of its group, `each` scores at a time.
+pub(crate) fn less_mean_of_others(scores: &mut [f64], each: usize) {
+    for group in scores.chunks_mut(each) {
+        let (sum, others) = (group.iter().sum::<f64>(), group.len() as f64 - 1.0);
+        for score in group.iter_mut() {
+            *score -= (sum - *score) / others;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,5 +186,13 @@ mod tests {
             let expected = score - kl_coef * kl.iter().sum::<f64>();
             prop_assert!((total - expected).abs() < 1e-11);
         }
+    }
+
+    #[test]
+    fn a_score_less_the_mean_of_the_others_says_how_much_better_it_is() {
+        let mut scores = [1.0, 0.0, 0.5, 2.0, 2.0, 2.0];
+        less_mean_of_others(&mut scores, 3);
+        // 1 - (0 + 0.5) / 2, 0 - (1 + 0.5) / 2, 0.5 - 1 / 2; then nothing.
+        assert_eq!(scores, [0.75, -0.75, 0.0, 0.0, 0.0, 0.0]);
     }
 }

@@ -5,11 +5,11 @@ use rlhf_model::{CausalLm, ScalarModel, sequence_logprobs, sequence_values};
 use serde_json::Value;
 
 use crate::advantage::{Gae, returns, whiten_advantages};
-use crate::config::{AdvantageWhitening, PpoConfig, RewardWhitening};
+use crate::config::{AdvantageWhitening, PpoConfig, RewardWhitening, ScoreBaseline};
 use crate::episode::{Episode, Response, Scored, Steps};
 use crate::error::{Error, Result};
 use crate::kl::token_kl;
-use crate::reward::{effective_score, token_rewards, whiten_rewards};
+use crate::reward::{effective_score, less_mean_of_others, token_rewards, whiten_rewards};
 use crate::scorer::{Answer, Scorer};
 
 /// A prompt that is answered in rollouts.
@@ -49,6 +49,8 @@ pub struct RolloutRequest<'a> {
     pub chosen: &'a [usize],
     /// Token that ends a response.
     pub eos_token_id: u32,
+    /// Others that do.
+    pub stop_token_ids: &'a [u32],
     /// Seed of the run.
     pub seed: u64,
     /// Random stream of the first episode.
@@ -94,11 +96,12 @@ fn sample(policy: &CausalLm, request: &RolloutRequest<'_>, config: &PpoConfig) -
     let options = GenerateOptions {
         max_new_tokens: config.max_new_tokens,
         eos_token_id: request.eos_token_id,
+        stop_token_ids: request.stop_token_ids.to_vec(),
+        batch_size: config.rollout_batch_size,
         sampling: Sampling::at_temperature(config.temperature),
         seed: request.seed,
         purpose: "ppo.rollout",
         first_stream: request.first_stream,
-        ..GenerateOptions::default()
     };
     let completions = Generator::new(policy).generate(&prompts, &options)?;
     let responses = completions.into_iter().zip(request.chosen);
@@ -125,18 +128,25 @@ fn score(
     let logprobs = |model| sequence_logprobs(model, &sequences, &from, config.temperature, config.microbatch_tokens);
     let (old, reference) = (logprobs(models.policy), logprobs(models.reference));
     let scores = scores(responses, models.scorer, prompts)?;
-    let row = |(i, (response, score)): (usize, (&Response, f64))| {
+    let effective = |(response, &score): (&Response, &f64)| {
+        effective_score(score, response.finished, config.score_clip, config.missing_eos)
+    };
+    let mut effective_scores: Vec<f64> = responses.iter().zip(&scores).map(effective).collect();
+    if config.score_baseline == ScoreBaseline::OtherAnswers {
+        less_mean_of_others(&mut effective_scores, config.samples_per_prompt);
+    }
+    let row = |i: usize| {
         let (old_logprobs, ref_logprobs) = (to_f64(&old.logprobs[i]), to_f64(&reference.logprobs[i]));
         Scored {
-            score,
-            effective_score: effective_score(score, response.finished, config.score_clip, config.missing_eos),
+            score: scores[i],
+            effective_score: effective_scores[i],
             kl: token_kl(config.kl.estimator, &old_logprobs, &ref_logprobs),
             entropy: to_f64(&old.entropy[i]),
             old_logprobs,
             ref_logprobs,
         }
     };
-    Ok(responses.iter().zip(scores).enumerate().map(row).collect())
+    Ok((0..responses.len()).map(row).collect())
 }
 
 /// The score of every response.

@@ -1,6 +1,6 @@
 //! The reward side of a rollout: scores of responses.
 
-use rlhf_model::{ScalarModel, sequence_scores};
+use rlhf_model::{ScalarModel, completion_scores};
 use serde_json::Value;
 
 use crate::episode::Response;
@@ -53,7 +53,8 @@ impl RewardModel {
 impl Scorer for RewardModel {
     fn score(&self, answers: &[Answer<'_>]) -> Result<Vec<Option<f64>>, ScorerError> {
         let sequences: Vec<&[u32]> = answers.iter().map(|a| a.response.sequence.as_slice()).collect();
-        let scores = sequence_scores(&self.model, &sequences, self.microbatch_tokens);
+        let prompt_lens: Vec<usize> = answers.iter().map(|a| a.response.prompt_len).collect();
+        let scores = completion_scores(&self.model, &sequences, &prompt_lens, self.microbatch_tokens);
         Ok(scores.into_iter().map(|score| Some(f64::from(score))).collect())
     }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use burn::tensor::Tensor;
-use rlhf_core::{GradientBuffer, to_host};
+use rlhf_core::{GradientBuffer, completions_of_prompts, to_host};
 use rlhf_data::TokenSequence;
 use rlhf_model::{Accumulator, CausalLm, MicroBatch, PassLimits, Reading, ScalarModel, logprob_gradients};
 
@@ -91,19 +91,40 @@ pub(crate) fn ptx_gradients(
     (gradients, loss)
 }
 
-/// Consecutive episodes that go through a network together, each with the range of its entries in flat lists.
+/// Consecutive episodes that go through a network together, each with the range of its entries in flat lists. Those of one
+/// prompt stay together.
 fn parts<'e>(
     episodes: &'e [Episode],
     lengths: &[usize],
     limits: PassLimits,
 ) -> impl Iterator<Item = (&'e [Episode], Range<usize>)> {
-    let tokens: Vec<usize> = episodes.iter().map(|e| e.response.sequence.len()).collect();
+    let groups = groups(episodes);
     let mut first = 0;
-    limits.parts(&tokens).into_iter().map(move |part| {
-        let entries: usize = lengths[part.clone()].iter().sum();
-        first += entries;
-        (&episodes[part], first - entries..first)
-    })
+    limits
+        .parts(&tokens_of(episodes, &groups))
+        .into_iter()
+        .map(move |part| {
+            let part = groups[part.start].start..groups[part.end - 1].end;
+            let entries: usize = lengths[part.clone()].iter().sum();
+            first += entries;
+            (&episodes[part], first - entries..first)
+        })
+}
+
+/// Neighbours that answer one prompt.
+pub(crate) fn groups(episodes: &[Episode]) -> Vec<Range<usize>> {
+    let sequences: Vec<&[u32]> = episodes.iter().map(|e| e.response.sequence.as_slice()).collect();
+    let from: Vec<usize> = episodes.iter().map(|e| e.response.prompt_len).collect();
+    completions_of_prompts(&sequences, &from)
+}
+
+/// Tokens of each group, those of its prompt counted once.
+fn tokens_of(episodes: &[Episode], groups: &[Range<usize>]) -> Vec<usize> {
+    let of_group = |group: &Range<usize>| {
+        let responses: usize = episodes[group.clone()].iter().map(|e| e.response.len()).sum();
+        episodes[group.start].response.prompt_len + responses
+    };
+    groups.iter().map(of_group).collect()
 }
 
 /// The entries of some episodes, one after the other, as a tensor.

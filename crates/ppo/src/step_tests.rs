@@ -91,6 +91,43 @@ fn in_parts_of(microbatch_tokens: usize, reduction: Reduction, gradient_checkpoi
     }
 }
 
+/// Answers to two prompts, which stand together or in turn.
+fn answers_of_two_prompts(together: bool) -> Vec<Episode> {
+    let mut answers = episodes();
+    for (i, episode) in answers.iter_mut().enumerate() {
+        let of_prompt = if together { i / 4 } else { i % 2 };
+        let prompt: Vec<u32> = (0..20).map(|t| ((of_prompt + 3 * t) % VOCAB) as u32).collect();
+        let response = &mut episode.response;
+        response.sequence = [&prompt, response.tokens()].concat();
+        response.prompt_len = prompt.len();
+    }
+    answers
+}
+
+#[test]
+fn a_prompt_that_goes_through_once_for_its_answers_changes_no_gradient() {
+    let (policy, value) = models();
+    let episodes = answers_of_two_prompts(true);
+    assert_eq!(groups(&episodes), [0..4, 4..7]);
+    // The same episodes in an order in which none stands beside another of its prompt.
+    let apart: Vec<Episode> = [0, 4, 1, 5, 2, 6, 3].map(|i| episodes[i].clone()).into();
+    assert_eq!(groups(&apart).len(), 7);
+    for config in [
+        in_parts_of(100_000, Reduction::TokenMean, false),
+        in_parts_of(64, Reduction::SequenceMean, true),
+    ] {
+        let (found, stats, _) = policy_gradients(&policy, &episodes, &config);
+        let (expected, stats_apart, _) = policy_gradients(&policy, &apart, &config);
+        assert_same(&found.to_named(&policy), &expected.to_named(&policy));
+        assert!((stats.loss - stats_apart.loss).abs() < 1e-5);
+        let (found, _) = value_gradients(&value, &episodes, &config);
+        let (expected, _) = value_gradients(&value, &apart, &config);
+        assert_same(&found.to_named(&value), &expected.to_named(&value));
+    }
+    // Another prompt is another group.
+    assert_eq!(groups(&answers_of_two_prompts(false)).len(), 7);
+}
+
 #[test]
 fn gradients_do_not_depend_on_micro_batches() {
     let ((policy, value), episodes) = (models(), episodes());
@@ -143,7 +180,7 @@ fn a_ratio_that_is_no_number_breaks_the_invariant_of_the_first_step() {
         let config = in_parts_of(microbatch_tokens, Reduction::TokenMean, false);
         let (_, mut stats, _) = policy_gradients(&policy, &episodes, &config);
         stats.clipfrac = 0.0;
-        assert!(crate::invariants::check_first_step(0, 0.0, &stats).is_err());
+        assert!(crate::invariants::check_first_step(0, 0.0, &stats, &episodes, &config).is_err());
     }
 }
 

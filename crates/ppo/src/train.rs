@@ -32,6 +32,8 @@ pub struct PpoData<'a> {
     pub pretraining: &'a [TokenSequence],
     /// Token that ends a response.
     pub eos_token_id: u32,
+    /// Others that do.
+    pub stop_token_ids: &'a [u32],
 }
 
 /// Somebody who reads along.
@@ -44,6 +46,15 @@ pub trait Observer {
     /// # Errors
     /// Whatever went wrong; it ends the run.
     fn sampled(&mut self, update: u64, episodes: &[Episode]) -> Result<(), Self::Error>;
+
+    /// Called with the policy after `updates` updates, off the autodiff graph, when a checkpoint of it has been written.
+    ///
+    /// # Errors
+    /// Whatever went wrong; it ends the run.
+    fn checkpointed(&mut self, updates: u64, policy: &CausalLm) -> Result<(), Self::Error> {
+        let _ = (updates, policy);
+        Ok(())
+    }
 }
 
 impl Observer for Quiet {
@@ -104,7 +115,7 @@ pub fn train<O: Observer>(
             Phase::Step { epoch, minibatch } => run.step(epoch, minibatch)?,
             Phase::EndOfUpdate => run.end_update(observer)?,
         }
-        run.checkpoint_if_due()?;
+        run.checkpoint_if_due(observer)?;
     }
     Ok(run.finish())
 }
@@ -208,6 +219,7 @@ impl<'a> Run<'a> {
             prompts: self.data.prompts,
             chosen: &self.prompts_from(first_episode),
             eos_token_id: self.data.eos_token_id,
+            stop_token_ids: self.data.stop_token_ids,
             seed: self.context.seed,
             first_stream: first_episode,
             kl_coef,
@@ -238,7 +250,7 @@ impl<'a> Run<'a> {
         let (mut gradients, policy, ratio_error) = policy_gradients(self.policy.module(), &episodes, self.config);
         let is_first = (epoch, minibatch) == (0, 0);
         if is_first {
-            check_first_step(self.state.cursor.update, ratio_error, &policy)?;
+            check_first_step(self.state.cursor.update, ratio_error, &policy, &episodes, self.config)?;
         }
         let ptx = self.add_pretraining(&pretraining, &mut gradients);
         let policy_grad_norm = self.clip(&mut gradients, "policy", policy.loss)?;
@@ -303,14 +315,17 @@ impl<'a> Run<'a> {
     }
 
     /// Writes a checkpoint when one is due between two updates, or when somebody wants the run to stop, wherever it is.
-    fn checkpoint_if_due(&self) -> Result<()> {
+    fn checkpoint_if_due<O: Observer>(&self, observer: &mut O) -> Result<(), O::Error> {
         let (done, total) = (self.state.cursor.update, self.config.updates() as u64);
         let between_updates = self.state.cursor.next == Phase::Rollout;
         match self.context.pause(done, total, self.config.checkpoint_every) {
-            Pause::Checkpoint if between_updates => self.save(),
+            Pause::Checkpoint if between_updates => {
+                self.save()?;
+                observer.checkpointed(done, &self.policy.module().valid())
+            }
             Pause::Stop => {
                 self.save()?;
-                Err(Error::Interrupted { update: done })
+                Err(Error::Interrupted { update: done }.into())
             }
             _ => Ok(()),
         }
@@ -337,10 +352,15 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Prompts of an update: consecutive places of a list that is shuffled anew at each pass.
+    /// The prompt of each episode of an update: consecutive places of a list that is shuffled anew at each pass, each as often as
+    /// it is answered.
     fn prompts_from(&self, first_episode: u64) -> Vec<usize> {
-        let (count, seed) = (self.config.batch_size, self.context.seed);
-        cyclic_rows(self.data.prompts.len(), "ppo.prompts", seed, first_episode, count)
+        let (seed, each) = (self.context.seed, self.config.samples_per_prompt);
+        let (first, count) = (first_episode / each as u64, self.config.batch_size / each);
+        let rows = cyclic_rows(self.data.prompts.len(), "ppo.prompts", seed, first, count);
+        rows.into_iter()
+            .flat_map(|row| std::iter::repeat_n(row, each))
+            .collect()
     }
 
     /// The episodes of a step: those of an update are dealt out anew in each epoch.

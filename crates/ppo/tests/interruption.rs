@@ -84,6 +84,7 @@ fn run(dir: &Path, settings: &PpoConfig, stop: bool) -> Result<PpoOutcome, Error
         prompts: &prompts,
         pretraining: &text,
         eos_token_id: 0,
+        stop_token_ids: &[],
     };
     let models = PpoModels::with_reward_model(sft, reward, settings);
     train(models, data, settings, &context, &mut Quiet)

@@ -107,6 +107,7 @@ fn run_seeded(
         prompts: &prompts,
         pretraining: text,
         eos_token_id: EOS,
+        stop_token_ids: &[],
     };
     let context = StageContext::scratch(Device::flex(), seed);
     train(models, data, settings, &context, &mut Quiet)

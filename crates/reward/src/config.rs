@@ -7,6 +7,7 @@ use rlhf_model::{LoraConfig, PassLimits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::length::LengthBias;
 use crate::loss::KwiseConfig;
 use crate::normalise::Normalisation;
 
@@ -37,8 +38,12 @@ pub struct RewardConfig {
     /// Models trained, with their own head and data order; the one with the lowest validation loss is kept.
     /// Stiennon: 3 to 10.
     pub n_seeds: usize,
+    /// Treatment of the length of completions.
+    pub length_bias: LengthBias,
     /// Change of the scores after training, so that demonstrations have mean 0.
     pub normalise: Normalisation,
+    /// Demonstrations at most that are scored for it.
+    pub normalise_on: usize,
     /// Optimiser steps between checkpoints; 0 keeps the last one only. Changes no result.
     pub checkpoint_every: usize,
     /// Optimiser steps between evaluations on the held-out prompts, besides the one at the end; 0 evaluates at the end of
@@ -74,7 +79,9 @@ impl Default for RewardConfig {
             max_grad_norm: 1.0,
             loss: KwiseConfig::default(),
             n_seeds: 1,
+            length_bias: LengthBias::Keep,
             normalise: Normalisation::Shift,
+            normalise_on: 10_000,
             checkpoint_every: 100,
             eval_every: 50,
             log_every: 10,

@@ -10,9 +10,20 @@ use crate::config::RewardConfig;
 use crate::groups::{Annotation, RankedPrompt};
 use crate::loss::{KwiseLoss, kwise_loss, mean_loss};
 
+/// What a reward model is trained for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Objective<'a> {
+    pub(crate) config: &'a RewardConfig,
+    /// Weight of each token of a completion beside its score; 0 without a length term.
+    pub(crate) per_token: f64,
+}
+
 /// The K-wise loss of one prompt, averaged over its labelers.
-pub(crate) fn prompt_loss(prompt: &RankedPrompt, scores: &[f64], config: &RewardConfig) -> KwiseLoss {
-    let of_labeler = |a: &Annotation| kwise_loss(scores, &a.pairs, a.margin, &config.loss);
+pub(crate) fn prompt_loss(prompt: &RankedPrompt, scores: &[f64], objective: Objective<'_>) -> KwiseLoss {
+    let Objective { config, per_token } = objective;
+    let with_length = |(score, sequence): (&f64, &Vec<u32>)| score + per_token * sequence.len() as f64;
+    let scores: Vec<f64> = scores.iter().zip(&prompt.sequences).map(with_length).collect();
+    let of_labeler = |a: &Annotation| kwise_loss(&scores, &a.pairs, a.margin, &config.loss);
     let losses: Vec<KwiseLoss> = prompt.annotations.iter().map(of_labeler).collect();
     mean_loss(&losses, scores.len())
 }
@@ -41,15 +52,15 @@ impl BatchLoss {
 pub(crate) fn batch_gradients(
     model: &ScalarModel,
     prompts: &[&RankedPrompt],
-    config: &RewardConfig,
+    objective: Objective<'_>,
 ) -> (GradientBuffer, BatchLoss, PartTimes) {
-    let limits = config.pass_limits();
+    let limits = objective.config.pass_limits();
     let tokens: Vec<usize> = prompts.iter().map(|p| p.tokens()).collect();
     let mut step = Accumulator::new(model, limits);
     let mut total = BatchLoss::default();
     for part in limits.parts(&tokens) {
         let own = &prompts[part.clone()];
-        let mut add_loss = |scores: &[f32]| add_part_loss(&mut total, own, scores, prompts.len(), config);
+        let mut add_loss = |scores: &[f32]| add_part_loss(&mut total, own, scores, prompts.len(), objective);
         if tokens[part].iter().sum::<usize>() <= limits.microbatch_tokens {
             let groups: Vec<&[Vec<u32>]> = own.iter().map(|p| p.sequences.as_slice()).collect();
             step.add(&MicroBatch::last_of_groups(&groups), |reading| {
@@ -82,7 +93,7 @@ fn add_part_loss(
     part: &[&RankedPrompt],
     scores: &[f32],
     n_prompts: usize,
-    config: &RewardConfig,
+    objective: Objective<'_>,
 ) -> Vec<f32> {
     let mut derivatives = Vec::with_capacity(scores.len());
     let mut rest = scores;
@@ -91,7 +102,7 @@ fn add_part_loss(
         let (own, others) = rest.split_at(prompt.sequences.len());
         rest = others;
         let scores: Vec<f64> = own.iter().map(|&score| f64::from(score)).collect();
-        let found = prompt_loss(prompt, &scores, config);
+        let found = prompt_loss(prompt, &scores, objective);
         sum += found.loss / n_prompts as f64;
         derivatives.extend(found.grad.iter().map(|grad| (grad / n_prompts as f64) as f32));
         for &(better, worse) in prompt.annotations.iter().flat_map(|a| &a.pairs) {

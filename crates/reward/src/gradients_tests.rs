@@ -49,6 +49,10 @@ fn prompts() -> Vec<RankedPrompt> {
         .collect()
 }
 
+fn plain(config: &RewardConfig) -> Objective<'_> {
+    Objective { config, per_token: 0.0 }
+}
+
 fn gradients(microbatch_tokens: usize, gradient_checkpointing: bool) -> (Vec<NamedTensor>, BatchLoss) {
     let (model, prompts) = (model(), prompts());
     let config = RewardConfig {
@@ -57,7 +61,7 @@ fn gradients(microbatch_tokens: usize, gradient_checkpointing: bool) -> (Vec<Nam
         ..RewardConfig::default()
     };
     let prompts: Vec<&RankedPrompt> = prompts.iter().collect();
-    let (gradients, batch, _) = batch_gradients(&model, &prompts, &config);
+    let (gradients, batch, _) = batch_gradients(&model, &prompts, plain(&config));
     (gradients.to_named(&model), batch)
 }
 
@@ -117,7 +121,7 @@ fn the_gradient_is_that_of_the_mean_loss_of_the_step() {
         let of_prompt = |prompt: &RankedPrompt| {
             let scores = sequence_scores(&model.valid(), &prompt.sequences, 1024);
             let scores: Vec<f64> = scores.into_iter().map(|score| factor * f64::from(score)).collect();
-            prompt_loss(prompt, &scores, &RewardConfig::default()).loss
+            prompt_loss(prompt, &scores, plain(&RewardConfig::default())).loss
         };
         prompts.iter().map(of_prompt).sum::<f64>() / prompts.len() as f64
     };

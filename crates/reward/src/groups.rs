@@ -47,34 +47,73 @@ impl RankedPrompt {
     }
 }
 
-/// Gathers comparisons of the same completions of the same prompt, in the order of their first appearance. Comparisons
-/// without a pair are left out.
+/// Gathers comparisons of the same prompt, in the order of their first appearance, so that each completion goes through the
+/// network once: those of a ranking that was taken apart into pairs too. Comparisons without a pair are left out.
 pub fn group_comparisons(comparisons: &[TokenizedComparison]) -> Vec<RankedPrompt> {
-    let mut places: BTreeMap<(&[u32], &[Vec<u32>]), usize> = BTreeMap::new();
-    let mut groups: Vec<RankedPrompt> = Vec::new();
+    let mut places: BTreeMap<&[u32], usize> = BTreeMap::new();
+    let mut groups: Vec<Group<'_>> = Vec::new();
     for comparison in comparisons.iter().filter(|c| !c.pairs.is_empty()) {
-        let place = *places
-            .entry((&comparison.prompt, &comparison.completions))
-            .or_insert_with(|| {
-                groups.push(RankedPrompt {
-                    sequences: comparison
-                        .completions
-                        .iter()
-                        .map(|c| [comparison.prompt.as_slice(), c].concat())
-                        .collect(),
-                    prompt_len: comparison.prompt.len(),
-                    annotations: Vec::new(),
-                });
-                groups.len() - 1
-            });
-        groups[place].annotations.push(Annotation {
+        let place = *places.entry(&comparison.prompt).or_insert_with(|| {
+            groups.push(Group::new(comparison));
+            groups.len() - 1
+        });
+        groups[place].add(comparison);
+    }
+    groups.into_iter().map(Group::finish).collect()
+}
+
+/// A prompt whose comparisons come in.
+struct Group<'a> {
+    prompt: &'a [u32],
+    /// The completions of the first comparison as they are, and of others those that are new.
+    completions: Vec<&'a [u32]>,
+    first: &'a [Vec<u32>],
+    annotations: Vec<Annotation>,
+}
+
+impl<'a> Group<'a> {
+    fn new(comparison: &'a TokenizedComparison) -> Self {
+        Self {
+            prompt: &comparison.prompt,
+            completions: comparison.completions.iter().map(Vec::as_slice).collect(),
+            first: &comparison.completions,
+            annotations: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, comparison: &'a TokenizedComparison) {
+        let pairs = if comparison.completions == self.first {
+            comparison.pairs.clone()
+        } else {
+            let places: Vec<usize> = comparison.completions.iter().map(|c| self.place(c)).collect();
+            let placed = |&(better, worse): &(usize, usize)| (places[better], places[worse]);
+            comparison.pairs.iter().map(placed).collect()
+        };
+        self.annotations.push(Annotation {
             labeler: comparison.labeler.clone(),
-            pairs: comparison.pairs.clone(),
+            pairs,
             margin: comparison.margin.unwrap_or(0.0),
             confidence: comparison.confidence,
         });
     }
-    groups
+
+    /// The place of a completion among those of the prompt.
+    fn place(&mut self, completion: &'a [u32]) -> usize {
+        let known = self.completions.iter().position(|other| *other == completion);
+        known.unwrap_or_else(|| {
+            self.completions.push(completion);
+            self.completions.len() - 1
+        })
+    }
+
+    fn finish(self) -> RankedPrompt {
+        let whole = |completion: &&[u32]| [self.prompt, completion].concat();
+        RankedPrompt {
+            sequences: self.completions.iter().map(whole).collect(),
+            prompt_len: self.prompt.len(),
+            annotations: self.annotations,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -96,22 +135,41 @@ mod tests {
     #[test]
     fn labelers_of_the_same_completions_share_them_and_those_without_a_pair_are_left_out() {
         let two: &[&[u32]] = &[&[3], &[4, 5]];
-        let others: &[&[u32]] = &[&[3], &[4, 6]];
         let groups = group_comparisons(&[
             comparison("anna", two, &[(0, 1)]),
-            comparison("bert", others, &[(1, 0)]),
             comparison("cleo", two, &[]),
             comparison("dora", two, &[(1, 0)]),
         ]);
-        assert_eq!(groups.len(), 2);
+        assert_eq!(groups.len(), 1);
         assert_eq!(groups[0].sequences, [vec![1, 2, 3], vec![1, 2, 4, 5]]);
         assert_eq!(groups[0].prompt_len, 2);
-        let said: Vec<_> = (groups[0].annotations.iter())
-            .map(|a| (a.labeler.as_deref().unwrap_or_default(), a.pairs.as_slice(), a.margin))
+        assert_eq!(said(&groups[0]), [("anna", vec![(0, 1)]), ("dora", vec![(1, 0)])]);
+    }
+
+    fn said(group: &RankedPrompt) -> Vec<(&str, Vec<(usize, usize)>)> {
+        let said = |a: &'_ Annotation| a.pairs.clone();
+        let annotations = group.annotations.iter();
+        annotations
+            .map(|a| (a.labeler.as_deref().unwrap_or_default(), said(a)))
+            .collect()
+    }
+
+    #[test]
+    fn a_ranking_that_was_taken_apart_into_pairs_is_gathered_again() {
+        // 3 before 4 before 5, as pairs in which the worse one may stand first.
+        let pairs = [([3, 4], (0, 1)), ([5, 3], (1, 0)), ([4, 5], (0, 1))];
+        let rows: Vec<TokenizedComparison> = pairs
+            .iter()
+            .map(|(tokens, pair)| comparison("anna", &[&tokens[..1], &tokens[1..]], &[*pair]))
             .collect();
-        assert_eq!(said, [("anna", &[(0, 1)][..], 0.0), ("dora", &[(1, 0)][..], 0.0)]);
-        assert_eq!(groups[1].sequences[1], [1, 2, 4, 6]);
-        assert_eq!(groups[1].annotations.len(), 1);
+        let groups = group_comparisons(&rows);
+        assert_eq!(groups.len(), 1);
+        assert_eq!(groups[0].sequences, [[1, 2, 3], [1, 2, 4], [1, 2, 5]]);
+        let pairs: Vec<Vec<(usize, usize)>> = said(&groups[0]).into_iter().map(|row| row.1).collect();
+        assert_eq!(pairs, [[(0, 1)], [(0, 2)], [(1, 2)]]);
+        let mut other = comparison("anna", &[&[3], &[4]], &[(0, 1)]);
+        other.prompt = vec![1, 9];
+        assert_eq!(group_comparisons(&[rows[0].clone(), other]).len(), 2);
     }
 
     #[test]

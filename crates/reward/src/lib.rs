@@ -17,6 +17,7 @@ mod config;
 mod error;
 mod gradients;
 mod groups;
+mod length;
 mod loss;
 mod memory;
 mod metrics;
@@ -27,6 +28,7 @@ mod train;
 pub use config::RewardConfig;
 pub use error::{Error, Result};
 pub use groups::{Annotation, RankedPrompt, group_comparisons};
+pub use length::{LengthBias, LengthReport, pair_share};
 pub use loss::{KwiseConfig, KwiseLoss, Margin, PairDivisor, kwise_loss, mean_loss, pairs_from_ranking, sigmoid};
 pub use memory::memory_forecast;
 pub use metrics::{

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use rlhf_core::stats::{Interval, mean_std};
-use rlhf_model::{ScalarModel, sequence_scores};
 use serde::{Deserialize, Serialize};
 
 use crate::config::RewardConfig;
 use crate::groups::RankedPrompt;
+use crate::length::LengthReport;
 use crate::metrics::{
     Bucket, CalibrationBin, ScoredPair, accuracy_by_confidence, accuracy_by_labeler, accuracy_by_length,
     calibration_curve, calibration_error, pair_accuracy,
 };
-use crate::train::{RewardData, score_prompts};
+use crate::train::RewardData;
 
 /// Accuracy and calibration of a trained reward model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,6 +27,12 @@ pub struct RewardReport {
     pub pair_accuracy_held_out_labelers: Option<Interval>,
     /// By labeler.
     pub by_labeler: BTreeMap<String, Interval>,
+    /// What length says of the held-out pairs, and the model where length misleads.
+    pub length: LengthReport,
+    /// Accuracy of the log-probability per token that the model from which training began gives each held-out completion: what
+    /// it preferred before anybody ranked. Whoever has that model fills it in.
+    #[serde(default)]
+    pub base_logprob: Option<Interval>,
     /// By how many tokens longer the preferred completion is.
     pub by_length: Vec<Bucket>,
     /// By the labeler's confidence.
@@ -41,20 +47,24 @@ pub struct RewardReport {
     pub demonstration_std: f64,
 }
 
+/// Scores of a reward model after calibration.
+pub(crate) struct CalibratedScores {
+    pub(crate) validation: Vec<Vec<f64>>,
+    pub(crate) held_out_labelers: Vec<Vec<f64>>,
+    pub(crate) demonstrations: Vec<f64>,
+}
+
 pub(crate) fn report(
-    model: &ScalarModel,
+    scores: &CalibratedScores,
     data: &RewardData<'_>,
     config: &RewardConfig,
+    seed: u64,
     seed_losses: Vec<f64>,
     steps: u64,
 ) -> RewardReport {
-    let score =
-        |prompts: &[RankedPrompt]| scored_pairs(prompts, &score_prompts(model, prompts, config.microbatch_tokens));
-    let pairs = score(data.validation);
-    let held_out = score(data.held_out_labelers);
-    let demonstrations = sequence_scores(model, data.demonstrations, config.microbatch_tokens);
-    let demonstrations: Vec<f64> = demonstrations.into_iter().map(f64::from).collect();
-    let (demonstration_mean, demonstration_std) = mean_std(&demonstrations);
+    let pairs = scored_pairs(data.validation, &scores.validation);
+    let held_out = scored_pairs(data.held_out_labelers, &scores.held_out_labelers);
+    let (demonstration_mean, demonstration_std) = mean_std(&scores.demonstrations);
     let calibration = calibration_curve(&pairs, config.calibration_bins);
     let mut by_labeler = accuracy_by_labeler(&pairs);
     by_labeler.extend(accuracy_by_labeler(&held_out));
@@ -64,6 +74,8 @@ pub(crate) fn report(
         pair_accuracy: pair_accuracy(&pairs),
         pair_accuracy_held_out_labelers: (!held_out.is_empty()).then(|| pair_accuracy(&held_out)),
         by_labeler,
+        length: LengthReport::new(data.validation, &scores.validation, seed),
+        base_logprob: None,
         by_length: accuracy_by_length(&pairs, &config.length_edges),
         by_confidence: accuracy_by_confidence(&pairs, &config.confidence_edges),
         calibration_error: calibration_error(&calibration),

@@ -7,15 +7,16 @@ use rand::Rng;
 use rlhf_core::stage::{Pause, StageContext, load_module, save_module};
 use rlhf_core::{Learner, rng, timed};
 use rlhf_data::shuffled_order;
-use rlhf_model::{Decoder, PassSize, ScalarModel, group_scores, sequence_scores};
+use rlhf_model::{Decoder, PassSize, ScalarModel, group_scores_told, sequence_scores_told};
 use serde::{Deserialize, Serialize};
 
 use crate::config::RewardConfig;
 use crate::error::{Error, Result};
-use crate::gradients::{batch_gradients, prompt_loss};
+use crate::gradients::{Objective, batch_gradients, prompt_loss};
 use crate::groups::RankedPrompt;
+use crate::length::{self, LengthBias};
 use crate::normalise::ScoreMap;
-use crate::report::{RewardReport, report};
+use crate::report::{CalibratedScores, RewardReport, report};
 
 /// The data that a reward model learns from and is judged on.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +55,17 @@ pub fn train(
     config: &RewardConfig,
     context: &StageContext<'_>,
 ) -> Result<RewardOutcome> {
+    let balanced;
+    let data = match config.length_bias {
+        LengthBias::Balance => {
+            balanced = length::balanced(data.train, context.seed);
+            RewardData {
+                train: &balanced,
+                ..data
+            }
+        }
+        LengthBias::Keep | LengthBias::FitOut => data,
+    };
     let mut run = Run::start(trunk, data, config, context)?;
     while run.step < run.total_steps {
         run.step()?;
@@ -85,6 +97,10 @@ struct Run<'a> {
     learner: Learner<ScalarModel>,
     best: Option<ScalarModel>,
     position: Position,
+    /// Scores of the held-out completions by `best`, before calibration, if this process has computed them.
+    best_scores: Option<Vec<Vec<f64>>>,
+    /// Weight of each token of a completion in the loss.
+    per_token: f64,
     step: u64,
     /// Steps of one seed.
     seed_steps: u64,
@@ -114,6 +130,11 @@ impl<'a> Run<'a> {
             context,
             learner: Learner::new(model, config.adamw.clone()),
             best: None,
+            best_scores: None,
+            per_token: match config.length_bias {
+                LengthBias::FitOut => length::fitted_weight(data.train),
+                LengthBias::Keep | LengthBias::Balance => 0.0,
+            },
             position: Position::default(),
             step: 0,
             seed_steps,
@@ -136,7 +157,7 @@ impl<'a> Run<'a> {
         let step = self.step % self.seed_steps;
         let rows = batch_rows(self.data.train.len(), self.context.seed, self.step, self.config);
         let prompts: Vec<&RankedPrompt> = rows.iter().map(|&row| &self.data.train[row]).collect();
-        let (mut gradients, batch, mut times) = batch_gradients(self.learner.module(), &prompts, self.config);
+        let (mut gradients, batch, mut times) = batch_gradients(self.learner.module(), &prompts, self.objective());
         let grad_norm = timed(&mut times.backward, || gradients.clip_norm(self.config.max_grad_norm));
         if !batch.loss.is_finite() || !grad_norm.is_finite() {
             return Err(Error::NonFinite {
@@ -171,6 +192,13 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    fn objective(&self) -> Objective<'a> {
+        Objective {
+            config: self.config,
+            per_token: self.per_token,
+        }
+    }
+
     fn seed_has_ended(&self) -> bool {
         self.step.is_multiple_of(self.seed_steps)
     }
@@ -185,19 +213,19 @@ impl<'a> Run<'a> {
         self.step.is_multiple_of(every as u64)
     }
 
-    /// Loss and accuracy on the held-out prompts; returns the loss.
-    fn validate(&self) -> Result<f64> {
-        let scores = score_prompts(
+    /// Loss and accuracy on the held-out prompts; returns the loss and the scores.
+    fn validate(&self) -> Result<(f64, Vec<Vec<f64>>)> {
+        let scores = self.scores_of(
             &self.learner.module().valid(),
             self.data.validation,
-            self.config.microbatch_tokens,
+            "held-out prompts scored",
         );
         let losses: Vec<f64> = self
             .data
             .validation
             .iter()
             .zip(&scores)
-            .map(|(prompt, scores)| prompt_loss(prompt, scores, self.config).loss)
+            .map(|(prompt, scores)| prompt_loss(prompt, scores, self.objective()).loss)
             .collect();
         let pairs = crate::report::scored_pairs(self.data.validation, &scores);
         let (loss, accuracy) = (
@@ -209,17 +237,27 @@ impl<'a> Run<'a> {
             &[("loss/validation", loss), ("accuracy/validation", accuracy)],
         )?;
         tracing::info!(step = self.step, loss, accuracy, "validation");
-        Ok(loss)
+        Ok((loss, scores))
+    }
+
+    /// Scores of the completions of every prompt, telling how far they are.
+    fn scores_of(&self, model: &ScalarModel, prompts: &[RankedPrompt], what: &str) -> Vec<Vec<f64>> {
+        let total = prompts.len();
+        score_prompts(model, prompts, self.config.microbatch_tokens, &mut |done| {
+            let message = format!("{what}: {done} of {total}");
+            self.context.progress.report(self.step, self.total_steps, &message);
+        })
     }
 
     /// Validation, the choice of the best seed so far, and the start of the next.
     fn end_seed(&mut self) -> Result<()> {
-        let loss = self.validate()?;
+        let (loss, scores) = self.validate()?;
         let next_seed = self.step / self.seed_steps;
         self.position.seed_losses.push(loss);
         if self.position.best_loss.is_none_or(|best| loss < best) {
             self.position.best_loss = Some(loss);
             self.best = Some(self.learner.module().valid());
+            self.best_scores = Some(scores);
         }
         if self.step < self.total_steps {
             let is_last = next_seed + 1 == self.config.n_seeds as u64;
@@ -256,14 +294,52 @@ impl<'a> Run<'a> {
     }
 
     /// Calibration on demonstrations, then the report.
-    fn finish(self) -> RewardOutcome {
-        let model = self.best.expect("the last step ends a seed, which sets the best model");
-        let raw = sequence_scores(&model, self.data.demonstrations, self.config.microbatch_tokens);
-        let raw: Vec<f64> = raw.into_iter().map(f64::from).collect();
-        let map = ScoreMap::fit(self.config.normalise, &raw);
+    fn finish(mut self) -> RewardOutcome {
+        let model = self
+            .best
+            .take()
+            .expect("the last step ends a seed, which sets the best model");
+        let demonstrations = self.demonstration_scores(&model);
+        let map = ScoreMap::fit(self.config.normalise, &demonstrations);
+        let calibrated = |scores: Vec<Vec<f64>>| -> Vec<Vec<f64>> {
+            let of_prompt = |scores: Vec<f64>| scores.into_iter().map(|score| map.apply(score)).collect();
+            scores.into_iter().map(of_prompt).collect()
+        };
+        let validation = self.best_scores.take();
+        let validation =
+            validation.unwrap_or_else(|| self.scores_of(&model, self.data.validation, "held-out prompts scored"));
+        let held_out = self.scores_of(
+            &model,
+            self.data.held_out_labelers,
+            "prompts of held-out labelers scored",
+        );
+        let scores = CalibratedScores {
+            validation: calibrated(validation),
+            held_out_labelers: calibrated(held_out),
+            demonstrations: demonstrations.iter().map(|&score| map.apply(score)).collect(),
+        };
+        let report = report(
+            &scores,
+            &self.data,
+            self.config,
+            self.context.seed,
+            self.position.seed_losses,
+            self.step,
+        );
         let model = model.rescaled(map.gain, map.reward_bias);
-        let report = report(&model, &self.data, self.config, self.position.seed_losses, self.step);
         RewardOutcome { model, report }
+    }
+
+    /// Scores of the demonstrations that calibration goes by.
+    fn demonstration_scores(&self, model: &ScalarModel) -> Vec<f64> {
+        let demonstrations = self.data.demonstrations;
+        let chosen = &demonstrations[..demonstrations.len().min(self.config.normalise_on)];
+        let total = chosen.len();
+        let scores = sequence_scores_told(model, chosen, self.config.microbatch_tokens, &mut |done| {
+            let message = format!("demonstrations scored: {done} of {total}");
+            self.context.progress.report(self.step, self.total_steps, &message);
+        });
+        scores.into_iter().map(f64::from).collect()
     }
 }
 
@@ -298,9 +374,14 @@ fn fresh_model(
 }
 
 /// Scores of the completions of every prompt.
-pub(crate) fn score_prompts(model: &ScalarModel, prompts: &[RankedPrompt], microbatch_tokens: usize) -> Vec<Vec<f64>> {
+fn score_prompts(
+    model: &ScalarModel,
+    prompts: &[RankedPrompt],
+    microbatch_tokens: usize,
+    done: &mut dyn FnMut(usize),
+) -> Vec<Vec<f64>> {
     let groups: Vec<&[Vec<u32>]> = prompts.iter().map(|p| p.sequences.as_slice()).collect();
-    group_scores(model, &groups, microbatch_tokens)
+    group_scores_told(model, &groups, microbatch_tokens, done)
         .into_iter()
         .map(|scores| scores.into_iter().map(f64::from).collect())
         .collect()

@@ -33,6 +33,15 @@ pub trait Observer {
     /// # Errors
     /// Whatever went wrong; it ends the run.
     fn evaluated(&mut self, step: u64, model: &CausalLm, evaluation: &Evaluation) -> Result<Option<f64>, Self::Error>;
+
+    /// Called with the model after `step` steps, off the autodiff graph, when a checkpoint of it has been written.
+    ///
+    /// # Errors
+    /// Whatever went wrong; it ends the run.
+    fn checkpointed(&mut self, step: u64, model: &CausalLm) -> Result<(), Self::Error> {
+        let _ = (step, model);
+        Ok(())
+    }
 }
 
 impl Observer for Quiet {
@@ -105,7 +114,7 @@ pub fn train<O: Observer>(
         if run.evaluation_is_due() {
             run.evaluate(observer)?;
         }
-        run.checkpoint_if_due()?;
+        run.checkpoint_if_due(observer)?;
     }
     Ok(run.finish())
 }
@@ -282,7 +291,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn checkpoint_if_due(&self) -> Result<()> {
+    fn checkpoint_if_due<O: Observer>(&self, observer: &mut O) -> Result<(), O::Error> {
         let pause = self
             .context
             .pause(self.step, self.total_steps, self.config.checkpoint_every);
@@ -290,8 +299,9 @@ impl<'a> Run<'a> {
             self.save()?;
         }
         match pause {
-            Pause::Stop => Err(Error::Interrupted { step: self.step }),
-            Pause::None | Pause::Checkpoint => Ok(()),
+            Pause::Stop => Err(Error::Interrupted { step: self.step }.into()),
+            Pause::Checkpoint => observer.checkpointed(self.step, &self.learner.module().valid()),
+            Pause::None => Ok(()),
         }
     }
 
