@@ -43,13 +43,16 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let config = args.config.clone().unwrap_or_else(|| from_root("configs/default.toml"));
-    let text = fs::read_to_string(&config).map_err(|error| {
-        Failure::new(format!(
-            "{}: {error}; expected a configuration file in TOML",
-            config.display()
-        ))
-    })?;
+    let config = config_of(args);
+    let text = match &config {
+        None => String::new(),
+        Some(config) => fs::read_to_string(config).map_err(|error| {
+            Failure::new(format!(
+                "{}: {error}; expected a configuration file in TOML",
+                config.display()
+            ))
+        })?,
+    };
     let device = device_of(args, &text);
     process::outlive_interrupts()?;
     let rlhf = Rlhf {
@@ -61,7 +64,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let started = Instant::now();
     for stage in stages {
         let mut command = rlhf.command()?;
-        command.args(stage_arguments(args, &config, stage));
+        command.args(stage_arguments(args, config.as_deref(), stage));
         process::run(&mut command).map_err(|failure| explained(failure, stage, args))?;
     }
     eprintln!(
@@ -70,6 +73,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         started.elapsed().as_secs_f64() / 60.0
     );
     Ok(())
+}
+
+/// The configuration file: the one that was given, or the built-in run's, which says nothing of a model of the user's own.
+fn config_of(args: &Args) -> Option<PathBuf> {
+    let built_in = || args.base.is_none().then(|| from_root("configs/default.toml"));
+    args.config.clone().or_else(built_in)
 }
 
 /// The program, and the device whose libraries it needs.
@@ -118,11 +127,13 @@ fn range<'a>(recipe: &'a [String], from: Option<&str>, to: Option<&str>) -> Resu
 }
 
 /// The arguments that `rlhf` runs a stage with.
-fn stage_arguments(args: &Args, config: &Path, stage: &str) -> Vec<String> {
+fn stage_arguments(args: &Args, config: Option<&Path>, stage: &str) -> Vec<String> {
     let run = args.run.clone().unwrap_or_else(|| from_root("runs/default"));
     let mut words = vec![stage.to_owned()];
     let mut option = |name: &str, value: String| words.extend([name.to_owned(), value]);
-    option("--config", config.display().to_string());
+    if let Some(config) = config {
+        option("--config", config.display().to_string());
+    }
     option("--run", run.display().to_string());
     for set in &args.set {
         option("--set", set.clone());
@@ -202,9 +213,32 @@ fn explained(failure: Failure, stage: &str, args: &Args) -> Failure {
         (process::INTERRUPTED, Some(_)) => {
             eprintln!("interrupted in stage {stage}; the same command without --from continues there");
         }
-        _ => eprintln!("stage {stage} failed; what the stages before it made is kept"),
+        _ => eprintln!(
+            "stage {stage} failed; what the stages before it made is kept, and once what it says is mended, this goes on there:\n  {}",
+            going_on(std::env::args().skip(1))
+        ),
     }
     failure
+}
+
+/// The command that goes on where a stage failed: the same one, without a first stage that would be done anew.
+fn going_on(words: impl Iterator<Item = String>) -> String {
+    let mut command = vec!["cargo xtask".to_owned()];
+    let mut words = words.peekable();
+    while let Some(word) = words.next() {
+        if word == "--from" {
+            words.next();
+        } else if !word.starts_with("--from=") {
+            let is_plain = |letter: char| letter.is_alphanumeric() || "-_./:=,".contains(letter);
+            let quoted = if word.chars().all(is_plain) {
+                word
+            } else {
+                format!("'{word}'")
+            };
+            command.push(quoted);
+        }
+    }
+    command.join(" ")
 }
 
 #[cfg(test)]
@@ -261,10 +295,46 @@ mod tests {
             ignore_memory: true,
             ..Args::default()
         };
-        let words = stage_arguments(&args, Path::new("c.toml"), "ppo").join(" ");
+        let words = stage_arguments(&args, Some(Path::new("c.toml")), "ppo").join(" ");
         let expected = "ppo --config c.toml --run runs/a --set ppo.episodes=8 --set data.root=x --seed 2 --device tch \
                         --base hf://org/name --offline --ignore-memory";
         assert_eq!(words, expected);
+    }
+
+    #[test]
+    fn a_model_of_the_users_own_is_not_trained_by_the_file_of_the_built_in_run() {
+        let with_base = Args {
+            base: Some("DIR".into()),
+            ..Args::default()
+        };
+        assert_eq!(config_of(&with_base), None);
+        assert!(config_of(&Args::default()).is_some_and(|file| file.ends_with("configs/default.toml")));
+        let with_file = Args {
+            config: Some("my.toml".into()),
+            ..with_base
+        };
+        assert_eq!(config_of(&with_file), Some("my.toml".into()));
+        let words = stage_arguments(&with_file, None, "sft").join(" ");
+        assert!(
+            words.starts_with("sft --run ") && words.ends_with("--base DIR"),
+            "{words}"
+        );
+    }
+
+    #[test]
+    fn a_failed_stage_is_gone_on_with_by_the_same_command_without_a_first_stage() {
+        let words = [
+            "pipeline",
+            "--run",
+            "runs/a",
+            "--from",
+            "sft",
+            "--set",
+            "sft.lora={ rank = 4 }",
+            "--from=ppo",
+        ];
+        let found = going_on(words.into_iter().map(str::to_owned));
+        assert_eq!(found, "cargo xtask pipeline --run runs/a --set 'sft.lora={ rank = 4 }'");
     }
 
     #[test]
@@ -274,7 +344,7 @@ mod tests {
                 from: from.map(str::to_owned),
                 ..Args::default()
             };
-            stage_arguments(&args, Path::new("c.toml"), "c").contains(&"--overwrite".to_owned())
+            stage_arguments(&args, Some(Path::new("c.toml")), "c").contains(&"--overwrite".to_owned())
         };
         assert!(!overwrites(None));
         assert!(overwrites(Some("b")));

@@ -1,11 +1,11 @@
 //! Sources of the configuration.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use rlhf_config::{ConfigLoader, Loaded};
-use rlhf_pipeline::Config;
 use rlhf_pipeline::config::RENAMED;
+use rlhf_pipeline::{Config, suggest};
 use serde_json::json;
 
 use crate::error::Result;
@@ -32,11 +32,21 @@ pub(crate) struct ConfigArgs {
 }
 
 impl ConfigArgs {
-    /// Reads and checks the configuration.
-    pub(crate) fn load(&self) -> Result<Loaded<Config>> {
+    /// Reads and checks the configuration. A model to start from, where no file says how it is to be trained, is trained by the rules
+    /// for its size and not as the built-in one, which is a hundred times smaller.
+    /// `folder_of` finds the folder of a model, if it can be had.
+    pub(crate) fn load(&self, folder_of: impl Fn(&Path) -> Option<PathBuf>) -> Result<Loaded<Config>> {
         let mut loader = ConfigLoader::new().renamed(RENAMED);
-        if let Some(file) = &self.config {
-            loader = loader.file(file);
+        match (&self.config, &self.base) {
+            (Some(file), _) => loader = loader.file(file),
+            (None, Some(base)) => {
+                // What cannot be read is told by the stage that reads it.
+                let parameters = folder_of(base).and_then(|folder| suggest::parameters_of(&folder).ok());
+                for suggest::Rule { key, value, .. } in parameters.map(suggest::rules).unwrap_or_default() {
+                    loader = loader.rule(format!("{key}={value}"));
+                }
+            }
+            (None, None) => {}
         }
         for set in &self.set {
             loader = loader.set(set);

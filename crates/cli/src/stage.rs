@@ -1,11 +1,12 @@
 //! A subcommand for each stage of the recipe.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
-use rlhf_pipeline::{Options, Run, STAGES, Stage};
+use rlhf_hub::Want;
+use rlhf_pipeline::{Locations, Options, Run, RunLocations, STAGES, Stage};
 
 use crate::config::ConfigArgs;
 use crate::error::Result;
@@ -42,7 +43,13 @@ impl std::fmt::Debug for StageCommand {
 impl StageCommand {
     /// Runs the stage, or finds that it has been run.
     pub(crate) fn run(&self, offline: bool) -> Result<()> {
-        let loaded = self.args.config.load()?;
+        // At the commit that the run has, or begins with.
+        let folder_of = |base: &Path| {
+            let locations = Locations::new(offline, Rc::new(Terminal));
+            let locations = RunLocations::open(locations, &self.args.run).ok()?;
+            locations.model(base, Want::Tokenizer).ok()
+        };
+        let loaded = self.args.config.load(folder_of)?;
         let options = Options {
             overwrite: self.args.overwrite,
             ignore_memory: self.args.ignore_memory,

@@ -31,6 +31,26 @@ pub enum Error {
     /// The judge of a task, or its labelers.
     #[error(transparent)]
     Tasks(#[from] rlhf_tasks::Error),
+    /// A command that ranks or scores, a judge behind a server, or the rankings of people.
+    #[error(transparent)]
+    Judges(#[from] rlhf_judges::Error),
+    /// People have not ranked enough of the tasks that were written for them.
+    #[error(
+        "{} holds {tasks} tasks for people, of which {ranked} are ranked: rank the answers as README.txt there says, put the rankings \
+         into rankings.jsonl beside it, and start the same command again; it goes on from here (label.ranked_share says how many \
+         must be ranked)", folder.display()
+    )]
+    WaitsForPeople {
+        /// The folder.
+        folder: PathBuf,
+        /// Tasks that somebody has ranked.
+        ranked: usize,
+        /// All tasks.
+        tasks: usize,
+    },
+    /// Checkable instructions.
+    #[error(transparent)]
+    Constraints(#[from] rlhf_constraints::Error),
     /// The story-telling task.
     #[error(transparent)]
     Stories(#[from] rlhf_stories::Error),
@@ -177,6 +197,7 @@ impl Error {
         matches!(
             self,
             Self::Interrupted
+                | Self::Judges(rlhf_judges::Error::Interrupted)
                 | Self::Eval(rlhf_eval::Error::Interrupted)
                 | Self::Sft(rlhf_sft::Error::Interrupted { .. })
                 | Self::Reward(rlhf_reward::Error::Interrupted { .. })

@@ -35,6 +35,7 @@ mod run;
 mod settings;
 mod stage;
 pub mod stages;
+pub mod suggest;
 mod workspace;
 
 pub use config::Config;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use rlhf_core::atomic;
+use rlhf_core::{RunDir, atomic};
 use rlhf_data::Source;
 use rlhf_hub::{Event, Hub, HubId, Options, Want};
 
@@ -123,7 +123,12 @@ pub struct RunLocations {
 }
 
 impl RunLocations {
-    pub(crate) fn open(locations: Locations, run: &Path) -> Result<Self> {
+    /// The locations of the run in a folder, which is made if it is missing.
+    ///
+    /// # Errors
+    /// A folder that cannot be made, or commits in it that cannot be read.
+    pub fn open(locations: Locations, run: &Path) -> Result<Self> {
+        RunDir::open(run)?;
         let file = run.join(PINS);
         let pins = match std::fs::read(&file) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| Error::Row {

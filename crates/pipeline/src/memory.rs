@@ -127,6 +127,11 @@ pub(crate) fn amount(bytes: u64) -> String {
     }
 }
 
+/// Memory that the process could have besides what it has, in bytes; nothing where the system does not say.
+pub(crate) fn available_memory() -> Option<u64> {
+    Machine::look().map(|machine| machine.available)
+}
+
 /// Most memory the process has held so far, in bytes; nothing where the system does not say.
 pub fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;

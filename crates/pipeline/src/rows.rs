@@ -4,10 +4,12 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use rlhf_data::{
-    ChatTemplate, Clock, Comparison, Demonstration, Error as DataError, LossOn, Prompt, Source, Split, TokenSequence,
-    Tokenizer, demonstration_sequence, load_comparisons, load_demonstrations, load_prompts, load_text, prompt_tokens,
-    split_documents, split_rows,
+    ChatTemplate, Clock, Comparison, Demonstration, Error as DataError, Fitted, LossOn, Prompt, Source, Split,
+    TokenSequence, Tokenizer, demonstration_sequence, load_comparisons, load_demonstrations, load_prompts, load_text,
+    prompt_tokens, split_documents, split_rows,
 };
+
+use rlhf_constraints::UserRows;
 
 use crate::config::{DataConfig, LongPrompts, TemplateSource};
 use crate::error::{Error, Result};
@@ -167,21 +169,71 @@ impl Workspace<'_> {
         load: impl Fn(&[Source], &Path) -> Result<Vec<T>>,
         split: impl Fn(Vec<T>) -> (Vec<T>, Vec<T>),
     ) -> Result<Halves<T>> {
-        if self.config().data.source.is_judged() {
-            let read = |file: &str| {
-                load(
-                    &[Source::new(self.written_by(&stages::Tokenizer, self.path(file))?)],
-                    Path::new("."),
-                )
-            };
+        if !self.config().data.source.is_judged() {
+            return self.users(set, load, split);
+        }
+        let read = |file: &str| {
+            load(
+                &[Source::new(self.written_by(&stages::Tokenizer, self.path(file))?)],
+                Path::new("."),
+            )
+        };
+        Ok(Halves {
+            train: read(set.files[0])?,
+            validation: read(set.files[1])?,
+        })
+    }
+
+    /// The user's rows, split.
+    fn users<T>(
+        &self,
+        set: RowSet,
+        load: impl Fn(&[Source], &Path) -> Result<Vec<T>>,
+        split: impl Fn(Vec<T>) -> (Vec<T>, Vec<T>),
+    ) -> Result<Halves<T>> {
+        let sources = self.locations().sources((set.sources)(&self.config().data))?;
+        if sources.is_empty() {
+            // What needs rows says so in the configuration, and to `Halves::with`.
             return Ok(Halves {
-                train: read(set.files[0])?,
-                validation: read(set.files[1])?,
+                train: Vec::new(),
+                validation: Vec::new(),
             });
         }
-        let sources = self.locations().sources((set.sources)(&self.config().data))?;
         let (train, validation) = split(load(&sources, &self.config().data.root)?);
         Ok(Halves { train, validation })
+    }
+
+    /// The user's own rows, which constraints are put on.
+    pub(crate) fn rows_of_user(&self) -> Result<UserRows> {
+        let (fraction, seed) = (self.config().data.validation_fraction, self.seed());
+        let prompts = |set| {
+            self.users(
+                set,
+                |sources, root| Ok(load_prompts(sources, root, seed)?.rows),
+                |rows| split_rows(rows, fraction, Prompt::key),
+            )
+        };
+        let documents = self.users(
+            DOCUMENTS,
+            |sources, root| Ok(load_text(sources, root, seed)?.rows),
+            |rows| split_documents(rows, fraction),
+        )?;
+        let demonstrations = self.users(
+            DEMONSTRATIONS,
+            |sources, root| Ok(load_demonstrations(sources, root, seed)?.rows),
+            |rows| split_rows(rows, fraction, Demonstration::key),
+        )?;
+        let (reward, ppo) = (prompts(REWARD_PROMPTS)?, prompts(PPO_PROMPTS)?);
+        Ok(UserRows {
+            documents: documents.train,
+            validation_documents: documents.validation,
+            demonstrations: demonstrations.train,
+            validation_demonstrations: demonstrations.validation,
+            reward_prompts: reward.train,
+            validation_reward_prompts: reward.validation,
+            ppo_prompts: ppo.train,
+            held_out_prompts: ppo.validation,
+        })
     }
 
     /// Pretraining text, with some on each of `sides`.
@@ -245,10 +297,12 @@ impl Workspace<'_> {
     ) -> Result<(Vec<Vec<u32>>, Vec<usize>)> {
         let mut ids = Vec::with_capacity(prompts.len());
         let mut kept = Vec::with_capacity(prompts.len());
+        let mut shortened = 0;
         for (index, prompt) in prompts.iter().enumerate() {
             match prompt_tokens(tokenizer, prompt, context, max_new_tokens) {
-                Ok(tokens) => {
-                    ids.push(tokens);
+                Ok(fitted) => {
+                    shortened += usize::from(fitted.is_shortened());
+                    ids.push(fitted.value);
                     kept.push(index);
                 }
                 Err(DataError::PromptTooLong { .. }) if self.config().data.long_prompts == LongPrompts::Skip => {}
@@ -262,6 +316,7 @@ impl Workspace<'_> {
                 prompts.len()
             ));
         }
+        self.note_shortened(shortened, prompts.len(), "prompts");
         Ok((ids, kept))
     }
 
@@ -275,7 +330,7 @@ impl Workspace<'_> {
         let sequences = rows
             .iter()
             .filter_map(|row| demonstration_sequence(tokenizer, row, LossOn::Assistant, context).transpose())
-            .collect::<Result<Vec<TokenSequence>, _>>()?;
+            .collect::<Result<Vec<Fitted<TokenSequence>>, _>>()?;
         if sequences.len() < rows.len() {
             let left_out = rows.len() - sequences.len();
             self.note(&format!(
@@ -283,7 +338,18 @@ impl Workspace<'_> {
                 rows.len()
             ));
         }
-        Ok(sequences)
+        let shortened = sequences.iter().filter(|fitted| fitted.is_shortened()).count();
+        self.note_shortened(shortened, rows.len(), "demonstrations");
+        Ok(sequences.into_iter().map(|fitted| fitted.value).collect())
+    }
+
+    /// Says how many of `rows` rows lost their beginning, if any did.
+    pub(crate) fn note_shortened(&self, shortened: usize, rows: usize, of: &str) {
+        if shortened > 0 {
+            self.note(&format!(
+                "{shortened} of {rows} {of} were shortened by their oldest exchanges"
+            ));
+        }
     }
 }
 

@@ -190,7 +190,8 @@ impl Run {
         let Some(extent) = extent else {
             return Ok(completion.is_some());
         };
-        let last_checkpoint = || Ok::<_, Error>(dir.checkpoints(2)?.steps()?.last().copied());
+        let last_checkpoint =
+            || Ok::<_, Error>(dir.checkpoints(self.config.checkpoints.keep)?.steps()?.last().copied());
         let done = match completion.as_ref().and_then(|completion| completion.extent) {
             Some(done) => Some(done),
             None => last_checkpoint()?,

@@ -80,6 +80,7 @@ impl Settings {
         match config.data.source {
             DataSource::World => settings.section("world", &config.world),
             DataSource::Stories => settings.section("stories", &config.stories),
+            DataSource::Constraints => settings.section("constraints", &config.constraints),
             DataSource::Files => settings,
         }
     }

@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use rlhf_core::hash::Fingerprint;
 use rlhf_core::memory::MemoryForecast;
 use rlhf_core::stage::StageContext;
-use rlhf_core::{StageDir, StopFlag};
+use rlhf_core::{StageDir, StopFlag, is_cpu};
 use rlhf_model::ModelConfig;
 
 use crate::config::Config;
@@ -150,10 +150,30 @@ impl<'r> Workspace<'r> {
             self.device().clone(),
             self.seed(),
             self.dir.path(),
-            self.dir.checkpoints(2)?,
+            self.dir.checkpoints(self.config().checkpoints.keep)?,
             fingerprint.expect("a stage runs when its fingerprint is known").clone(),
             self.bar(),
         ))
+    }
+
+    /// True if the model after so many units of work, at which a checkpoint was written, is to be kept whole.
+    pub(crate) fn keeps_model(&self, done: u64) -> bool {
+        let every = self.config().checkpoints.models_every as u64;
+        every > 0 && done.is_multiple_of(every)
+    }
+
+    /// The folder in which the model after so many units of work is kept whole.
+    pub(crate) fn kept_model(&self, done: u64) -> PathBuf {
+        self.dir.other_model_dir("models").join(format!("step-{done:08}"))
+    }
+
+    /// Warns of a learning rate that is far from what is known to work for a model of so many parameters, where it is one of the
+    /// user's own.
+    pub(crate) fn doubt_rates(&self, parameters: usize) {
+        let doubt = (self.config().data.base()).and_then(|_| self.config().doubts(self.name, parameters));
+        if let Some(doubt) = doubt {
+            self.note(&format!("warning: {doubt}"));
+        }
     }
 
     /// Says what memory the stage is going to need, and whether it is there. The models must not be loaded yet.
@@ -161,7 +181,8 @@ impl<'r> Workspace<'r> {
     /// # Errors
     /// [`Error::Memory`] if it is not, unless the user insists.
     pub fn announce_memory(&self, forecast: &MemoryForecast, savings: Savings<'_>) -> Result<()> {
-        let anyway = self.run.options().ignore_memory;
+        // What is free on a graphics card nobody tells; what is free beside it says nothing.
+        let anyway = self.run.options().ignore_memory || !is_cpu(&self.config().device);
         let needed = memory::announce(self.listener(), self.name, forecast, savings, anyway)?;
         self.forecast.set(Some(needed));
         Ok(())

@@ -176,6 +176,10 @@ impl Workspace {
             // A device.
             return true;
         }
+        if self.is_key(name) {
+            // Its last part may be an ending of files.
+            return true;
+        }
         if name.contains('/') {
             // A metric, or the beginning of some.
             let text = format!("\"{name}{}", if name.ends_with('/') { "" } else { "\"" });

@@ -1,6 +1,9 @@
 //! `rlhf config`.
 
-use rlhf_pipeline::Config;
+use std::path::Path;
+
+use rlhf_hub::Want;
+use rlhf_pipeline::{Config, Locations};
 
 use super::output::Output;
 use crate::config::ConfigArgs;
@@ -15,11 +18,12 @@ pub(crate) struct Args {
     markdown: bool,
 }
 
-pub(super) fn run(args: &Args) -> Result<()> {
+pub(super) fn run(args: &Args, locations: &Locations) -> Result<()> {
     let text = if args.markdown {
         rlhf_config::markdown_table::<Config>()?
     } else {
-        args.config.load()?.resolved_toml_with_sources()
+        let folder_of = |base: &Path| locations.model(base, Want::Tokenizer).ok();
+        args.config.load(folder_of)?.resolved_toml_with_sources()
     };
     let mut output = Output::open();
     output.text(&text)?;

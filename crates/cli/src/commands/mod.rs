@@ -6,6 +6,7 @@ mod config;
 mod data;
 mod export;
 mod generate;
+mod init;
 mod input;
 mod logprobs;
 mod merge;
@@ -60,6 +61,11 @@ pub(crate) enum Command {
     Export(export::Args),
     /// Print the stages of the recipe in order, one a line
     Stages,
+    /// Look at a model, data and this machine, and print a commented configuration that suits them
+    ///
+    /// `rlhf init --base DIR --data DIR > my.toml`: adapters or all weights, learning rates by size with their source, lengths from the
+    /// data, passes that the memory fits, and the time that this machine needs.
+    Init(init::Args),
     /// Print the configuration that holds, with the source of each value
     Config(config::Args),
     /// Measure how fast this machine trains and samples: one JSON line a measurement
@@ -79,7 +85,8 @@ pub(crate) fn run(command: Command, locations: &Locations) -> Result<()> {
         Command::Merge(args) => merge::run(&args, locations),
         Command::Export(args) => export::run(&args, locations),
         Command::Stages => stages::run(),
-        Command::Config(args) => config::run(&args),
+        Command::Init(args) => init::run(&args, locations),
+        Command::Config(args) => config::run(&args, locations),
         Command::Bench(args) => bench::run(&args),
         Command::Data(command) => data::run(&command, locations),
     };

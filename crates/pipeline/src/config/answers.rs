@@ -1,6 +1,9 @@
 //! `[sample]`, `[label]` and `[eval]`: answers, who ranks them, and how models are compared.
 
+use std::path::PathBuf;
+
 use rlhf_inference::Sampling;
+use rlhf_judges::{CommandConfig, JudgeConfig};
 use rlhf_tasks::LabelerConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,6 +22,8 @@ pub struct SampleConfig {
     /// sees what a sharper policy than the SFT model will write. InstructGPT: temperature 1 alone; Stiennon et al. rank
     /// samples of several policies.
     pub sampling: Vec<Sampling>,
+    /// Answers that are sampled together, at most. Memory of the cache grows with it.
+    pub batch_size: usize,
 }
 
 impl Default for SampleConfig {
@@ -28,6 +33,7 @@ impl Default for SampleConfig {
             k_max: 9,
             max_new_tokens: 64,
             sampling: vec![Sampling::default()],
+            batch_size: 64,
         }
     }
 }
@@ -40,6 +46,26 @@ pub enum LabelerKind {
     Simulated,
     /// The comparisons in `data.comparisons`; nothing is sampled.
     Files,
+    /// The judge of the task, without noise.
+    Judge,
+    /// People who are still to rank: tasks are written to the folder `people` of the run, and the run goes on when their rankings lie
+    /// there.
+    Export,
+    /// A reward model: `label.reward_model`.
+    RewardModel,
+    /// A program of the user's: `label.command`.
+    Command,
+    /// A model behind a server that speaks as OpenAI's does: `label.openai`.
+    Openai,
+    /// Nobody: nothing is sampled and there is no reward model. PPO then takes its reward from elsewhere, see `ppo_reward.from`.
+    Nobody,
+}
+
+impl LabelerKind {
+    /// True if answers are sampled for this labeler to rank.
+    pub fn ranks_samples(self) -> bool {
+        !matches!(self, Self::Files | Self::Nobody)
+    }
 }
 
 /// The label stage.
@@ -52,6 +78,16 @@ pub struct LabelConfig {
     pub rankings_per_prompt: usize,
     /// The simulated labelers.
     pub simulated: LabelerConfig,
+    /// The model that ranks when `labeler` is `reward_model`: a folder, or `hf://org/name[@revision][/path]`, with a tokenizer and a
+    /// chat template of its own.
+    pub reward_model: PathBuf,
+    /// The program that ranks when `labeler` is `command`: a line of JSON `{"id", "messages", "completions"}` for each prompt on its
+    /// standard input, one `{"ranking": […]}` back, 0 for the best.
+    pub command: CommandConfig,
+    /// The model that compares answers when `labeler` is `openai`. Its verdicts are kept in `judge_cache.jsonl` in the run's folder.
+    pub openai: JudgeConfig,
+    /// Share of the exported tasks that people must have ranked before the run goes on, when `labeler` is `export`.
+    pub ranked_share: f64,
 }
 
 impl Default for LabelConfig {
@@ -60,6 +96,10 @@ impl Default for LabelConfig {
             labeler: LabelerKind::Simulated,
             rankings_per_prompt: 10,
             simulated: LabelerConfig::default(),
+            reward_model: PathBuf::new(),
+            command: CommandConfig::default(),
+            openai: JudgeConfig::default(),
+            ranked_share: 1.0,
         }
     }
 }
@@ -74,8 +114,10 @@ pub struct EvalConfig {
     pub max_new_tokens: usize,
     /// Way of choosing tokens, the same for every model.
     pub sampling: Sampling,
-    /// Largest n of best-of-n; the n used is the smallest whose KL reaches that of the PPO model.
+    /// Largest n of best-of-n; the n used is the smallest whose KL reaches that of the PPO model. 0 leaves it out.
     pub best_of_n_max: usize,
+    /// Answers that are sampled together, at most. Memory of the cache grows with it.
+    pub batch_size: usize,
 }
 
 impl Default for EvalConfig {
@@ -85,6 +127,7 @@ impl Default for EvalConfig {
             max_new_tokens: 64,
             sampling: Sampling::default(),
             best_of_n_max: 32,
+            batch_size: 64,
         }
     }
 }

@@ -19,9 +19,11 @@ pub enum DataSource {
     /// Stories in the files of `data.pretrain`: those that are short become demonstrations, prompts ask for two words, and
     /// a judge says whether a story has them.
     Stories,
+    /// The files listed in this section, with an instruction on top of each prompt that a program can check; see `constraints`.
+    Constraints,
 }
 
-/// Treatment of a prompt that does not fit the context together with its answer.
+/// Treatment of a prompt whose last message alone does not fit the context together with its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LongPrompts {
@@ -35,7 +37,8 @@ pub enum LongPrompts {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
-    /// `world` for the built-in generator, `files` for the lists below, `stories` for a task made of a text of stories.
+    /// `world` for the built-in generator, `files` for the lists below, `stories` for a task made of a text of stories,
+    /// `constraints` for the lists below with checkable instructions on top of their prompts.
     pub source: DataSource,
     /// Folder that relative paths of this section start from.
     pub root: PathBuf,
@@ -71,7 +74,7 @@ impl DataSource {
     /// True if the tokenizer stage writes demonstrations and prompts with tasks, which a judge and simulated labelers can
     /// rank.
     pub fn is_judged(self) -> bool {
-        matches!(self, Self::World | Self::Stories)
+        !matches!(self, Self::Files)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The built-in run: minutes on two cores.
 
-use rlhf_core::{LrSchedule, ScheduleKind};
+use rlhf_constraints::ConstraintsConfig;
+use rlhf_core::{AdamWConfig, LrSchedule, ScheduleKind, WeightDecayOn};
 use rlhf_data::TokenizerConfig;
 use rlhf_inference::Sampling;
 use rlhf_ppo::{EmaConfig, KlConfig, PpoConfig, PtxConfig};
@@ -10,7 +11,8 @@ use rlhf_stories::StoriesConfig;
 use rlhf_world::WorldConfig;
 
 use super::{
-    ArchitectureConfig, Config, DataConfig, EvalConfig, LabelConfig, SampleConfig, SelectionConfig, SftMixConfig,
+    ArchitectureConfig, CheckpointConfig, Config, DataConfig, EvalConfig, LabelConfig, PpoRewardConfig, SampleConfig,
+    SelectionConfig, SftMixConfig,
 };
 
 impl Default for Config {
@@ -18,6 +20,7 @@ impl Default for Config {
         Self {
             seed: 1,
             device: "flex".into(),
+            checkpoints: CheckpointConfig::default(),
             data: DataConfig::default(),
             world: WorldConfig {
                 document_bytes: 12_000_000,
@@ -26,6 +29,7 @@ impl Default for Config {
                 ..WorldConfig::default()
             },
             stories: StoriesConfig::default(),
+            constraints: ConstraintsConfig::default(),
             tokenizer: TokenizerConfig {
                 vocab_size: 2048,
                 ..TokenizerConfig::default()
@@ -43,6 +47,7 @@ impl Default for Config {
             label: LabelConfig::default(),
             reward: reward(),
             ppo: ppo(),
+            ppo_reward: PpoRewardConfig::default(),
             eval: EvalConfig::default(),
         }
     }
@@ -56,25 +61,34 @@ fn cosine(peak_lr: f64, warmup_steps: u64) -> LrSchedule {
     }
 }
 
+/// The optimiser of the supervised stages. What is published of the built-in run was measured with decay on all weights.
+fn with_decay_on_all(config: SftConfig) -> SftConfig {
+    let adamw = AdamWConfig {
+        weight_decay_on: WeightDecayOn::All,
+        ..config.adamw
+    };
+    SftConfig { adamw, ..config }
+}
+
 fn pretrain() -> SftConfig {
-    SftConfig {
+    with_decay_on_all(SftConfig {
         epochs: 1,
         batch_size: 2,
         lr: cosine(4e-3, 100),
         eval_every: 1000,
         checkpoint_every: 200,
         ..SftConfig::pretraining()
-    }
+    })
 }
 
 fn sft() -> SftConfig {
-    SftConfig {
+    with_decay_on_all(SftConfig {
         epochs: 3,
         batch_size: 8,
         lr: cosine(1.5e-3, 40),
         checkpoint_every: 200,
         ..SftConfig::default()
-    }
+    })
 }
 
 fn reward() -> RewardConfig {

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use rlhf_config::ConfigErrors;
-use rlhf_data::{Clock, Source};
+use rlhf_data::Clock;
 use rlhf_hub::HubId;
 use rlhf_model::Family;
+use rlhf_ppo::ValueInit;
 
-use super::{Config, DataSource, LabelerKind};
+use super::{Config, DataSource, LabelerKind, RewardSource};
 use crate::locations::on_hub;
 
 impl Config {
@@ -15,6 +16,7 @@ impl Config {
     pub fn validate(&self) -> ConfigErrors {
         let mut errors = ConfigErrors::new();
         self.check_data(&mut errors);
+        errors.check_count("checkpoints.keep", self.checkpoints.keep);
         self.check_locations(&mut errors);
         self.check_model(&mut errors);
         errors.nest("pretrain", self.pretrain.validate());
@@ -28,6 +30,7 @@ impl Config {
         self.check_adapters(&mut errors);
         self.check_answers(&mut errors);
         self.check_labelers(&mut errors);
+        self.check_reward(&mut errors);
         errors.check(self.eval.prompts > 0, "eval.prompts", || {
             "0, expected at least 1".into()
         });
@@ -81,6 +84,28 @@ impl Config {
             || format!("{per_prompt} is not in 1 ..= label.simulated.training {labelers}"),
         );
         errors.nest("label.simulated", self.label.simulated.validate());
+        let (labeler, is_judged) = (self.label.labeler, self.data.source.is_judged());
+        let needs_judge = matches!(labeler, LabelerKind::Simulated | LabelerKind::Judge);
+        errors.check(is_judged || !needs_judge, "label.labeler", || {
+            "this labeler needs a task with a judge, data.source `world`, `stories` or `constraints`; expected `files`, `export`, \
+             `reward_model`, `command`, `openai` or `nobody`"
+                .into()
+        });
+        if labeler == LabelerKind::Command {
+            errors.nest("label.command", self.label.command.validate());
+        }
+        if labeler == LabelerKind::Openai {
+            errors.nest("label.openai", self.label.openai.validate());
+        }
+        let share = self.label.ranked_share;
+        errors.check(share > 0.0 && share <= 1.0, "label.ranked_share", || {
+            format!("expected more than 0 and at most 1, found {share}")
+        });
+        errors.check(
+            (labeler == LabelerKind::RewardModel) != self.label.reward_model.as_os_str().is_empty(),
+            "label.reward_model",
+            || "expected a reward model where label.labeler is `reward_model`, and none elsewhere".into(),
+        );
     }
 
     fn check_model(&self, errors: &mut ConfigErrors) {
@@ -125,6 +150,8 @@ impl Config {
             }
         };
         check("data.base", &data.base, HubId::model);
+        check("label.reward_model", &self.label.reward_model, HubId::model);
+        check("ppo_reward.model", &self.ppo_reward.model, HubId::model);
         check(
             "sft_selection.reward_model",
             &self.sft_selection.reward_model,
@@ -156,37 +183,83 @@ impl Config {
         {
             errors.push("data.chat_date", format!("{found}, expected {expected}"));
         }
-        let data = &self.data;
-        let (source, needed): (&str, Vec<(&str, &[Source])>) = match data.source {
-            DataSource::World => ("world", Vec::new()),
-            DataSource::Stories => ("stories", vec![("data.pretrain", &data.pretrain)]),
-            DataSource::Files => (
-                "files",
-                vec![
-                    ("data.pretrain", &data.pretrain),
-                    ("data.demonstrations", &data.demonstrations),
-                    ("data.ppo_prompts", &data.ppo_prompts),
-                ],
-            ),
-        };
-        for (path, list) in needed {
-            errors.check(!list.is_empty(), path, || {
-                format!("empty, expected at least one file when data.source is `{source}`")
-            });
-        }
-        if !data.source.is_judged() {
-            errors.check(self.label.labeler == LabelerKind::Files, "label.labeler", || {
-                "`simulated` needs data.source `world` or `stories`, expected `files`".into()
-            });
-        }
-        if self.label.labeler == LabelerKind::Files {
-            errors.check(!self.data.comparisons.is_empty(), "data.comparisons", || {
-                "empty, expected at least one file when label.labeler is `files`".into()
-            });
-        }
+        self.check_lists(errors);
         errors.nest("world", self.world.validate());
         errors.nest("stories", self.stories.validate());
+        errors.nest("constraints", self.constraints.validate());
         errors.nest("tokenizer", self.tokenizer.validate());
+    }
+
+    /// Lists of rows that something reads.
+    fn check_lists(&self, errors: &mut ConfigErrors) {
+        let data = &self.data;
+        let (own_rows, labeler) = (data.source == DataSource::Files, self.label.labeler);
+        let needs_text = data.base().is_none() || self.ppo.ptx.is_on() || self.sft_mix.pretrain_fraction > 0.0;
+        let uses_text = needs_text && (own_rows || data.source == DataSource::Constraints);
+        let asks = own_rows || data.source == DataSource::Constraints;
+        for (path, list, needed, because) in [
+            (
+                "data.pretrain",
+                &data.pretrain,
+                uses_text || data.source == DataSource::Stories,
+                "text is read: to pretrain without data.base, for ppo.ptx.coef, for sft_mix.pretrain_fraction, for stories",
+            ),
+            (
+                "data.demonstrations",
+                &data.demonstrations,
+                own_rows && data.base().is_none(),
+                "there is no data.base that could be asked something without them",
+            ),
+            (
+                "data.ppo_prompts",
+                &data.ppo_prompts,
+                asks,
+                "data.source is `files` or `constraints`",
+            ),
+            (
+                "data.reward_prompts",
+                &data.reward_prompts,
+                asks && labeler.ranks_samples(),
+                "their sampled answers are ranked, by label.labeler",
+            ),
+            (
+                "data.comparisons",
+                &data.comparisons,
+                labeler == LabelerKind::Files,
+                "label.labeler is `files`",
+            ),
+        ] {
+            errors.check(!needed || !list.is_empty(), path, || {
+                format!("empty, expected at least one file where {because}")
+            });
+        }
+    }
+
+    fn check_reward(&self, errors: &mut ConfigErrors) {
+        let from = self.ppo_reward.from;
+        errors.check(
+            from != RewardSource::Judge || self.data.source.is_judged(),
+            "ppo_reward.from",
+            || "`judge` needs a task with a judge: data.source `world`, `stories` or `constraints`".into(),
+        );
+        errors.check(
+            from != RewardSource::Trained || self.trains_reward_model(),
+            "ppo_reward.from",
+            || "`trained` needs a reward model, and with label.labeler = \"nobody\" there is none".into(),
+        );
+        if from == RewardSource::Command {
+            errors.nest("ppo_reward.command", self.ppo_reward.command.validate());
+        }
+        errors.check(
+            (from == RewardSource::Model) != self.ppo_reward.model.as_os_str().is_empty(),
+            "ppo_reward.model",
+            || "expected a reward model where ppo_reward.from is `model`, and none elsewhere".into(),
+        );
+        errors.check(
+            from == RewardSource::Trained || self.ppo.value_init == ValueInit::ZeroHead,
+            "ppo.value_init",
+            || "`reward_model` is a copy of the reward model that the run trains, expected `zero_head` where ppo_reward.from is another".into(),
+        );
     }
 }
 

@@ -5,8 +5,10 @@ mod data;
 mod defaults;
 mod faults;
 mod model;
+mod ppo_reward;
 mod sft;
 
+use rlhf_constraints::ConstraintsConfig;
 use rlhf_data::TokenizerConfig;
 use rlhf_ppo::PpoConfig;
 use rlhf_reward::RewardConfig;
@@ -20,6 +22,7 @@ use serde_json::Value;
 pub use answers::{EvalConfig, LabelConfig, LabelerKind, SampleConfig};
 pub use data::{DataConfig, DataSource, LongPrompts, TemplateSource};
 pub use model::ArchitectureConfig;
+pub use ppo_reward::{PpoRewardConfig, RewardSource};
 pub use sft::{SelectionConfig, SftMixConfig};
 
 /// Keys of earlier versions, with those that took their place.
@@ -33,12 +36,16 @@ pub struct Config {
     pub seed: u64,
     /// Device of all tensors: `flex`, `tch`, `tch:cuda:N`, `cuda:N` or `wgpu`, as far as this build has them.
     pub device: String,
+    /// Checkpoints of the training stages.
+    pub checkpoints: CheckpointConfig,
     /// Sources of texts, demonstrations, comparisons and prompts.
     pub data: DataConfig,
     /// The built-in world, used when `data.source` is `world`.
     pub world: WorldConfig,
     /// The story-telling task, used when `data.source` is `stories`.
     pub stories: StoriesConfig,
+    /// Checkable instructions, used when `data.source` is `constraints`.
+    pub constraints: ConstraintsConfig,
     /// The tokenizer stage.
     pub tokenizer: TokenizerConfig,
     /// Architecture of a model trained from random weights.
@@ -60,8 +67,31 @@ pub struct Config {
     pub reward: RewardConfig,
     /// The ppo stage.
     pub ppo: PpoConfig,
+    /// What PPO optimises.
+    pub ppo_reward: PpoRewardConfig,
     /// The eval stage.
     pub eval: EvalConfig,
+}
+
+/// Checkpoints of the training stages. None of this changes a result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CheckpointConfig {
+    /// Newest checkpoints of a stage that are kept; older ones go.
+    pub keep: usize,
+    /// Units of work (optimiser steps; updates of PPO) after which the model is kept whole beside the checkpoint of that moment, in
+    /// the folder models of the stage's, to be talked with or to start from; 0 keeps none. It is kept where a checkpoint is
+    /// written, so a multiple of `checkpoint_every`. Stages `pretrain`, `sft` and `ppo`.
+    pub models_every: usize,
+}
+
+impl Default for CheckpointConfig {
+    fn default() -> Self {
+        Self {
+            keep: 2,
+            models_every: 0,
+        }
+    }
 }
 
 /// The settings of a stage that trains from random weights: there is nothing that adapters could change.
@@ -71,4 +101,26 @@ fn without_adapters(generator: &mut SchemaGenerator) -> Schema {
         properties.shift_remove("lora");
     }
     schema
+}
+
+impl Config {
+    /// True if there is a reward model to train: somebody ranks.
+    pub fn trains_reward_model(&self) -> bool {
+        self.label.labeler != LabelerKind::Nobody
+    }
+
+    /// True if there is something to learn in the sft stage, which otherwise hands the model on as it is.
+    pub fn has_demonstrations(&self) -> bool {
+        let listed = !self.data.demonstrations.is_empty();
+        match self.data.source {
+            DataSource::World | DataSource::Stories => true,
+            DataSource::Files => listed,
+            DataSource::Constraints => listed && self.constraints.demonstrations > 0,
+        }
+    }
+
+    /// True if PPO's scores come from the reward model that the run trains.
+    pub fn optimises_own_reward_model(&self) -> bool {
+        self.ppo_reward.from == RewardSource::Trained
+    }
 }

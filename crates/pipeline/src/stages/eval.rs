@@ -1,5 +1,6 @@
 //! Base, SFT, best-of-n, PPO and its average on the same held-out prompts.
 
+use std::cell::Cell;
 use std::path::Path;
 
 use rlhf_core::StopFlag;
@@ -24,6 +25,8 @@ use crate::workspace::Workspace;
 pub struct Eval;
 
 const SUMMARY: &str = "summary.json";
+/// Models of a comparison at most.
+const STEPS: u64 = 5;
 
 fn reads(config: &Config) -> Vec<RowsRead> {
     let own = [PPO_PROMPTS.validation(), DOCUMENTS.validation()];
@@ -56,12 +59,14 @@ impl Stage for Eval {
     }
 
     fn inputs<'a>(&self, work: &'a Workspace<'_>) -> Result<Inputs<'a>> {
-        work.inputs()
-            .output(&Pretrain, WEIGHTS)?
-            .output(&Sft, WEIGHTS)?
-            .output(&Label, REPORT)?
-            .output(&Reward, WEIGHTS)?
-            .output(&Reward, REPORT)?
+        let inputs = work.inputs().output(&Pretrain, WEIGHTS)?.output(&Sft, WEIGHTS)?;
+        let inputs = if work.config().trains_reward_model() {
+            let inputs = inputs.output(&Label, REPORT)?.output(&Reward, WEIGHTS)?;
+            inputs.output(&Reward, REPORT)?
+        } else {
+            inputs
+        };
+        inputs
             .output(&Ppo, WEIGHTS)?
             .output_if_there(&Ppo, &format!("{}/{WEIGHTS}", Ppo::EMA_MODEL))
             .rows(&reads(work.config()))
@@ -71,7 +76,11 @@ impl Stage for Eval {
         let settings = &work.config().eval;
         let tokenizer = work.tokenizer(&Sft)?;
         let (sft, config) = load_causal_lm(&work.folder(&Sft), work.device())?;
-        let (reward, _) = load_scalar_model(&work.folder(&Reward), work.device())?;
+        let reward = if work.config().trains_reward_model() {
+            Some(load_scalar_model(&work.folder(&Reward), work.device())?.0)
+        } else {
+            None
+        };
         let mut prompts = work.ppo_prompts(&[Split::Validation])?.validation;
         prompts.truncate(settings.prompts);
         let (prompt_ids, kept) =
@@ -79,20 +88,26 @@ impl Stage for Eval {
         let prompts: Vec<Prompt> = kept.into_iter().map(|row| prompts[row].clone()).collect();
         let text = pack_documents(&tokenizer, &work.documents(&[])?.validation, work.max_seq_len(&config));
         let judge = gold_judge(work)?;
+        let model = Cell::new((0, SFT));
         let exam = Exam {
             tokenizer: &tokenizer,
             prompts: &prompts,
             prompt_ids: &prompt_ids,
             text: &text,
             reference: &sft,
-            reward: &reward,
+            reward: reward.as_ref(),
             judge: judge.as_deref(),
             max_new_tokens: settings.max_new_tokens,
             sampling: &settings.sampling,
+            batch_size: settings.batch_size,
             seed: work.seed(),
             stop: StopFlag::process(),
+            told: &|what| work.report(model.get().0, STEPS, &format!("{}: {what}", model.get().1)),
         };
-        let (summary, side_by_side) = compare(work, &exam)?;
+        if reward.is_some() && work.config().optimises_own_reward_model() && judge.is_none() {
+            work.note("the only judge is the reward model that PPO optimised: its win rates say how far PPO went, not how good the answers are");
+        }
+        let (summary, side_by_side) = compare(work, &exam, &model)?;
         write_rows(&work.dir().samples_path(), &side_by_side)?;
         write_json(&work.dir().path().join(SUMMARY), &summary)
     }
@@ -108,35 +123,66 @@ impl Stage for Eval {
 }
 
 /// The figures of every model, and its answers beside those of the others.
-fn compare(work: &Workspace<'_>, exam: &Exam<'_>) -> Result<(Summary, Vec<Value>)> {
-    const STEPS: u64 = 5;
+fn compare(work: &Workspace<'_>, exam: &Exam<'_>, model: &Cell<(u64, &'static str)>) -> Result<(Summary, Vec<Value>)> {
+    let begin = |step, name| {
+        model.set((step, name));
+        work.report(step, STEPS, name);
+    };
     let load = |dir: &Path| Ok::<CausalLm, Error>(load_causal_lm(dir, work.device())?.0);
-    work.report(0, STEPS, BASE);
-    let base = exam.sit(&load(&work.folder(&Pretrain))?)?;
-    work.report(1, STEPS, SFT);
+    begin(0, SFT);
     let sft = exam.sit(exam.reference)?;
-    work.report(2, STEPS, PPO);
+    begin(1, BASE);
+    // Without demonstrations the one is the other.
+    let base = if work.config().has_demonstrations() {
+        exam.sit(&load(&work.folder(&Pretrain))?)?
+    } else {
+        sft.clone()
+    };
+    begin(2, PPO);
     let ppo = exam.sit(&load(&work.folder(&Ppo))?)?;
-    work.report(3, STEPS, PPO_EMA);
+    begin(3, PPO_EMA);
     let averaged = work.folder(&Ppo).join(Ppo::EMA_MODEL);
     let averaged = if averaged.exists() {
         Some(exam.sit(&load(&averaged)?)?)
     } else {
         None
     };
-    let n = n_of_equal_kl(ppo.kl, work.config().eval.best_of_n_max);
-    work.report(4, STEPS, &format!("best of {n}"));
-    let best = exam.best_of_n(n, &sft)?;
+    let n = match work.config().eval.best_of_n_max {
+        0 => 0,
+        max => n_of_equal_kl(ppo.kl, max),
+    };
+    begin(4, BEST_OF_N);
+    let best = if n > 0 { exam.best_of_n(n, &sft)? } else { None };
+    let best_of_n_samples = if best.is_some() { n } else { 0 };
 
-    let mut all = vec![(BASE, &base), (SFT, &sft), (BEST_OF_N, &best), (PPO, &ppo)];
-    all.extend(averaged.as_ref().map(|averaged| (PPO_EMA, averaged)));
-    let figures = |(name, answers): &(&str, &Answers)| ((*name).to_owned(), exam.summarise(answers, &sft));
+    let all: Vec<(&str, &Answers)> = [
+        (BASE, Some(&base)),
+        (SFT, Some(&sft)),
+        (BEST_OF_N, best.as_ref()),
+        (PPO, Some(&ppo)),
+        (PPO_EMA, averaged.as_ref()),
+    ]
+    .into_iter()
+    .filter_map(|(name, answers)| Some((name, answers?)))
+    .collect();
+    let figures = |&(name, answers): &(&str, &Answers)| {
+        let mut figures = exam.summarise(answers, &sft);
+        figures.gains = exam.gains(answers, &base);
+        (name.to_owned(), figures)
+    };
+    let report_of = |stage: &dyn Stage| {
+        if work.config().trains_reward_model() {
+            read_json(&work.output(stage, REPORT)?)
+        } else {
+            Ok(Value::Null)
+        }
+    };
     let summary = Summary {
         prompts: exam.prompts.len(),
         models: all.iter().map(figures).collect(),
-        best_of_n_samples: n,
-        reward: read_json(&work.output(&Reward, REPORT)?)?,
-        labeler_agreement: read_json(&work.output(&Label, REPORT)?)?,
+        best_of_n_samples,
+        reward: report_of(&Reward)?,
+        labeler_agreement: report_of(&Label)?,
     };
     Ok((summary, exam.side_by_side(&all)))
 }

@@ -6,9 +6,11 @@ use rlhf_eval::LabelReport;
 use rlhf_tasks::{GoldJudge, Labeler, LabelerPool, Ranking, SimulatedLabeler};
 use serde_json::Value;
 
+use super::opinions::{Opinion, OutsideModel};
+use super::rankings::{by_command, by_openai, by_people, by_score, rankings_of_people};
 use super::sample::Answered;
 use super::task::{gold_judge, rows_of_judge};
-use super::{REPORT, Sample};
+use super::{REPORT, Sample, WEIGHTS};
 use crate::config::{Config, LabelerKind};
 use crate::error::Result;
 use crate::files::{read_rows, write_json, write_rows};
@@ -47,20 +49,34 @@ impl Stage for Label {
                 &config.data,
                 &["comparisons", "validation_fraction"],
             ),
-            LabelerKind::Simulated => settings.section(self.name(), &config.label).task(config),
+            LabelerKind::Nobody => settings.keys(self.name(), &config.label, &["labeler"]),
+            LabelerKind::Simulated | LabelerKind::Judge => settings.section(self.name(), &config.label).task(config),
+            LabelerKind::RewardModel => settings
+                .keys(self.name(), &config.label, &["labeler", "reward_model"])
+                .keys("data", &config.data, &["max_seq_len"]),
+            LabelerKind::Export => settings.keys(self.name(), &config.label, &["labeler"]),
+            LabelerKind::Command => settings.keys(self.name(), &config.label, &["labeler", "command"]),
+            LabelerKind::Openai => settings.keys(self.name(), &config.label, &["labeler", "openai"]),
         }
         .into()
     }
 
     fn inputs<'a>(&self, work: &'a Workspace<'_>) -> Result<Inputs<'a>> {
         let config = work.config();
+        let of_samples = || {
+            let inputs = work.inputs().output(&Sample, Sample::TRAINING)?;
+            inputs.output(&Sample, Sample::VALIDATION)
+        };
         match config.label.labeler {
+            LabelerKind::Nobody => Ok(work.inputs()),
             LabelerKind::Files => work.inputs().sources(&config.data.comparisons),
-            LabelerKind::Simulated => work
-                .inputs()
-                .output(&Sample, Sample::TRAINING)?
-                .output(&Sample, Sample::VALIDATION)?
-                .rows(&rows_of_judge(config.data.source)),
+            LabelerKind::Simulated | LabelerKind::Judge => of_samples()?.rows(&rows_of_judge(config.data.source)),
+            LabelerKind::RewardModel => of_samples()?.model(&config.label.reward_model, &[WEIGHTS]),
+            LabelerKind::Command | LabelerKind::Openai => of_samples(),
+            LabelerKind::Export => {
+                let inputs = of_samples()?;
+                Ok(rankings_of_people(work)?.into_iter().fold(inputs, Inputs::file))
+            }
         }
     }
 
@@ -68,13 +84,28 @@ impl Stage for Label {
         let report = match work.config().label.labeler {
             LabelerKind::Files => from_files(work)?,
             LabelerKind::Simulated => simulated(work)?,
+            LabelerKind::Judge => {
+                let judge = gold_judge(work)?.expect("this labeler is refused where no judge is");
+                by_score(work, "judge", &Opinion::Judge(judge))?
+            }
+            LabelerKind::RewardModel => {
+                let model = OutsideModel::load(work, &work.config().label.reward_model)?;
+                by_score(work, "reward_model", &Opinion::Model(Box::new(model)))?
+            }
+            LabelerKind::Export => by_people(work)?,
+            LabelerKind::Command => by_command(work)?,
+            LabelerKind::Openai => by_openai(work)?,
+            LabelerKind::Nobody => {
+                work.note("nothing: nobody ranks (label.labeler)");
+                LabelReport::of_people(&[])
+            }
         };
         write_json(&work.dir().path().join(REPORT), &report)
     }
 }
 
 /// Writes the rankings to train on, those of training labelers on validation prompts, and those of held-out labelers.
-fn write(work: &Workspace<'_>, rankings: [&[Comparison]; 3]) -> Result<()> {
+pub(super) fn write(work: &Workspace<'_>, rankings: [&[Comparison]; 3]) -> Result<()> {
     let files = [Label::COMPARISONS, Label::VALIDATION, Label::HELD_OUT];
     let mut files = files.into_iter().zip(rankings);
     files.try_for_each(|(file, rows)| write_rows(&work.dir().path().join(file), rows))
@@ -193,7 +224,7 @@ fn drawn(work: &Workspace<'_>, row: usize) -> Vec<usize> {
     order
 }
 
-fn comparison(answered: &Answered, labeler: &str, ranking: Ranking) -> Comparison {
+pub(super) fn comparison(answered: &Answered, labeler: &str, ranking: Ranking) -> Comparison {
     Comparison {
         id: answered.prompt.id.clone(),
         messages: answered.prompt.messages.clone(),

@@ -3,8 +3,10 @@
 mod adapters;
 mod eval;
 mod label;
+mod opinions;
 mod ppo;
 mod pretrain;
+mod rankings;
 mod reward;
 mod sample;
 mod samples;

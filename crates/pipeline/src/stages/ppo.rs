@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use rlhf_core::atomic;
-use rlhf_data::{Split, Tokenizer, pack_documents};
+use rlhf_data::{Prompt, Split, Tokenizer, pack_documents};
+use rlhf_judges::Command;
 use rlhf_model::{
     CausalLm, ModelConfig, ScalarModel, StorageType, load_causal_lm, load_config, load_scalar_adapter,
     load_scalar_model, save_causal_lm, save_scalar_model,
@@ -14,10 +15,12 @@ use rlhf_ppo::{
 use serde_json::{Value, json};
 
 use super::adapters::{self, ADAPTER};
+use super::opinions::{Opinion, OutsideModel, TextScorer};
 use super::pretrain::save_model;
-use super::samples::write_samples;
+use super::samples::{keep_model, write_samples};
+use super::task::{gold_judge, rows_of_judge};
 use super::{REPORT, Reward, Sft, WEIGHTS};
-use crate::config::Config;
+use crate::config::{Config, RewardSource};
 use crate::error::{Error, Result};
 use crate::files::write_json;
 use crate::inputs::Inputs;
@@ -25,6 +28,7 @@ use crate::memory::Savings;
 use crate::rows::{DOCUMENTS, PPO_PROMPTS, RowsRead};
 use crate::settings::Settings;
 use crate::stage::{Extent, Stage};
+use crate::suggest;
 use crate::workspace::Workspace;
 
 /// Optimises the SFT model against the reward model.
@@ -53,23 +57,35 @@ impl Stage for Ppo {
     }
 
     fn settings(&self, config: &Config) -> Value {
-        Settings::new()
+        let settings = Settings::new()
             .section(self.name(), &config.ppo.identity())
             .rows(config, &reads(config))
             .keys("data", &config.data, &["long_prompts", "max_seq_len", "chat_date"])
-            .into()
+            .keys("ppo_reward", &config.ppo_reward, &["from"]);
+        match config.ppo_reward.from {
+            RewardSource::Judge => settings.task(config),
+            RewardSource::Model => settings.keys("ppo_reward", &config.ppo_reward, &["model"]),
+            RewardSource::Command => settings.keys("ppo_reward", &config.ppo_reward, &["command"]),
+            RewardSource::Trained => settings,
+        }
+        .into()
     }
 
     fn inputs<'a>(&self, work: &'a Workspace<'_>) -> Result<Inputs<'a>> {
-        let inputs = work
-            .inputs()
-            .output(&Sft, WEIGHTS)?
-            .output(&Reward, WEIGHTS)?
-            .rows(&reads(work.config()))?;
-        Ok(match reward_adapter(work) {
-            Some(adapter) => inputs.file(adapter),
-            None => inputs,
-        })
+        let config = work.config();
+        let inputs = work.inputs().output(&Sft, WEIGHTS)?.rows(&reads(config))?;
+        match config.ppo_reward.from {
+            RewardSource::Judge => inputs.rows(&rows_of_judge(config.data.source)),
+            RewardSource::Model => inputs.model(&config.ppo_reward.model, &[WEIGHTS]),
+            RewardSource::Command => Ok(inputs),
+            RewardSource::Trained => {
+                let inputs = inputs.output(&Reward, WEIGHTS)?;
+                Ok(match reward_adapter(work) {
+                    Some(adapter) => inputs.file(adapter),
+                    None => inputs,
+                })
+            }
+        }
     }
 
     fn extent(&self, config: &Config) -> Option<Extent> {
@@ -89,19 +105,25 @@ impl Stage for Ppo {
         let config = load_config(&work.folder(&Sft))?;
         adapters::check(work, self, settings.lora.as_ref(), &config)?;
         let config = config.with_storage(StorageType::F32);
-        let prompts = prompts(work, &tokenizer, work.max_seq_len(&config))?;
+        let (prompts, rows) = prompts(work, &tokenizer, work.max_seq_len(&config))?;
         let documents = if settings.ptx.is_on() {
             work.documents(&[Split::Train])?.train
         } else {
             Vec::new()
         };
         let pretraining = pack_documents(&tokenizer, &documents, work.max_seq_len(&config));
+        work.doubt_rates(suggest::parameters_of(&work.folder(&Sft))?);
         let data = PpoData {
             prompts: &prompts,
             pretraining: &pretraining,
             eos_token_id: tokenizer.eos_token_id(),
+            stop_token_ids: tokenizer.other_eos_token_ids(),
         };
-        let models = models(work, data, &config)?;
+        let models = if work.config().optimises_own_reward_model() {
+            models(work, data, &config)?
+        } else {
+            models_with_opinion(work, data, &config, &tokenizer, rows)?
+        };
         let reward_model = models.scorer.model();
         let reward_has_adapters = reward_model.is_some_and(|model| model.transformer.lora().is_some());
         let value_base = match settings.value_init {
@@ -109,6 +131,8 @@ impl Stage for Ppo {
             _ => work.folder(&Sft),
         };
         let mut observer = RolloutSamples {
+            work,
+            config: &config,
             path: work.dir().samples_path(),
             tokenizer: &tokenizer,
         };
@@ -124,8 +148,8 @@ impl Stage for Ppo {
     }
 }
 
-/// The prompts that are answered, each with its task.
-fn prompts(work: &Workspace<'_>, tokenizer: &Tokenizer, max_seq_len: usize) -> Result<Vec<PpoPrompt>> {
+/// The prompts that are answered, each with its task, and their rows.
+fn prompts(work: &Workspace<'_>, tokenizer: &Tokenizer, max_seq_len: usize) -> Result<(Vec<PpoPrompt>, Vec<Prompt>)> {
     let halves = work.ppo_prompts(&[Split::Train])?;
     if halves.validation.is_empty() {
         work.note("no prompt is held out (data.validation_fraction): stage `eval` will have none to compare models on");
@@ -133,11 +157,48 @@ fn prompts(work: &Workspace<'_>, tokenizer: &Tokenizer, max_seq_len: usize) -> R
     let prompts = halves.train;
     let max_new_tokens = work.config().ppo.max_new_tokens;
     let (ids, kept) = work.prompt_ids(tokenizer, &prompts, max_new_tokens, max_seq_len)?;
-    let with_task = |(input_ids, row): (Vec<u32>, usize)| PpoPrompt {
+    let rows: Vec<Prompt> = kept.into_iter().map(|row| prompts[row].clone()).collect();
+    let with_task = |(input_ids, row): (Vec<u32>, &Prompt)| PpoPrompt {
         input_ids,
-        task: prompts[row].task.clone(),
+        task: row.task.clone(),
     };
-    Ok(ids.into_iter().zip(kept).map(with_task).collect())
+    Ok((ids.into_iter().zip(&rows).map(with_task).collect(), rows))
+}
+
+/// The SFT model and what scores its answers as text, once it is known that there is memory for them.
+fn models_with_opinion(
+    work: &Workspace<'_>,
+    data: PpoData<'_>,
+    config: &ModelConfig,
+    tokenizer: &Tokenizer,
+    prompts: Vec<Prompt>,
+) -> Result<PpoModels> {
+    let settings = &work.config().ppo;
+    let placement = adapters::placement(work.device(), settings.lora.as_ref());
+    let outline = CausalLm::outline(config, placement);
+    // Its own memory is that of the process once it is loaded.
+    let opinion = match work.config().ppo_reward.from {
+        RewardSource::Model => {
+            let model = OutsideModel::load(work, &work.config().ppo_reward.model)?;
+            Opinion::Model(Box::new(model))
+        }
+        RewardSource::Command => {
+            let command = Command::start(&work.config().ppo_reward.command)?;
+            Opinion::Command(Box::new(command))
+        }
+        RewardSource::Judge | RewardSource::Trained => {
+            Opinion::Judge(gold_judge(work)?.expect("this reward is refused where no judge is"))
+        }
+    };
+    let scorer = TextScorer::new(opinion, tokenizer.clone(), prompts);
+    let outline = PpoModels {
+        sft: outline,
+        scorer: Box::new(scorer),
+    };
+    let forecast = memory_forecast(&outline, data, settings, work.seed())?;
+    work.announce_memory(&forecast, savings(&Ppo, settings))?;
+    let (sft, _) = load_causal_lm(&work.folder(&Sft), placement)?;
+    Ok(PpoModels { sft, ..outline })
 }
 
 /// The SFT model and the reward model, once it is known that there is memory for them.
@@ -229,6 +290,9 @@ fn savings(stage: &dyn Stage, settings: &PpoConfig) -> Savings<'static> {
 }
 
 struct RolloutSamples<'a> {
+    work: &'a Workspace<'a>,
+    /// Configuration of the policy, for those that are kept whole.
+    config: &'a ModelConfig,
     path: PathBuf,
     tokenizer: &'a Tokenizer,
 }
@@ -249,5 +313,9 @@ impl Observer for RolloutSamples<'_> {
             })
             .collect();
         write_samples(&self.path, update, rows)
+    }
+
+    fn checkpointed(&mut self, updates: u64, policy: &CausalLm) -> Result<()> {
+        keep_model(self.work, updates, policy, self.config, self.tokenizer)
     }
 }

@@ -113,6 +113,8 @@ fn pretrain(work: &Workspace<'_>, tokenizer: &Tokenizer) -> Result<()> {
     work.announce_memory(&forecast, savings(&Pretrain, settings, false))?;
     let model = work.config().model.init.model(&architecture, seed, work.device());
     let mut observer = SampleObserver {
+        work,
+        config: &config,
         path: work.dir().samples_path(),
         tokenizer,
         prompts,

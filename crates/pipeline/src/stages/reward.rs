@@ -2,10 +2,14 @@
 
 use std::path::Path;
 
+use rlhf_core::stats::Interval;
 use rlhf_data::{Comparison, Error as DataError, Tokenizer, all_comparison_tokens, answered_tokens, read_comparisons};
-use rlhf_model::{ScalarModel, StorageType, load_config, load_decoder, save_scalar_model};
+use rlhf_model::{
+    ScalarModel, StorageType, load_causal_lm, load_config, load_decoder, save_scalar_model, sequence_logprobs,
+};
 use rlhf_reward::{
-    RankedPrompt, RewardConfig, RewardData, RewardOutcome, RewardReport, group_comparisons, memory_forecast, train,
+    RankedPrompt, RewardConfig, RewardData, RewardOutcome, RewardReport, group_comparisons, memory_forecast,
+    pair_share, train,
 };
 use serde_json::Value;
 
@@ -39,6 +43,9 @@ impl Stage for Reward {
     }
 
     fn settings(&self, config: &Config) -> Value {
+        if !config.trains_reward_model() {
+            return Settings::new().keys("label", &config.label, &["labeler"]).into();
+        }
         Settings::new()
             .section(self.name(), &config.reward.identity())
             .rows(config, &reads())
@@ -47,6 +54,9 @@ impl Stage for Reward {
     }
 
     fn inputs<'a>(&self, work: &'a Workspace<'_>) -> Result<Inputs<'a>> {
+        if !work.config().trains_reward_model() {
+            return Ok(work.inputs());
+        }
         work.inputs()
             .output(&Sft, WEIGHTS)?
             .output(&Label, Label::COMPARISONS)?
@@ -56,6 +66,10 @@ impl Stage for Reward {
     }
 
     fn run(&self, work: &Workspace<'_>) -> Result<()> {
+        if !work.config().trains_reward_model() {
+            work.note("nothing: nobody ranks (label.labeler)");
+            return Ok(());
+        }
         let settings = &work.config().reward;
         let tokenizer = work.tokenizer(&Sft)?;
         let base = work.folder(&Sft);
@@ -71,7 +85,7 @@ impl Stage for Reward {
         };
         let list = match work.config().label.labeler {
             LabelerKind::Files => "comparisons",
-            LabelerKind::Simulated => "reward_prompts",
+            _ => "reward_prompts",
         };
         let halves = halves.with(BOTH, list, work.config().data.validation_fraction, Comparison::key)?;
         let (train_prompts, validation) = (ranked(&halves.train)?, ranked(&halves.validation)?);
@@ -80,12 +94,14 @@ impl Stage for Reward {
             Err(Error::Data(DataError::AllTies { .. })) => Vec::new(),
             found => ranked(&found?)?,
         };
-        let demonstrations: Vec<Vec<u32>> = work
-            .demonstrations(&[])?
-            .train
+        let rows = work.demonstrations(&[])?.train;
+        let fitted = rows
             .iter()
             .filter_map(|row| answered_tokens(&tokenizer, row, max_seq_len).transpose())
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
+        let shortened = fitted.iter().filter(|fitted| fitted.is_shortened()).count();
+        work.note_shortened(shortened, rows.len(), "demonstrations");
+        let demonstrations: Vec<Vec<u32>> = fitted.into_iter().map(|fitted| fitted.value).collect();
         let data = RewardData {
             train: &train_prompts,
             validation: &validation,
@@ -94,11 +110,13 @@ impl Stage for Reward {
         };
         let placement = adapters::placement(work.device(), settings.lora.as_ref());
         let outline = ScalarModel::outline(&config, placement);
+        work.doubt_rates(rlhf_core::count_parameters(&outline));
         let forecast = memory_forecast(&outline, data, settings, work.seed())?;
         work.announce_memory(&forecast, savings(self, settings))?;
         let (trunk, _) = load_decoder(&base, placement)?;
-        let RewardOutcome { model, report } = train(trunk, data, settings, &work.context()?)?;
+        let RewardOutcome { model, mut report } = train(trunk, data, settings, &work.context()?)?;
         work.finish();
+        report.base_logprob = Some(base_logprob(work, &validation, settings.microbatch_tokens)?);
         work.note(&format!(
             "pair accuracy on held-out prompts {:.1} % ({:.1} to {:.1}); {}",
             100.0 * report.pair_accuracy.value,
@@ -106,12 +124,68 @@ impl Stage for Reward {
             100.0 * report.pair_accuracy.high,
             of_demonstrations(&report),
         ));
+        for line in beside_length(&report) {
+            work.note(&line);
+        }
         let dir = work.dir().model_dir();
         write_json(&dir.join(REPORT), &report)?;
         adapters::save_scalar(dir, &model, &base)?;
         save_scalar_model(dir, &model, &config)?;
         Ok(tokenizer.save(dir)?)
     }
+}
+
+/// Accuracy of the log-probability per token that the SFT model gives the held-out completions.
+fn base_logprob(work: &Workspace<'_>, prompts: &[RankedPrompt], microbatch_tokens: usize) -> Result<Interval> {
+    let (model, _) = load_causal_lm(&work.folder(&Sft), work.device())?;
+    let sequences: Vec<&[u32]> = prompts.iter().flat_map(|p| &p.sequences).map(Vec::as_slice).collect();
+    let from: Vec<usize> = prompts
+        .iter()
+        .flat_map(|p| vec![p.prompt_len; p.sequences.len()])
+        .collect();
+    let found = sequence_logprobs(&model, &sequences, &from, 1.0, microbatch_tokens).logprobs;
+    let mut means = found.iter().map(|logprobs| {
+        let sum: f64 = logprobs.iter().map(|&logprob| f64::from(logprob)).sum();
+        sum / logprobs.len().max(1) as f64
+    });
+    let scores: Vec<Vec<f64>> = prompts
+        .iter()
+        .map(|p| means.by_ref().take(p.sequences.len()).collect())
+        .collect();
+    Ok(pair_share(prompts, &scores, work.seed()))
+}
+
+/// The reward model beside what needs none, and where length misleads.
+fn beside_length(report: &RewardReport) -> Vec<String> {
+    let share = |found: &Interval| {
+        format!(
+            "{:.1} % ({:.1} to {:.1})",
+            100.0 * found.value,
+            100.0 * found.low,
+            100.0 * found.high
+        )
+    };
+    let length = &report.length;
+    let base = report.base_logprob.as_ref().map_or_else(String::new, |base| {
+        format!("; likelier to the SFT model {}", share(base))
+    });
+    vec![
+        format!(
+            "by prompts {}; without a reward model: the longer {}, the shorter {}{base}",
+            share(&length.accuracy),
+            share(&length.longer),
+            share(&length.shorter),
+        ),
+        format!(
+            "of {} pairs of like length {}; where the longer is better ({}) {}; where the shorter is ({}) {}",
+            length.on_like_length.n,
+            share(&length.on_like_length),
+            length.on_longer_better.n,
+            share(&length.on_longer_better),
+            length.on_shorter_better.n,
+            share(&length.on_shorter_better),
+        ),
+    ]
 }
 
 /// The zero of the scores, in words.
@@ -149,10 +223,12 @@ fn ranked_prompts(
     tokenizer: &Tokenizer,
     max_seq_len: usize,
 ) -> Result<Vec<RankedPrompt>> {
-    let tokens: Vec<_> = all_comparison_tokens(tokenizer, rows, max_seq_len)?
+    let fitted: Vec<_> = all_comparison_tokens(tokenizer, rows, max_seq_len)?
         .into_iter()
         .flatten()
         .collect();
+    let shortened = fitted.iter().filter(|fitted| fitted.is_shortened()).count();
+    let tokens: Vec<_> = fitted.into_iter().map(|fitted| fitted.value).collect();
     if tokens.len() < rows.len() {
         work.note(&format!(
             "{} of {} comparisons are left out: no pair of their answers fits, or those that do have the same tokens",
@@ -160,5 +236,6 @@ fn ranked_prompts(
             rows.len()
         ));
     }
+    work.note_shortened(shortened, rows.len(), "comparisons");
     Ok(group_comparisons(&tokens))
 }

@@ -37,9 +37,9 @@ fn reads() -> Vec<RowsRead> {
     vec![REWARD_PROMPTS.both()]
 }
 
-/// People have ranked answers of their own, and there is nothing to sample.
+/// Nobody ranks, or people have ranked answers of their own, and there is nothing to sample.
 fn has_nothing_to_do(config: &Config) -> bool {
-    config.label.labeler == LabelerKind::Files
+    !config.label.labeler.ranks_samples()
 }
 
 impl Sample {
@@ -79,7 +79,10 @@ impl Stage for Sample {
 
     fn run(&self, work: &Workspace<'_>) -> Result<()> {
         if has_nothing_to_do(work.config()) {
-            work.note("nothing: people have ranked answers of their own");
+            work.note(match work.config().label.labeler {
+                LabelerKind::Files => "nothing: people have ranked answers of their own",
+                _ => "nothing: nobody ranks (label.labeler)",
+            });
             return Ok(());
         }
         let tokenizer = work.tokenizer(&Sft)?;
@@ -153,11 +156,12 @@ fn answers(
         let options = GenerateOptions {
             max_new_tokens: settings.max_new_tokens,
             eos_token_id: tokenizer.eos_token_id(),
+            stop_token_ids: tokenizer.other_eos_token_ids().to_vec(),
+            batch_size: settings.batch_size,
             sampling: sampling.clone(),
             seed: work.seed(),
             purpose: "sample.answers",
             first_stream: stream,
-            ..GenerateOptions::default()
         };
         stream += slots.len() as u64;
         for (slot, completion) in slots.iter().zip(generator.generate(&prompts, &options)?) {

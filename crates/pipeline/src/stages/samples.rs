@@ -8,11 +8,12 @@ use rlhf_core::stats::mean;
 use rlhf_data::Tokenizer;
 use rlhf_eval::answer_scores;
 use rlhf_inference::{GenerateOptions, Generator, Sampling, generation_forecast};
-use rlhf_model::{CausalLm, ScalarModel};
+use rlhf_model::{CausalLm, ModelConfig, ScalarModel, save_causal_lm};
 use rlhf_sft::{Evaluation, Observer};
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
+use crate::workspace::Workspace;
 
 /// Writes the rows of `step` behind those of earlier steps; rows of later steps, from a run that was cut off, go.
 pub(super) fn write_samples(path: &Path, step: u64, rows: Vec<Value>) -> Result<()> {
@@ -42,6 +43,27 @@ pub(super) fn write_samples(path: &Path, step: u64, rows: Vec<Value>) -> Result<
     Ok(atomic::write_file(path, text.as_bytes())?)
 }
 
+/// Keeps the model after so many units of work whole, if it is its turn.
+pub(super) fn keep_model(
+    work: &Workspace<'_>,
+    done: u64,
+    model: &CausalLm,
+    config: &ModelConfig,
+    tokenizer: &Tokenizer,
+) -> Result<()> {
+    if !work.keeps_model(done) {
+        return Ok(());
+    }
+    let folder = work.kept_model(done);
+    if let Some(parent) = folder.parent() {
+        atomic::make_dir(parent)?;
+    }
+    atomic::write_dir(folder, |dir| -> Result<()> {
+        save_causal_lm(dir, model, config)?;
+        Ok(tokenizer.save(dir)?)
+    })
+}
+
 /// Memory that answers to `prompts` need beside the model.
 pub(super) fn forecast(model: &CausalLm, prompts: &[Vec<u32>], max_new_tokens: usize) -> MemoryForecast {
     let longest = prompts.iter().map(Vec::len).max().unwrap_or(0) + max_new_tokens;
@@ -50,6 +72,9 @@ pub(super) fn forecast(model: &CausalLm, prompts: &[Vec<u32>], max_new_tokens: u
 
 /// Answers the same prompts at each evaluation, and scores the answers if there is a reward model.
 pub(super) struct SampleObserver<'a> {
+    pub(super) work: &'a Workspace<'a>,
+    /// Configuration of the model, for those that are kept whole.
+    pub(super) config: &'a ModelConfig,
     pub(super) path: PathBuf,
     pub(super) tokenizer: &'a Tokenizer,
     pub(super) prompts: Vec<Vec<u32>>,
@@ -70,6 +95,7 @@ impl Observer for SampleObserver<'_> {
         let options = GenerateOptions {
             max_new_tokens: self.max_new_tokens,
             eos_token_id: self.tokenizer.eos_token_id(),
+            stop_token_ids: self.tokenizer.other_eos_token_ids().to_vec(),
             sampling: self.sampling.clone(),
             seed: self.seed,
             purpose: self.purpose,
@@ -98,5 +124,9 @@ impl Observer for SampleObserver<'_> {
         let score = |reward_model| mean(&answer_scores(reward_model, prompts, &completions));
         // Of no answers there is no mean.
         Ok(self.reward_model.as_ref().filter(|_| !prompts.is_empty()).map(score))
+    }
+
+    fn checkpointed(&mut self, step: u64, model: &CausalLm) -> Result<()> {
+        keep_model(self.work, step, model, self.config, self.tokenizer)
     }
 }

@@ -26,10 +26,15 @@ use crate::workspace::Workspace;
 #[derive(Debug, Clone, Copy)]
 pub struct Sft;
 
+/// Tokens of a window of text among demonstrations, at least where the context allows it: shorter ones teach little of text.
+const SHORTEST_WINDOW: usize = 256;
 /// Validation prompts that are answered at each evaluation.
 const SAMPLES: usize = 8;
 
 fn reads(config: &Config) -> Vec<RowsRead> {
+    if !config.has_demonstrations() {
+        return Vec::new();
+    }
     let mixed = (config.sft_mix.pretrain_fraction > 0.0).then(|| DOCUMENTS.train());
     [DEMONSTRATIONS.both()].into_iter().chain(mixed).collect()
 }
@@ -49,6 +54,9 @@ impl Stage for Sft {
     }
 
     fn settings(&self, config: &Config) -> Value {
+        if !config.has_demonstrations() {
+            return Settings::new().keys("data", &config.data, &["demonstrations"]).into();
+        }
         let settings = Settings::new()
             .section(self.name(), &config.sft.identity())
             .section("sft_mix", &config.sft_mix)
@@ -72,7 +80,7 @@ impl Stage for Sft {
             .output(&Pretrain, WEIGHTS)?
             .output_if_there(&tokenizer::Tokenizer, tokenizer::Tokenizer::CHAT_TEMPLATE)
             .rows(&reads(config))?;
-        if selects_by_score(config) {
+        if config.has_demonstrations() && selects_by_score(config) {
             inputs.model(&config.sft_selection.reward_model, &[WEIGHTS])
         } else {
             Ok(inputs)
@@ -83,6 +91,11 @@ impl Stage for Sft {
         let (config, settings) = (work.config(), &work.config().sft);
         let tokenizer = work.tokenizer(&tokenizer::Tokenizer)?;
         let base = work.folder(&Pretrain);
+        if !config.has_demonstrations() {
+            work.note("there are no demonstrations (data.demonstrations): the model goes on as it is");
+            let (model, model_config) = load_causal_lm(&base, work.device())?;
+            return save_model(work, &model, &model_config, &tokenizer);
+        }
         let model_config = load_config(&base)?;
         adapters::check(work, self, settings.lora.as_ref(), &model_config)?;
         // What training adds may be less than a step of the type that the base came in.
@@ -101,11 +114,14 @@ impl Stage for Sft {
         };
         let placement = adapters::placement(work.device(), settings.lora.as_ref());
         let outline = CausalLm::outline(&model_config, placement);
+        work.doubt_rates(rlhf_core::count_parameters(&outline));
         let sampled = samples::forecast(&outline, &prompts, max_new_tokens);
         let forecast = memory_forecast(&outline, data, settings, work.seed(), sampled)?;
         work.announce_memory(&forecast, savings(self, settings, settings.lora.is_none()))?;
         let (model, _) = load_causal_lm(&base, placement)?;
         let mut observer = SampleObserver {
+            work,
+            config: &model_config,
             path: work.dir().samples_path(),
             tokenizer: &tokenizer,
             prompts,
@@ -139,14 +155,17 @@ fn pretraining_mix(
     if fraction == 0.0 {
         return Ok(Vec::new());
     }
-    let windows = pack_documents(tokenizer, &work.documents(&[Split::Train])?.train, context);
+    // A window is one sequence of a step, as a demonstration is: as long as the longest of them, it does not drown the others.
+    let longest = demonstrations.iter().map(TokenSequence::len).max().unwrap_or(0);
+    let window = context.min(longest.max(SHORTEST_WINDOW));
+    let windows = pack_documents(tokenizer, &work.documents(&[Split::Train])?.train, window);
     if windows.is_empty() {
         work.note("no text is mixed in: there is none to learn from");
     }
     Ok(mixed_in(&windows, demonstrations, fraction, work.seed()))
 }
 
-/// Validation prompts to answer while the model learns, those of at most `room` tokens.
+/// Validation prompts to answer while the model learns, those of at most `room` tokens without their oldest exchanges.
 fn sample_prompts(
     work: &Workspace<'_>,
     tokenizer: &rlhf_data::Tokenizer,
@@ -160,7 +179,7 @@ fn sample_prompts(
             task: None,
             origin: row.origin.clone(),
         };
-        prompt_tokens(tokenizer, &prompt, room, 0)
+        prompt_tokens(tokenizer, &prompt, room, 0).map(|fitted| fitted.value)
     });
     let fitting = prompts.filter(|ids| !matches!(ids, Err(DataError::PromptTooLong { .. })));
     let wanted = work.config().sft_selection.prompts.max(SAMPLES);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rlhf_constraints::{ConstraintJudge, ConstraintTask};
 use rlhf_data::load_text;
 use rlhf_stories::{StoryBook, StoryJudge};
 use rlhf_tasks::{GoldJudge, JudgedTask};
@@ -26,6 +27,10 @@ pub(super) fn judged_task(work: &Workspace<'_>) -> Result<Option<Box<dyn JudgedT
             let stories = load_text(&sources, &config.data.root, config.seed)?.rows;
             Some(Box::new(StoryBook::new(stories, &config.stories, config.seed)?))
         }
+        DataSource::Constraints => {
+            let rows = work.rows_of_user()?;
+            Some(Box::new(ConstraintTask::new(rows, &config.constraints, config.seed)?))
+        }
         DataSource::Files => None,
     })
 }
@@ -36,6 +41,7 @@ pub(super) fn gold_judge(work: &Workspace<'_>) -> Result<Option<Arc<dyn GoldJudg
     Ok(match config.data.source {
         DataSource::World => Some(world(config).judge()),
         DataSource::Stories => Some(Arc::new(StoryJudge::new(&work.documents(&[])?.train, &config.stories))),
+        DataSource::Constraints => Some(Arc::new(ConstraintJudge::new(config.constraints.shaping))),
         DataSource::Files => None,
     })
 }
@@ -44,6 +50,6 @@ pub(super) fn gold_judge(work: &Workspace<'_>) -> Result<Option<Arc<dyn GoldJudg
 pub(super) fn rows_of_judge(source: DataSource) -> Vec<RowsRead> {
     match source {
         DataSource::Stories => vec![DOCUMENTS.train()],
-        DataSource::World | DataSource::Files => Vec::new(),
+        DataSource::World | DataSource::Constraints | DataSource::Files => Vec::new(),
     }
 }

@@ -1,6 +1,7 @@
 //! Data of a judged task on disk, and the tokenizer.
 
 use rlhf_core::atomic;
+use rlhf_data::{ChatTemplate, Source};
 use rlhf_hub::Want;
 use rlhf_tasks::{JudgedTask, PromptSet};
 use serde_json::{Value, json};
@@ -26,6 +27,11 @@ impl Tokenizer {
     pub(super) const CHAT_TEMPLATE: &str = "chat_template.jinja";
 }
 
+/// Turns of a base model that brings no chat template: words that every tokenizer has.
+const PLAIN_TEMPLATE: &str = "{% for message in messages %}{{ message['role'] | capitalize }}: {{ message['content'] }}\
+{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}\n\n{% endfor %}\
+{% if add_generation_prompt %}Assistant:{% endif %}";
+
 /// Files of a model to start from that say how it cuts texts.
 const OF_BASE: [&str; 8] = [
     Tokenizer::FILE,
@@ -36,6 +42,15 @@ const OF_BASE: [&str; 8] = [
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
+];
+
+/// Keys of `[data]` that constraints are put on.
+const OF_CONSTRAINTS: [&str; 5] = [
+    "pretrain",
+    "demonstrations",
+    "reward_prompts",
+    "ppo_prompts",
+    "validation_fraction",
 ];
 
 /// The user's rows that a tokenizer is trained on. Those of a judged task are written by this very stage.
@@ -62,8 +77,10 @@ impl Stage for Tokenizer {
                 .task(config)
                 .rows(config, &reads(config))
                 .keys("data", data, &["base", "chat_template"]);
-        if data.source == DataSource::Stories {
-            settings = settings.keys("data", data, &["pretrain"]);
+        match data.source {
+            DataSource::Stories => settings = settings.keys("data", data, &["pretrain"]),
+            DataSource::Constraints => settings = settings.keys("data", data, &OF_CONSTRAINTS),
+            DataSource::World | DataSource::Files => {}
         }
         if data.base().is_none() {
             settings = settings.section(self.name(), &config.tokenizer);
@@ -79,8 +96,18 @@ impl Stage for Tokenizer {
         if let Some(TemplateSource::File(path)) = data.template_source() {
             inputs = inputs.file(path);
         }
-        if data.source == DataSource::Stories {
-            inputs = inputs.sources(&data.pretrain)?;
+        let lists: &[&[Source]] = match data.source {
+            DataSource::Stories => &[&data.pretrain],
+            DataSource::Constraints => &[
+                &data.pretrain,
+                &data.demonstrations,
+                &data.reward_prompts,
+                &data.ppo_prompts,
+            ],
+            DataSource::World | DataSource::Files => &[],
+        };
+        for list in lists {
+            inputs = inputs.sources(list)?;
         }
         match data.base() {
             Some(base) => inputs.model(&base, &OF_BASE),
@@ -99,10 +126,13 @@ impl Stage for Tokenizer {
         };
         let tokenizer = match work.chat_template()? {
             Some(template) => tokenizer.with_chat_template(template),
+            // Known now, before hours are spent on a model that cannot be asked anything.
+            None if tokenizer.check_conversations().is_err() => {
+                work.note("the model brings no chat template: its turns are `User: …` and `Assistant: …`; data.chat_template sets others");
+                tokenizer.with_chat_template(ChatTemplate::new(PLAIN_TEMPLATE, "the template of models without one")?)
+            }
             None => tokenizer,
         };
-        // Known now, before hours are spent on a model that cannot be asked anything.
-        tokenizer.check_conversations()?;
         Ok(tokenizer.save(work.dir().model_dir())?)
     }
 }

@@ -48,7 +48,7 @@ fn a_stage_of_a_judged_task_depends_on_its_own_section_and_the_task() {
             (&Sample, "label sample", "chat_date long_prompts max_seq_len source"),
             (&Label, "label world", "source"),
             (&Reward, "reward", "chat_date max_seq_len source"),
-            (&Ppo, "ppo", "chat_date long_prompts max_seq_len source"),
+            (&Ppo, "ppo ppo_reward", "chat_date long_prompts max_seq_len source"),
             (&Eval, "eval world", "chat_date long_prompts max_seq_len source"),
         ],
     );
@@ -58,6 +58,7 @@ fn a_stage_of_a_judged_task_depends_on_its_own_section_and_the_task() {
 fn a_stage_of_users_files_depends_on_the_lists_that_it_reads() {
     let config = tiny_with(|config| {
         config.data.source = DataSource::Files;
+        config.data.demonstrations = vec![Source::new("demonstrations.jsonl")];
         config.label.labeler = LabelerKind::Files;
     });
     let fraction = "validation_fraction";
@@ -88,7 +89,7 @@ fn a_stage_of_users_files_depends_on_the_lists_that_it_reads() {
             ),
             (
                 &Ppo,
-                "ppo",
+                "ppo ppo_reward",
                 &format!("chat_date long_prompts max_seq_len ppo_prompts pretrain source {fraction}"),
             ),
             (
@@ -137,6 +138,7 @@ fn what_is_not_read_does_not_count() {
         let mut config = config.clone();
         config.data.source = DataSource::Files;
         config.data.pretrain = vec![Source::new("text.txt")];
+        config.data.demonstrations = vec![Source::new("demonstrations.jsonl")];
         config
     };
     // Pretraining text is no input of stages that mix none of it in.

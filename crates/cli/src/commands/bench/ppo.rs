@@ -66,6 +66,7 @@ pub(super) fn measure(setting: &Setting) -> Result<Line> {
             pretraining: &[],
             // No token of the vocabulary: every response is as long as it may be.
             eos_token_id: shape.vocab as u32,
+            stop_token_ids: &[],
         };
         Ok(train(models, data, &config, context, &mut Quiet)?)
     })?;
