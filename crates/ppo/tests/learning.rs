@@ -7,7 +7,7 @@ use rlhf_data::TokenSequence;
 use rlhf_model::{CausalLm, Gpt2Config, ModelConfig, sequence_logprobs};
 use rlhf_ppo::{
     AdvantageWhitening, Answer, EmaConfig, EmaPer, Error, KlConfig, MissingEos, PpoConfig, PpoData, PpoModels,
-    PpoOutcome, PpoPrompt, PtxConfig, RewardWhitening, Scorer, ScorerError, Terminal, ValueInit, train,
+    PpoOutcome, PpoPrompt, PtxConfig, RewardWhitening, ScoreBaseline, Scorer, ScorerError, Terminal, ValueInit, train,
 };
 
 const VOCAB: usize = 8;
@@ -19,7 +19,7 @@ const LIKED: u32 = 5;
 fn config() -> ModelConfig {
     let config = Gpt2Config {
         vocab_size: VOCAB,
-        n_positions: 16,
+        n_positions: 32,
         n_embd: 16,
         n_layer: 1,
         n_head: 2,
@@ -99,12 +99,22 @@ fn run_seeded(
     settings: &PpoConfig,
 ) -> Result<PpoOutcome, Error> {
     let prompts: Vec<PpoPrompt> = (1..VOCAB as u32).map(|token| vec![token].into()).collect();
+    run_on(&prompts, seed, scorer, text, settings)
+}
+
+fn run_on(
+    prompts: &[PpoPrompt],
+    seed: u64,
+    scorer: impl Scorer + 'static,
+    text: &[TokenSequence],
+    settings: &PpoConfig,
+) -> Result<PpoOutcome, Error> {
     let models = PpoModels {
         sft: policy(),
         scorer: Box::new(scorer),
     };
     let data = PpoData {
-        prompts: &prompts,
+        prompts,
         pretraining: text,
         eos_token_id: EOS,
         stop_token_ids: &[],
@@ -138,6 +148,25 @@ fn it_rises_in_every_way_of_crediting_tokens() {
     check("scores at the first pad", |c| c.terminal = Terminal::FirstPad);
     check("whitened rewards", |c| c.whiten_rewards = RewardWhitening::Rollout);
     check("a micro-batch per response", |c| c.microbatch_tokens = 4);
+    check("scores less those of other answers", |c| {
+        c.samples_per_prompt = 4;
+        c.score_baseline = ScoreBaseline::OtherAnswers;
+        c.gae_lambda = 1.0;
+    });
+}
+
+/// The answers of a prompt that is long enough go through the networks with it.
+#[test]
+fn it_rises_when_a_prompt_goes_through_once_for_its_answers() {
+    let settings = PpoConfig {
+        samples_per_prompt: 4,
+        score_baseline: ScoreBaseline::OtherAnswers,
+        gae_lambda: 1.0,
+        ..settings()
+    };
+    let prompts: Vec<PpoPrompt> = (1..VOCAB as u32).map(|token| vec![token; 20].into()).collect();
+    let report = run_on(&prompts, 1, Bandit, &[], &settings).expect("it learns").report;
+    assert!(report.first_score < 0.25 && report.last_score > 0.6, "{report:?}");
 }
 
 #[test]
