@@ -36,17 +36,26 @@ impl ConfigArgs {
     /// for its size and not as the built-in one, which is a hundred times smaller.
     /// `folder_of` finds the folder of a model, if it can be had.
     pub(crate) fn load(&self, folder_of: impl Fn(&Path) -> Option<PathBuf>) -> Result<Loaded<Config>> {
-        let mut loader = ConfigLoader::new().renamed(RENAMED);
-        match (&self.config, &self.base) {
-            (Some(file), _) => loader = loader.file(file),
-            (None, Some(base)) => {
-                // What cannot be read is told by the stage that reads it.
-                let parameters = folder_of(base).and_then(|folder| suggest::parameters_of(&folder).ok());
-                for suggest::Rule { key, value, .. } in parameters.map(suggest::rules).unwrap_or_default() {
-                    loader = loader.rule(format!("{key}={value}"));
-                }
+        let mut loader = self.layers();
+        if self.config.is_none()
+            && let Some(base) = loader.load::<Config>()?.config.data.base()
+        {
+            // What cannot be read is told by the stage that reads it.
+            let parameters = folder_of(&base).and_then(|folder| suggest::parameters_of(&folder).ok());
+            for suggest::Rule { key, value, .. } in parameters.map(suggest::rules).unwrap_or_default() {
+                loader = loader.rule(format!("{key}={value}"));
             }
-            (None, None) => {}
+        }
+        let loaded = loader.load::<Config>()?;
+        loaded.locate(loaded.config.validate()).into_result()?;
+        Ok(loaded)
+    }
+
+    /// What the user says.
+    fn layers(&self) -> ConfigLoader {
+        let mut loader = ConfigLoader::new().renamed(RENAMED);
+        if let Some(file) = &self.config {
+            loader = loader.file(file);
         }
         for set in &self.set {
             loader = loader.set(set);
@@ -60,8 +69,6 @@ impl ConfigArgs {
         if let Some(base) = &self.base {
             loader = loader.set(format!("data.base={}", json!(base)));
         }
-        let loaded = loader.load::<Config>()?;
-        loaded.locate(loaded.config.validate()).into_result()?;
-        Ok(loaded)
+        loader
     }
 }

@@ -54,7 +54,10 @@ pub fn import(dir: &Path, rows: &[(Prompt, Vec<String>)]) -> Result<Imported> {
 }
 
 /// The files of rankings, by name; empty ones are not begun yet.
-fn ranking_files(dir: &Path) -> Result<Vec<PathBuf>> {
+///
+/// # Errors
+/// [`Error::Io`] for a folder that cannot be read.
+pub fn ranking_files(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir).map_err(Error::io(dir))? {
         let path = entry.map_err(Error::io(dir))?.path();

@@ -47,7 +47,7 @@ mod task;
 pub use command::{Command, CommandConfig};
 pub use error::{Error, Result};
 pub use export::export;
-pub use import::{Imported, import};
+pub use import::{Imported, import, ranking_files};
 pub use judge_config::{JudgeConfig, TokenLimit};
 pub use judge_prompt::DEFAULT_TEMPLATE;
 pub use openai::OpenAiJudge;

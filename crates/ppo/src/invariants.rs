@@ -44,13 +44,7 @@ pub(crate) fn check_rollout(
     };
     let tolerance = of_a_token(episodes, config);
     if policy_is_reference {
-        // Of each response in units of what is allowed for its length; not f64::max, which would pass over a NaN.
-        let excess =
-            |e: &Episode| e.scored.sequence_kl().abs() / (e.response.len() as f64 / TOKENS_OF_TOLERANCE).max(1.0);
-        let kl = episodes
-            .iter()
-            .map(excess)
-            .fold(0.0, |a: f64, b| if b <= a { a } else { b });
+        let kl = self_kl(episodes);
         if kl.is_nan() || kl > tolerance * SELF_KL_TOLERANCE {
             return broken(
                 "KL between the untouched policy and the reference, for every 64 tokens",
@@ -88,6 +82,17 @@ pub(crate) fn check_rollout(
         check_whitened(update, episodes)?;
     }
     Ok(())
+}
+
+/// Largest |KL| of a response to the reference, in nats for every 64 tokens of a longer one.
+fn self_kl(episodes: &[Episode]) -> f64 {
+    let of_response = |e: &Episode| {
+        let units = (e.response.len() as f64 / TOKENS_OF_TOLERANCE).max(1.0);
+        e.scored.sequence_kl().abs() / units
+    };
+    // Not f64::max, which would pass over a NaN.
+    let larger = |a: f64, b: f64| if b <= a { a } else { b };
+    episodes.iter().map(of_response).fold(0.0, larger)
 }
 
 /// Multiple of the tolerances of a token: what is configured, times what the longest sequence and the temperature add.

@@ -100,6 +100,10 @@ fn a_model_without_a_configuration_is_trained_by_the_rules_for_its_size() {
     let model = language_model(&dir);
     let printed = rlhf(&["config", "--base", &model]).printed();
     assert!(printed.contains("# rule"), "{printed}");
+    // The same model, where `data.root` says that it lies.
+    let root = format!("data.root={}", argument(&dir));
+    let printed = rlhf(&["config", "--base", "lm", "--set", &root]).printed();
+    assert!(printed.contains("# rule"), "{printed}");
     let path = file(&dir, "own.toml", "[sft.lr]\npeak_lr = 0.5\n");
     let printed = rlhf(&["config", "--base", &model, "--config", &path]).printed();
     assert!(

@@ -16,7 +16,13 @@ impl Config {
     pub fn validate(&self) -> ConfigErrors {
         let mut errors = ConfigErrors::new();
         self.check_data(&mut errors);
-        errors.check_count("checkpoints.keep", self.checkpoints.keep);
+        for (path, count) in [
+            ("checkpoints.keep", self.checkpoints.keep),
+            ("sample.batch_size", self.sample.batch_size),
+            ("eval.batch_size", self.eval.batch_size),
+        ] {
+            errors.check_count(path, count);
+        }
         self.check_locations(&mut errors);
         self.check_model(&mut errors);
         errors.nest("pretrain", self.pretrain.validate());

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use rlhf_core::StopFlag;
 use rlhf_data::{Comparison, Prompt};
 use rlhf_eval::LabelReport;
-use rlhf_judges::{Command, Imported, OpenAiJudge, RankTask, export, import};
+use rlhf_judges::{Command, Imported, OpenAiJudge, RankTask, export, import, ranking_files};
 use rlhf_tasks::Ranking;
 
 use super::Sample;
@@ -150,18 +150,7 @@ pub(super) fn rankings_of_people(work: &Workspace<'_>) -> Result<Vec<PathBuf>> {
     if !folder.exists() {
         return Ok(Vec::new());
     }
-    let io = |source| Error::Io {
-        path: folder.clone(),
-        source,
-    };
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(&folder).map_err(io)? {
-        let path = entry.map_err(io)?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        found.extend((name.starts_with("rankings") && name.ends_with(".jsonl")).then_some(path));
-    }
-    found.sort();
-    Ok(found)
+    Ok(ranking_files(&folder)?)
 }
 
 /// Writes tasks for people, and takes their rankings if enough lie there.

@@ -94,14 +94,7 @@ impl Stage for Reward {
             Err(Error::Data(DataError::AllTies { .. })) => Vec::new(),
             found => ranked(&found?)?,
         };
-        let rows = work.demonstrations(&[])?.train;
-        let fitted = rows
-            .iter()
-            .filter_map(|row| answered_tokens(&tokenizer, row, max_seq_len).transpose())
-            .collect::<Result<Vec<_>, _>>()?;
-        let shortened = fitted.iter().filter(|fitted| fitted.is_shortened()).count();
-        work.note_shortened(shortened, rows.len(), "demonstrations");
-        let demonstrations: Vec<Vec<u32>> = fitted.into_iter().map(|fitted| fitted.value).collect();
+        let demonstrations = demonstrations(work, &tokenizer, max_seq_len)?;
         let data = RewardData {
             train: &train_prompts,
             validation: &validation,
@@ -133,6 +126,18 @@ impl Stage for Reward {
         save_scalar_model(dir, &model, &config)?;
         Ok(tokenizer.save(dir)?)
     }
+}
+
+/// Demonstrations that the scores get their zero from, as the reward model reads them.
+fn demonstrations(work: &Workspace<'_>, tokenizer: &Tokenizer, max_seq_len: usize) -> Result<Vec<Vec<u32>>> {
+    let rows = work.demonstrations(&[])?.train;
+    let fitted = rows
+        .iter()
+        .filter_map(|row| answered_tokens(tokenizer, row, max_seq_len).transpose())
+        .collect::<Result<Vec<_>, _>>()?;
+    let shortened = fitted.iter().filter(|fitted| fitted.is_shortened()).count();
+    work.note_shortened(shortened, rows.len(), "demonstrations");
+    Ok(fitted.into_iter().map(|fitted| fitted.value).collect())
 }
 
 /// Accuracy of the log-probability per token that the SFT model gives the held-out completions.

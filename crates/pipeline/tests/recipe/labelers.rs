@@ -78,7 +78,7 @@ fn longest_first<'a>(tasks: impl Iterator<Item = &'a Value>) -> String {
     tasks.map(ranking).collect()
 }
 
-/// The first of two rows is the longer completion of every pair.
+/// Every ranking has the longest completion first.
 #[track_caller]
 fn check_prefers_length(dir: &Path, labeler: &str) {
     let comparisons = rows(dir, "label/comparisons.jsonl");
