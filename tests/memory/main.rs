@@ -145,6 +145,7 @@ fn reward(name: &str, family: &str, settings: RewardConfig) {
                 margin: 0.0,
                 confidence: None,
             }],
+            source: None,
         })
         .collect();
     let data = RewardData {

@@ -15,6 +15,11 @@ impl Origin {
         Self(Some((path, line)))
     }
 
+    /// The file, if there is one.
+    pub fn path(&self) -> Option<&Path> {
+        self.0.as_ref().map(|(path, _)| path.as_ref())
+    }
+
     /// The line, if there is one.
     pub fn line(&self) -> Option<usize> {
         self.0.as_ref().map(|(_, line)| *line)

@@ -223,6 +223,11 @@ impl Row {
         self.get("task").cloned()
     }
 
+    /// The data set that the row says it came from, if it names one.
+    pub(crate) fn source(&self) -> Option<String> {
+        self.get("source").and_then(Value::as_str).map(str::to_owned)
+    }
+
     /// The name of whoever compared answers, if the row has one.
     ///
     /// # Errors

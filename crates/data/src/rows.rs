@@ -119,6 +119,7 @@ impl Row {
             confidence,
             margin,
             task,
+            source: self.source(),
             origin: self.origin(),
         };
         Ok(if row.is_all_ties() { Err(Skip::AllTies) } else { Ok(row) })

@@ -208,6 +208,8 @@ pub struct TokenizedComparison {
     pub confidence: Option<f64>,
     /// By how much the score of a winner should exceed the loser's.
     pub margin: Option<f64>,
+    /// The data set that it came from.
+    pub source: Option<String>,
     /// Completions left out because they did not fit.
     pub dropped: usize,
 }
@@ -319,6 +321,7 @@ impl Encoded {
             labeler: comparison.labeler.clone(),
             confidence: comparison.confidence,
             margin: comparison.margin,
+            source: comparison.source.clone(),
             dropped: self.dropped(),
         });
         Some(tokens).filter(|tokens| !tokens.value.pairs.is_empty())

@@ -18,17 +18,28 @@ pub enum Split {
 /// It depends on nothing but the text, so a prompt stands on the same side in every file, stage and run, whatever
 /// other rows there are. Case and the length of white space do not count.
 pub fn split_by_hash(text: &str, fraction: f64) -> Split {
-    let normal = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
-    let digest = Sha256::digest(normal.as_bytes());
-    let head = digest
-        .iter()
-        .take(8)
-        .fold(0_u64, |number, &byte| number << 8 | u64::from(byte));
+    let head = u64::from_be_bytes(*digest(text).first_chunk().expect("the digest has 32 bytes"));
     if (head as f64) < fraction * 2.0_f64.powi(64) {
         Split::Validation
     } else {
         Split::Train
     }
+}
+
+/// The part of a prompt among `parts`, from 0: the same in every file and run, and independent of [`split_by_hash`].
+///
+/// # Panics
+/// If there are no parts.
+pub fn part_by_hash(text: &str, parts: usize) -> usize {
+    assert!(parts > 0, "nothing can be in one of no parts");
+    let number = u64::from_be_bytes(*digest(text)[8..].first_chunk().expect("the digest has 32 bytes"));
+    (number % parts as u64) as usize
+}
+
+/// The digest of a text, whatever its case and the length of its white space.
+fn digest(text: &str) -> [u8; 32] {
+    let normal = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+    Sha256::digest(normal.as_bytes()).into()
 }
 
 /// Parts rows into those to train on and those held out, in their order, by [`split_by_hash`] of `key`. A row that a
@@ -110,6 +121,22 @@ mod tests {
             assert_eq!(split_by_hash(&text, 0.0), Split::Train);
             assert_eq!(split_by_hash(&text, 1.0), Split::Validation);
         }
+    }
+
+    #[test]
+    fn parts_are_about_equal_on_either_side_of_the_split() {
+        for side in [Split::Train, Split::Validation] {
+            let texts = (0..2000).map(|n| format!("what is {n}"));
+            let parts: Vec<usize> = texts
+                .filter(|text| split_by_hash(text, 0.5) == side)
+                .map(|text| part_by_hash(&text, 2))
+                .collect();
+            let second: usize = parts.iter().sum();
+            let share = second as f64 / parts.len() as f64;
+            assert!((0.45..0.55).contains(&share), "{share}");
+        }
+        assert_eq!(part_by_hash("Why?", 7), part_by_hash(" why? ", 7));
+        assert_eq!(part_by_hash("Why?", 1), 0);
     }
 
     #[test]

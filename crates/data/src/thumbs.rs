@@ -80,6 +80,7 @@ pub(crate) fn gather(rows: Vec<Compared>) -> (Vec<Comparison>, Vec<Origin>) {
                 confidence: None,
                 margin: None,
                 task: thumb.task,
+                source: None,
                 origin: thumb.origin,
             });
         }

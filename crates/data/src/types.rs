@@ -185,6 +185,9 @@ pub struct Comparison {
     /// The task, for a judge; opaque to training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<Value>,
+    /// The data set that it came from, so that figures can be told apart by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// The place where the row was read.
     #[serde(skip)]
     pub origin: Origin,
@@ -274,6 +277,7 @@ mod tests {
             confidence: None,
             margin: None,
             task: None,
+            source: None,
             origin: Default::default(),
         }
     }

@@ -1,5 +1,7 @@
 //! Errors of a comparison of models.
 
+use crate::second::OpinionError;
+
 /// Result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -13,6 +15,14 @@ pub enum Error {
     /// The judge cannot judge a row.
     #[error(transparent)]
     Judge(#[from] rlhf_tasks::Error),
+    /// A second judge cannot score a row.
+    #[error("the second judge {judge}: {source}")]
+    SecondJudge {
+        /// Its name.
+        judge: String,
+        /// Why.
+        source: OpinionError,
+    },
     /// There is nothing to answer.
     #[error("no held-out prompts: every one was too long, or data.validation_fraction holds none back")]
     NoPrompts,

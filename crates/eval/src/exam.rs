@@ -1,5 +1,7 @@
 //! Models on the same held-out prompts.
 
+use std::collections::BTreeMap;
+
 use rlhf_core::StopFlag;
 use rlhf_data::{Prompt, TokenSequence, Tokenizer};
 use rlhf_inference::{Completion, GenerateOptions, Generator, Sampling};
@@ -10,6 +12,7 @@ use serde_json::{Value, json};
 use crate::error::{Error, Result};
 use crate::kl::{best_of_n_kl, kl_to_reference};
 use crate::scores::{TOKENS_AT_ONCE, answer_scores};
+use crate::second::SecondJudge;
 
 /// Everything that is the same for all models that are compared.
 pub struct Exam<'a> {
@@ -27,6 +30,8 @@ pub struct Exam<'a> {
     pub reward: Option<&'a ScalarModel>,
     /// The judge of the task, if it has one.
     pub judge: Option<&'a dyn GoldJudge>,
+    /// Others who score the answers as text, by name.
+    pub second: &'a [(String, Box<dyn SecondJudge>)],
     /// Tokens of an answer at most.
     pub max_new_tokens: usize,
     /// Way of choosing tokens.
@@ -55,6 +60,8 @@ pub struct Answers {
     pub scores: Option<Vec<f64>>,
     /// Verdict of the judge on each.
     pub verdicts: Option<Vec<Verdict>>,
+    /// Scores of each by the second judges, by their names.
+    pub second: BTreeMap<String, Vec<Option<f64>>>,
     /// KL divergence from the reference, in nats per answer.
     pub kl: f64,
     /// Perplexity of the held-out pretraining text, if there is any.
@@ -102,8 +109,9 @@ impl Exam<'_> {
         let completions = self.answers(&Generator::new(model), 0)?;
         (self.told)("log-probabilities of the answers");
         let kl = kl_to_reference(model, self.reference, self.prompt_ids, &completions, self.sampling);
-        (self.told)("perplexity of text");
-        let of_text = rlhf_sft::evaluate(model, self.text, TOKENS_AT_ONCE);
+        let of_text = rlhf_sft::evaluate_told(model, self.text, TOKENS_AT_ONCE, &mut |done| {
+            (self.told)(&format!("perplexity of text: {done} of {} windows", self.text.len()));
+        });
         let perplexity = (of_text.tokens > 0).then(|| of_text.perplexity());
         self.assess(completions, kl, perplexity)
     }
@@ -155,6 +163,7 @@ impl Exam<'_> {
             .map(|completion| self.tokenizer.decode(&completion.tokens, true))
             .collect();
         Ok(Answers {
+            second: self.second_scores(&texts)?,
             scores: (self.reward).map(|reward| answer_scores(reward, self.prompt_ids, &completions)),
             verdicts: (self.judge)
                 .map(|judge| judge.assess_answers(self.prompts, &texts))
@@ -164,6 +173,19 @@ impl Exam<'_> {
             kl,
             perplexity,
         })
+    }
+
+    fn second_scores(&self, texts: &[String]) -> Result<BTreeMap<String, Vec<Option<f64>>>> {
+        let mut found = BTreeMap::new();
+        for (name, judge) in self.second {
+            (self.told)(&format!("scores by {name}"));
+            let scores = judge.scores(self.prompts, texts).map_err(|source| Error::SecondJudge {
+                judge: name.clone(),
+                source,
+            })?;
+            found.insert(name.clone(), scores);
+        }
+        Ok(found)
     }
 
     /// A row for each prompt, with what each of the named models answered.
@@ -179,6 +201,9 @@ impl Exam<'_> {
                     "gold": verdict.map(|verdict| verdict.gold),
                     "untrue": verdict.map(|verdict| verdict.untrue),
                 });
+                for (judge, scores) in &answers.second {
+                    value[*name]["second"][judge] = json!(scores[row]);
+                }
             }
             value
         })
@@ -192,6 +217,8 @@ mod tests {
     use burn::tensor::Device;
     use rlhf_data::{Message, TokenizerConfig, pack_documents};
     use rlhf_model::{Gpt2Config, ModelConfig};
+
+    use crate::second::OpinionError;
 
     /// Likes what is long.
     #[derive(Debug)]
@@ -268,6 +295,7 @@ mod tests {
                 reference: &self.models[0],
                 reward: Some(&self.reward),
                 judge: Some(&Length),
+                second: &[],
                 max_new_tokens: 8,
                 sampling: &self.sampling,
                 batch_size: 64,
@@ -408,6 +436,47 @@ mod tests {
         assert_eq!(rows[3]["a"], rows[3]["b"]);
         assert_eq!(rows[3]["a"]["completion"], answers.texts[3].as_str());
         assert_eq!(rows[3]["a"]["gold"], answers.texts[3].len() as f64 / 100.0);
+    }
+
+    /// Has an opinion on every other prompt: the number of letters.
+    struct Letters;
+
+    impl SecondJudge for Letters {
+        fn scores(&self, _: &[Prompt], answers: &[String]) -> std::result::Result<Vec<Option<f64>>, OpinionError> {
+            if answers.iter().any(|answer| answer == "refused") {
+                return Err("a word that is refused".into());
+            }
+            let score = |(row, answer): (usize, &String)| (row % 2 == 0).then_some(answer.len() as f64);
+            Ok(answers.iter().enumerate().map(score).collect())
+        }
+    }
+
+    #[test]
+    fn a_second_judge_compares_the_answers_that_it_has_an_opinion_on() {
+        let hall = Hall::new();
+        let second: [(String, Box<dyn SecondJudge>); 1] = [("letters".to_owned(), Box::new(Letters))];
+        let exam = Exam {
+            second: &second,
+            ..hall.exam()
+        };
+        let own = exam.sit(exam.reference).unwrap();
+        let scores = |answers: &Answers| answers.second["letters"].clone();
+        assert_eq!(scores(&own)[1], None);
+        assert_eq!(scores(&own)[2], Some(own.texts[2].len() as f64));
+        let mut better = own.clone();
+        better.second.get_mut("letters").unwrap()[0] = scores(&own)[0].map(|score| score + 3.0);
+        better.texts[0].push_str("!!!");
+        let found = exam.opinions(&better, &own, &own);
+        let found = &found["letters"];
+        assert_eq!((found.over_base.value, found.over_base.n), (1.0, 3));
+        assert_eq!(
+            (found.win_rate_vs_sft.value, found.over_sft),
+            (2.0 / 3.0, found.over_base)
+        );
+        let row = &exam.side_by_side(&[("a", &own)])[2]["a"]["second"]["letters"];
+        assert_eq!(row.as_f64(), scores(&own)[2]);
+        let refused = exam.second_scores(&vec!["refused".to_owned(); 6]).unwrap_err();
+        assert_eq!(refused.to_string(), "the second judge letters: a word that is refused");
     }
 
     #[test]

@@ -122,6 +122,7 @@ mod tests {
             confidence: None,
             margin: None,
             task: None,
+            source: None,
             origin: Default::default(),
         }
     }

@@ -3,7 +3,7 @@
 //! An [`Exam`] holds what is the same for all: held-out prompts, the reference model, the reward model, the judge. Each model
 //! [sits](Exam::sit) it and leaves [`Answers`]; [`Exam::best_of_n`] takes the best of n answers of the reference, with the n
 //! that lies as far from it as a trained policy ([`n_of_equal_kl`]). A [`Summary`] puts the figures together and prints the
-//! table at the end of a run. [`LabelReport`] says how far those agree who ranked.
+//! table at the end of a run. [`SecondJudge`]s, a reward model that nobody optimised or [`RougeJudge`], watch. [`LabelReport`] says how far those agree who ranked.
 //!
 //! ```
 //! use rlhf_eval::{best_of_n_kl, n_of_equal_kl};
@@ -18,7 +18,9 @@ mod error;
 mod exam;
 mod kl;
 mod labels;
+mod rouge;
 mod scores;
+mod second;
 mod summary;
 mod table;
 
@@ -26,7 +28,9 @@ pub use error::{Error, Result};
 pub use exam::{Answers, Exam};
 pub use kl::{best_of_n_kl, kl_to_reference, n_of_equal_kl};
 pub use labels::{LabelReport, gold_accuracy};
+pub use rouge::{Rouge, RougeJudge};
 pub use scores::answer_scores;
+pub use second::{OpinionError, SecondJudge, SecondOpinion};
 pub use summary::{
     ALL_PROMPTS, BASE, BEST_OF_N, Gain, ModelSummary, PPO, PPO_EMA, SFT, Summary, gold_by_kind, untrue_share,
 };

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::exam::{Answers, Exam};
+use crate::second::SecondOpinion;
 
 /// The model that the others were trained from, in a [`Summary`].
 pub const BASE: &str = "base";
@@ -65,6 +66,9 @@ pub struct ModelSummary {
     /// name.
     #[serde(default)]
     pub gains: BTreeMap<String, Gain>,
+    /// What second judges say, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub second: BTreeMap<String, SecondOpinion>,
 }
 
 /// The group of all prompts in [`ModelSummary::gains`].
@@ -111,7 +115,17 @@ impl Exam<'_> {
             untrue: answers.verdicts.as_deref().and_then(untrue_share),
             gold_by_kind: gold_by_kind(self.prompts, answers.verdicts.as_deref().unwrap_or_default()),
             gains: BTreeMap::new(),
+            second: BTreeMap::new(),
         }
+    }
+
+    /// What the second judges say of a model's answers beside those of the base and of the SFT model.
+    pub fn opinions(&self, answers: &Answers, base: &Answers, sft: &Answers) -> BTreeMap<String, SecondOpinion> {
+        let opinion = |(name, _): &(String, _)| {
+            let found = SecondOpinion::new(name, answers, base, sft, self.seed)?;
+            Some((name.clone(), found))
+        };
+        self.second.iter().filter_map(opinion).collect()
     }
 
     /// Gold and score of a model beside those of `others` on the same prompts, by group.

@@ -1,5 +1,6 @@
 //! The table at the end.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Display, Formatter};
 
 use rlhf_core::stats::Interval;
@@ -25,6 +26,7 @@ impl Display for Summary {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.table())?;
         self.write_gains(f)?;
+        self.write_opinions(f)?;
         let (reward, labelers) = (&self.reward, &self.labeler_agreement);
         for (what, value) in [
             ("reward model, pairs of held-out prompts", &reward["pair_accuracy"]),
@@ -66,12 +68,34 @@ impl Summary {
                     )?;
                 }
                 if let Some(difference) = gain.score_gain.as_ref().filter(|_| group == ALL_PROMPTS) {
-                    let [value, low, high] = [difference.value, difference.low, difference.high];
-                    writeln!(
-                        f,
-                        "{label} by the reward model: {value:+.3} ({low:+.3} to {high:+.3}) over the base"
-                    )?;
+                    writeln!(f, "{label} by the reward model: {} over the base", signed(difference))?;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// What second judges say, each judge by itself.
+    fn write_opinions(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let judges: BTreeSet<&String> = self.models.values().flat_map(|model| model.second.keys()).collect();
+        for judge in judges {
+            for (name, label) in ROWS {
+                let Some(opinion) = self.models.get(name).and_then(|model| model.second.get(judge)) else {
+                    continue;
+                };
+                write!(
+                    f,
+                    "{judge}, {} prompts: {label} {:.3}",
+                    opinion.mean.n, opinion.mean.value
+                )?;
+                if name != BASE {
+                    write!(f, ", {} over the base", signed(&opinion.over_base))?;
+                }
+                if name != BASE && name != SFT {
+                    let wins = percent(&opinion.win_rate_vs_sft);
+                    write!(f, ", {} over SFT, better on {wins}", signed(&opinion.over_sft))?;
+                }
+                writeln!(f)?;
             }
         }
         Ok(())
@@ -117,6 +141,12 @@ fn interval(value: &Value) -> Option<Interval> {
     serde_json::from_value(value.clone()).ok()
 }
 
+/// A difference of scores.
+fn signed(interval: &Interval) -> String {
+    let [value, low, high] = [interval.value, interval.low, interval.high];
+    format!("{value:+.3} ({low:+.3} to {high:+.3})")
+}
+
 /// A difference of shares, in points of a hundred.
 fn points(interval: &Interval) -> String {
     let [value, low, high] = [interval.value, interval.low, interval.high].map(|x| 100.0 * x);
@@ -146,6 +176,7 @@ mod tests {
             untrue: judged.then(|| wilson(1.0, 8)),
             gold_by_kind: Default::default(),
             gains: Default::default(),
+            second: Default::default(),
         }
     }
 
@@ -219,5 +250,36 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line}:\n{text}");
         }
+    }
+
+    #[test]
+    fn each_second_judge_has_a_line_for_each_model() {
+        let share = |value: f64| Interval {
+            value,
+            low: value - 0.5,
+            high: value + 0.5,
+            n: 7,
+        };
+        let opinion = |mean| crate::SecondOpinion {
+            mean: share(mean),
+            over_base: share(0.25),
+            over_sft: share(0.125),
+            win_rate_vs_sft: wilson(2.0, 4),
+        };
+        let judged = |mean| {
+            let mut model = model(1.0, true);
+            model.second.insert("people".to_owned(), opinion(mean));
+            model
+        };
+        let text = summary(&[(PPO, judged(1.5)), (BASE, judged(1.0)), (SFT, model(0.0, true))]).to_string();
+        let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("people")).collect();
+        assert_eq!(
+            lines,
+            [
+                "people, 7 prompts: base 1.000",
+                "people, 7 prompts: PPO 1.500, +0.250 (-0.250 to +0.750) over the base, +0.125 (-0.375 to +0.625) over SFT, better \
+                 on 50.0 % (15.0 to 85.0)",
+            ]
+        );
     }
 }

@@ -139,6 +139,7 @@ impl<'a> Reader<'a> {
                 confidence: confidence(&line)?,
                 margin: None,
                 task: prompt.task.clone(),
+                source: None,
                 origin: line.origin(),
             };
             self.take(comparison)?;

@@ -44,6 +44,7 @@ impl RankTask {
             confidence: Some(ranking.confidence),
             margin: None,
             task: self.task.clone(),
+            source: None,
             origin: Origin::default(),
         }
     }

@@ -24,11 +24,19 @@ pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {
     Ok(atomic::write_file(path, text.as_bytes())?)
 }
 
-/// Reads what [`write_rows`] wrote.
+/// Reads what [`write_rows`] wrote of a list that is never empty.
 pub(crate) fn read_rows<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     let text = read(path)?;
     let row = |(index, line): (usize, &str)| serde_json::from_str(line).map_err(|e| malformed(path, index + 1, &e));
-    text.lines().enumerate().map(row).collect()
+    let rows: Vec<T> = text.lines().enumerate().map(row).collect::<Result<_>>()?;
+    if rows.is_empty() {
+        return Err(Error::Row {
+            path: path.to_owned(),
+            line: 1,
+            message: "nothing, expected at least one row".to_owned(),
+        });
+    }
+    Ok(rows)
 }
 
 /// Reads what [`write_json`] wrote.

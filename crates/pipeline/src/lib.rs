@@ -22,6 +22,7 @@
 //! # Ok::<(), rlhf_pipeline::Error>(())
 //! ```
 
+mod card;
 pub mod config;
 mod error;
 mod files;

@@ -283,7 +283,9 @@ impl Workspace<'_> {
         let data = &self.config().data;
         let sources = self.locations().sources(&data.comparisons)?;
         let rows = load_comparisons(&sources, &data.root, self.seed())?.rows;
-        let (train, validation) = split_rows(rows, data.validation_fraction, Comparison::key);
+        let rows = rows.into_iter().map(|row| named_source(row, &data.root)).collect();
+        let (mut train, validation) = split_rows(rows, data.validation_fraction, Comparison::key);
+        train.retain(|row| data.comparisons_part.has(row.key()));
         Ok(Halves { train, validation })
     }
 
@@ -350,6 +352,16 @@ impl Workspace<'_> {
                 "{shortened} of {rows} {of} were shortened by their oldest exchanges"
             ));
         }
+    }
+}
+
+/// The comparison with the file that it was read from, below the root, as its data set, unless it names one itself.
+fn named_source(row: Comparison, root: &Path) -> Comparison {
+    let file = row.origin.path();
+    let name = file.map(|file| file.strip_prefix(root).unwrap_or(file).display().to_string());
+    Comparison {
+        source: row.source.or(name),
+        ..row
     }
 }
 

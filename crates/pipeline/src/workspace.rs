@@ -105,6 +105,14 @@ impl<'r> Workspace<'r> {
         self.run.dir().path().join(relative)
     }
 
+    /// The name of the run's folder.
+    pub(crate) fn run_name(&self) -> String {
+        let path = self.run.dir().path();
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        path.file_name()
+            .map_or_else(String::new, |name| name.display().to_string())
+    }
+
     /// Nothing yet of what this stage reads.
     pub fn inputs(&self) -> Inputs<'_> {
         Inputs::new(self)

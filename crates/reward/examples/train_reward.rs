@@ -26,6 +26,7 @@ fn comparison(index: u64) -> TokenizedComparison {
         labeler: None,
         confidence: None,
         margin: None,
+        source: None,
         dropped: 0,
     }
 }

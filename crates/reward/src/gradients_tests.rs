@@ -44,6 +44,7 @@ fn prompts() -> Vec<RankedPrompt> {
                     annotation((0..k as u32).collect()),
                     annotation((0..k as u32).map(|c| (c + i as u32) % 3).collect()),
                 ],
+                source: None,
             }
         })
         .collect()

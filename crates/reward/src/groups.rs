@@ -15,6 +15,8 @@ pub struct RankedPrompt {
     pub prompt_len: usize,
     /// Opinions of them, one per labeler.
     pub annotations: Vec<Annotation>,
+    /// The data set that the first of them came from, if known.
+    pub source: Option<String>,
 }
 
 /// The pairs that one labeler ordered.
@@ -69,6 +71,7 @@ struct Group<'a> {
     completions: Vec<&'a [u32]>,
     first: &'a [Vec<u32>],
     annotations: Vec<Annotation>,
+    source: Option<&'a str>,
 }
 
 impl<'a> Group<'a> {
@@ -78,6 +81,7 @@ impl<'a> Group<'a> {
             completions: comparison.completions.iter().map(Vec::as_slice).collect(),
             first: &comparison.completions,
             annotations: Vec::new(),
+            source: comparison.source.as_deref(),
         }
     }
 
@@ -112,6 +116,7 @@ impl<'a> Group<'a> {
             sequences: self.completions.iter().map(whole).collect(),
             prompt_len: self.prompt.len(),
             annotations: self.annotations,
+            source: self.source.map(str::to_owned),
         }
     }
 }
@@ -128,6 +133,7 @@ mod tests {
             labeler: Some(labeler.to_owned()),
             confidence: Some(0.8),
             margin: None,
+            source: None,
             dropped: 0,
         }
     }

@@ -57,8 +57,12 @@ struct Pair {
 
 impl LengthReport {
     /// The report of the scores of held-out completions.
-    pub(crate) fn new(prompts: &[RankedPrompt], scores: &[Vec<f64>], seed: u64) -> Self {
-        let pairs_of = |(prompt, scores): (&RankedPrompt, &Vec<f64>)| -> Vec<Pair> {
+    pub(crate) fn new<'a>(
+        prompts: impl IntoIterator<Item = &'a RankedPrompt>,
+        scores: impl IntoIterator<Item = &'a [f64]>,
+        seed: u64,
+    ) -> Self {
+        let pairs_of = |(prompt, scores): (&RankedPrompt, &[f64])| -> Vec<Pair> {
             let len = |completion: usize| (prompt.sequences[completion].len() - prompt.prompt_len) as f64;
             let pairs = prompt.annotations.iter().flat_map(|annotation| &annotation.pairs);
             let pair = |&(better, worse): &(usize, usize)| Pair {
@@ -68,7 +72,7 @@ impl LengthReport {
             };
             pairs.map(pair).collect()
         };
-        let clusters: Vec<Vec<Pair>> = prompts.iter().zip(scores).map(pairs_of).collect();
+        let clusters: Vec<Vec<Pair>> = prompts.into_iter().zip(scores).map(pairs_of).collect();
         let share = |is_asked: &dyn Fn(&Pair) -> bool, gap: &dyn Fn(&Pair) -> f64| {
             let of_cluster = |pairs: &Vec<Pair>| {
                 let asked: Vec<f64> = pairs.iter().filter(|pair| is_asked(pair)).map(gap).collect();
@@ -187,6 +191,7 @@ mod tests {
                 margin: 0.0,
                 confidence: None,
             }],
+            source: None,
         }
     }
 
@@ -197,7 +202,7 @@ mod tests {
             .iter()
             .map(|prompt| prompt.sequences.iter().map(|s| s.len() as f64).collect())
             .collect();
-        let report = LengthReport::new(&prompts, &scores, 1);
+        let report = LengthReport::new(&prompts, scores.iter().map(Vec::as_slice), 1);
         assert_eq!(
             (report.accuracy.value, report.longer.value, report.shorter.value),
             (0.5, 0.5, 0.5)

@@ -29,6 +29,9 @@ pub struct RewardReport {
     pub by_labeler: BTreeMap<String, Interval>,
     /// What length says of the held-out pairs, and the model where length misleads.
     pub length: LengthReport,
+    /// The same by the data set that the prompts came from, where there are several.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub by_source: BTreeMap<String, LengthReport>,
     /// Accuracy of the log-probability per token that the model from which training began gives each held-out completion: what
     /// it preferred before anybody ranked. Whoever has that model fills it in.
     #[serde(default)]
@@ -74,7 +77,8 @@ pub(crate) fn report(
         pair_accuracy: pair_accuracy(&pairs),
         pair_accuracy_held_out_labelers: (!held_out.is_empty()).then(|| pair_accuracy(&held_out)),
         by_labeler,
-        length: LengthReport::new(data.validation, &scores.validation, seed),
+        length: LengthReport::new(data.validation, scores.validation.iter().map(Vec::as_slice), seed),
+        by_source: by_source(data.validation, &scores.validation, seed),
         base_logprob: None,
         by_length: accuracy_by_length(&pairs, &config.length_edges),
         by_confidence: accuracy_by_confidence(&pairs, &config.confidence_edges),
@@ -83,6 +87,23 @@ pub(crate) fn report(
         demonstration_mean,
         demonstration_std,
     }
+}
+
+/// A report for each data set, if there are several.
+fn by_source(prompts: &[RankedPrompt], scores: &[Vec<f64>], seed: u64) -> BTreeMap<String, LengthReport> {
+    let mut sources: BTreeMap<&str, (Vec<&RankedPrompt>, Vec<&[f64]>)> = BTreeMap::new();
+    for (prompt, scores) in prompts.iter().zip(scores) {
+        let (of_source, their_scores) = sources.entry(prompt.source.as_deref().unwrap_or("other")).or_default();
+        of_source.push(prompt);
+        their_scores.push(scores);
+    }
+    if sources.len() < 2 {
+        return BTreeMap::new();
+    }
+    let report = |(name, (prompts, scores)): (&str, (Vec<&RankedPrompt>, Vec<&[f64]>))| {
+        (name.to_owned(), LengthReport::new(prompts, scores, seed))
+    };
+    sources.into_iter().map(report).collect()
 }
 
 /// Every annotated pair with the gap of its scores.
@@ -102,4 +123,32 @@ pub(crate) fn scored_pairs(prompts: &[RankedPrompt], scores: &[Vec<f64>]) -> Vec
         }
     }
     pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::groups::Annotation;
+
+    #[test]
+    fn each_data_set_has_a_report_of_its_own_where_there_are_several() {
+        let prompt = |source: Option<&str>| RankedPrompt {
+            sequences: vec![vec![1, 2, 3], vec![1, 4]],
+            prompt_len: 1,
+            annotations: vec![Annotation {
+                labeler: None,
+                pairs: vec![(0, 1)],
+                margin: 0.0,
+                confidence: None,
+            }],
+            source: source.map(str::to_owned),
+        };
+        let prompts = [prompt(Some("chats")), prompt(None), prompt(Some("chats"))];
+        let scores = [vec![1.0, 0.0], vec![0.0, 1.0], vec![0.0, 1.0]];
+        let found = by_source(&prompts, &scores, 1);
+        let accuracy = |name: &str| (found[name].accuracy.value, found[name].accuracy.n);
+        assert_eq!((accuracy("chats"), accuracy("other")), ((0.5, 2), (0.0, 1)));
+        assert_eq!(found["chats"].longer.value, 1.0);
+        assert!(by_source(&prompts[..1], &scores[..1], 1).is_empty());
+    }
 }

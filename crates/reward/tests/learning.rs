@@ -43,6 +43,7 @@ fn ranked(index: u64) -> RankedPrompt {
             margin: 0.0,
             confidence: None,
         }],
+        source: None,
     }
 }
 

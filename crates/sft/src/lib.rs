@@ -11,6 +11,6 @@ mod train;
 
 pub use config::{Selection, SftConfig};
 pub use error::{Error, Result};
-pub use evaluate::{Evaluation, evaluate};
+pub use evaluate::{Evaluation, evaluate, evaluate_told};
 pub use memory::memory_forecast;
 pub use train::{Observer, SftData, SftOutcome, SftReport, train};

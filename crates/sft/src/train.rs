@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Selection, SftConfig};
 use crate::error::{Error, Result};
-use crate::evaluate::{Evaluation, evaluate};
+use crate::evaluate::{Evaluation, evaluate_told};
 
 /// Training and validation sequences.
 #[derive(Debug, Clone, Copy)]
@@ -240,11 +240,13 @@ impl<'a> Run<'a> {
     }
 
     fn evaluation(&self) -> Evaluation {
-        evaluate(
-            &self.learner.module().valid(),
-            self.data.validation,
-            self.config.microbatch_tokens,
-        )
+        let rows = self.data.validation;
+        let mut told = |done: usize| {
+            let message = format!("validation: {done} of {} sequences", rows.len());
+            self.context.progress.report(self.step, self.total_steps, &message);
+        };
+        let model = self.learner.module().valid();
+        evaluate_told(&model, rows, self.config.microbatch_tokens, &mut told)
     }
 
     fn log_evaluation(&self, evaluation: Evaluation) -> Result<()> {
@@ -399,7 +401,7 @@ mod tests {
         assert!(expected.iter().flat_map(|t| &t.values).any(|&g| g.abs() > 1e-3));
         // The mean over the supervised tokens of all rows.
         let owned: Vec<TokenSequence> = rows.iter().map(|&row| row.clone()).collect();
-        let mean = evaluate(&model.valid(), &owned, 1024).loss;
+        let mean = crate::evaluate(&model.valid(), &owned, 1024).loss;
         assert!((whole - mean).abs() < 1e-5 && whole > 1.0, "{whole} against {mean}");
         for (tokens, checkpointing) in [(64, false), (64, true), (1, false)] {
             let (found, loss) = of(tokens, checkpointing);

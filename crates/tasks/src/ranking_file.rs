@@ -113,6 +113,7 @@ mod tests {
             confidence: None,
             margin: None,
             task: None,
+            source: None,
             origin: Default::default(),
         }
     }

@@ -112,6 +112,7 @@ fn comparisons_and_prompts_are_written_by_the_template() {
         confidence: None,
         margin: None,
         task: None,
+        source: None,
         origin: Default::default(),
     };
     let tokens = comparison_tokens(&TOKENIZER, &row, 99).unwrap().unwrap().value;

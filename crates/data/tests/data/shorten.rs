@@ -58,6 +58,7 @@ fn comparison(messages: &[Message], completions: &[String]) -> Comparison {
         confidence: None,
         margin: None,
         task: None,
+        source: None,
         origin: Default::default(),
     }
 }

@@ -219,6 +219,7 @@ fn comparison(completions: &[&str], ranking: &[u32]) -> Comparison {
         confidence: None,
         margin: Some(0.5),
         task: None,
+        source: None,
         origin: Default::default(),
     }
 }

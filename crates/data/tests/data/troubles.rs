@@ -478,6 +478,7 @@ fn answers_of_the_same_tokens_are_a_tie() {
         confidence: None,
         margin: None,
         task: None,
+        source: None,
         origin: Default::default(),
     };
     let tokenizer = with_template(&source);

@@ -1,7 +1,9 @@
 //! `[sample]`, `[label]` and `[eval]`: answers, who ranks them, and how models are compared.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use rlhf_data::Source;
 use rlhf_inference::Sampling;
 use rlhf_judges::{CommandConfig, JudgeConfig};
 use rlhf_tasks::LabelerConfig;
@@ -118,6 +120,13 @@ pub struct EvalConfig {
     pub best_of_n_max: usize,
     /// Answers that are sampled together, at most. Memory of the cache grows with it.
     pub batch_size: usize,
+    /// Reward models that score the answers beside everything else, by names of your choice: folders, or
+    /// `hf://org/name[@revision][/path]`, each with a tokenizer and a chat template of its own. One that nothing was optimised for
+    /// says whether what PPO gained is more than its own reward model's opinion.
+    pub judges: BTreeMap<String, PathBuf>,
+    /// Answers that people wrote to some of the held-out prompts: rows of `prompt` and `completion`, or `messages`. Answers are
+    /// compared with them by ROUGE-1, ROUGE-2 and ROUGE-L.
+    pub references: Vec<Source>,
 }
 
 impl Default for EvalConfig {
@@ -128,6 +137,8 @@ impl Default for EvalConfig {
             sampling: Sampling::default(),
             best_of_n_max: 32,
             batch_size: 64,
+            judges: BTreeMap::new(),
+            references: Vec::new(),
         }
     }
 }

@@ -6,6 +6,7 @@ use rlhf_data::Source;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Part;
 use crate::locations::on_hub;
 
 /// Kind of input.
@@ -51,6 +52,9 @@ pub struct DataConfig {
     pub demonstrations: Vec<Source>,
     /// Comparisons that people made: rows of `prompt`, `chosen`, `rejected`, or `prompt`, `completions`, `ranking`.
     pub comparisons: Vec<Source>,
+    /// The part of the comparisons that is learnt from, by a hash of the prompt: `1/2` is the first half and `2/2` the other, so
+    /// that a second reward model can judge what was optimised against the first. Held-out comparisons stay whole.
+    pub comparisons_part: Part,
     /// Prompts whose sampled answers are to be ranked.
     pub reward_prompts: Vec<Source>,
     /// Prompts for PPO. A part of them, see `validation_fraction`, is held out for evaluation.
@@ -87,6 +91,7 @@ impl Default for DataConfig {
             pretrain: Vec::new(),
             demonstrations: Vec::new(),
             comparisons: Vec::new(),
+            comparisons_part: Part::ALL,
             reward_prompts: Vec::new(),
             ppo_prompts: Vec::new(),
             validation_fraction: 0.05,

@@ -174,6 +174,12 @@ impl Config {
                 check(&format!("data.{name}[{index}].path"), &source.path, HubId::data);
             }
         }
+        for (index, source) in self.eval.references.iter().enumerate() {
+            check(&format!("eval.references[{index}].path"), &source.path, HubId::data);
+        }
+        for (name, location) in &self.eval.judges {
+            check(&format!("eval.judges.{name}"), location, HubId::model);
+        }
     }
 
     fn check_data(&self, errors: &mut ConfigErrors) {

@@ -5,6 +5,7 @@ mod data;
 mod defaults;
 mod faults;
 mod model;
+mod part;
 mod ppo_reward;
 mod sft;
 
@@ -22,6 +23,7 @@ use serde_json::Value;
 pub use answers::{EvalConfig, LabelConfig, LabelerKind, SampleConfig};
 pub use data::{DataConfig, DataSource, LongPrompts, TemplateSource};
 pub use model::ArchitectureConfig;
+pub use part::Part;
 pub use ppo_reward::{PpoRewardConfig, RewardSource};
 pub use sft::{SelectionConfig, SftMixConfig};
 

@@ -3,14 +3,18 @@
 use std::cell::Cell;
 use std::path::Path;
 
-use rlhf_core::StopFlag;
-use rlhf_data::{Prompt, Split, pack_documents};
-use rlhf_eval::{Answers, BASE, BEST_OF_N, Exam, PPO, PPO_EMA, SFT, Summary, n_of_equal_kl};
+use rlhf_core::{StopFlag, atomic};
+use rlhf_data::{Prompt, Split, load_demonstrations, pack_documents};
+use rlhf_eval::{
+    Answers, BASE, BEST_OF_N, Exam, PPO, PPO_EMA, Rouge, RougeJudge, SFT, SecondJudge, Summary, n_of_equal_kl,
+};
 use rlhf_model::{CausalLm, load_causal_lm, load_scalar_model};
 use serde_json::Value;
 
+use super::opinions::OutsideModel;
 use super::task::{gold_judge, rows_of_judge};
 use super::{Label, Ppo, Pretrain, REPORT, Reward, Sft, WEIGHTS};
+use crate::card::model_card;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::files::{read_json, write_json, write_rows};
@@ -34,6 +38,9 @@ fn reads(config: &Config) -> Vec<RowsRead> {
 }
 
 impl Eval {
+    /// What the run's model is, how it was made and what was measured, for whoever is given it.
+    const CARD: &str = "model_card.md";
+
     /// Findings of the finished stage.
     pub(crate) fn summary(self, work: &Workspace<'_>) -> Result<Summary> {
         read_json(&work.output(&self, SUMMARY)?)
@@ -66,10 +73,14 @@ impl Stage for Eval {
         } else {
             inputs
         };
-        inputs
+        let inputs = inputs
             .output(&Ppo, WEIGHTS)?
             .output_if_there(&Ppo, &format!("{}/{WEIGHTS}", Ppo::EMA_MODEL))
-            .rows(&reads(work.config()))
+            .rows(&reads(work.config()))?;
+        let settings = &work.config().eval;
+        let inputs = inputs.sources(&settings.references)?;
+        let mut judges = settings.judges.values();
+        judges.try_fold(inputs, |inputs, judge| inputs.model(judge, &[WEIGHTS]))
     }
 
     fn run(&self, work: &Workspace<'_>) -> Result<()> {
@@ -88,6 +99,7 @@ impl Stage for Eval {
         let prompts: Vec<Prompt> = kept.into_iter().map(|row| prompts[row].clone()).collect();
         let text = pack_documents(&tokenizer, &work.documents(&[])?.validation, work.max_seq_len(&config));
         let judge = gold_judge(work)?;
+        let second = second_judges(work)?;
         let model = Cell::new((0, SFT));
         let exam = Exam {
             tokenizer: &tokenizer,
@@ -97,6 +109,7 @@ impl Stage for Eval {
             reference: &sft,
             reward: reward.as_ref(),
             judge: judge.as_deref(),
+            second: &second,
             max_new_tokens: settings.max_new_tokens,
             sampling: &settings.sampling,
             batch_size: settings.batch_size,
@@ -109,17 +122,41 @@ impl Stage for Eval {
         }
         let (summary, side_by_side) = compare(work, &exam, &model)?;
         write_rows(&work.dir().samples_path(), &side_by_side)?;
+        let card = model_card(&work.run_name(), work.config(), &summary, &side_by_side);
+        atomic::write_file(&work.dir().path().join(Self::CARD), card.as_bytes())?;
         write_json(&work.dir().path().join(SUMMARY), &summary)
     }
 
     fn findings(&self, work: &Workspace<'_>) -> Result<Option<String>> {
         let summary = self.summary(work)?;
         Ok(Some(format!(
-            "\n{summary}{} held-out prompts; answers side by side in {}\n",
+            "\n{summary}{} held-out prompts; answers side by side in {}, the model card in {}\n",
             summary.prompts,
-            work.dir().samples_path().display()
+            work.dir().samples_path().display(),
+            work.dir().path().join(Self::CARD).display()
         )))
     }
+}
+
+/// Those who score the answers beside the judge of the task, by name.
+fn second_judges(work: &Workspace<'_>) -> Result<Vec<(String, Box<dyn SecondJudge>)>> {
+    let settings = &work.config().eval;
+    let mut judges: Vec<(String, Box<dyn SecondJudge>)> = Vec::new();
+    for (name, location) in &settings.judges {
+        judges.push((name.clone(), Box::new(OutsideModel::load(work, location)?)));
+    }
+    let sources = work.locations().sources(&settings.references)?;
+    if !sources.is_empty() {
+        let references = load_demonstrations(&sources, &work.config().data.root, work.seed())?.rows;
+        for (name, rouge) in [
+            ("ROUGE-1", Rouge::N(1)),
+            ("ROUGE-2", Rouge::N(2)),
+            ("ROUGE-L", Rouge::L),
+        ] {
+            judges.push((name.to_owned(), Box::new(RougeJudge::new(rouge, &references))));
+        }
+    }
+    Ok(judges)
 }
 
 /// The figures of every model, and its answers beside those of the others.
@@ -168,6 +205,7 @@ fn compare(work: &Workspace<'_>, exam: &Exam<'_>, model: &Cell<(u64, &'static st
     let figures = |&(name, answers): &(&str, &Answers)| {
         let mut figures = exam.summarise(answers, &sft);
         figures.gains = exam.gains(answers, &base);
+        figures.second = exam.opinions(answers, &base, &sft);
         (name.to_owned(), figures)
     };
     let report_of = |stage: &dyn Stage| {

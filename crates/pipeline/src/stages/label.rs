@@ -47,7 +47,7 @@ impl Stage for Label {
             LabelerKind::Files => settings.keys(self.name(), &config.label, &["labeler"]).keys(
                 "data",
                 &config.data,
-                &["comparisons", "validation_fraction"],
+                &["comparisons", "comparisons_part", "validation_fraction"],
             ),
             LabelerKind::Nobody => settings.keys(self.name(), &config.label, &["labeler"]),
             LabelerKind::Simulated | LabelerKind::Judge => settings.section(self.name(), &config.label).task(config),
@@ -234,6 +234,7 @@ pub(super) fn comparison(answered: &Answered, labeler: &str, ranking: Ranking) -
         confidence: Some(ranking.confidence),
         margin: None,
         task: answered.prompt.task.clone(),
+        source: None,
         origin: Default::default(),
     }
 }

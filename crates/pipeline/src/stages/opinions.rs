@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rlhf_data::{Prompt, Tokenizer, prompt_tokens};
+use rlhf_eval::{OpinionError, SecondJudge};
 use rlhf_hub::Want;
 use rlhf_judges::{AnswerTask, Command};
 use rlhf_model::{ScalarModel, completion_scores, load_config, load_scalar_model};
@@ -47,7 +48,7 @@ impl Opinion {
         let rows = prompts.iter().zip(answers);
         match self {
             Self::Judge(judge) => rows.map(|(prompt, answer)| Ok(judge.reward(prompt, answer)?)).collect(),
-            Self::Model(model) => model.scores(rows),
+            Self::Model(model) => model.answer_scores(rows),
             Self::Command(command) => {
                 // Several answers to one prompt are rows of their own.
                 let task = |(row, (prompt, answer)): (usize, (&&Prompt, &String))| AnswerTask {
@@ -86,7 +87,7 @@ impl OutsideModel {
         })
     }
 
-    fn scores<'a>(&self, rows: impl Iterator<Item = (&'a &'a Prompt, &'a String)>) -> Result<Vec<f64>> {
+    fn answer_scores<'a>(&self, rows: impl Iterator<Item = (&'a &'a Prompt, &'a String)>) -> Result<Vec<f64>> {
         let (mut sequences, mut prompt_lens) = (Vec::new(), Vec::new());
         for (prompt, answer) in rows {
             let answer = self.tokenizer.encode_completion(&prompt.messages, answer)?;
@@ -97,6 +98,14 @@ impl OutsideModel {
         }
         let scores = completion_scores(&self.model, &sequences, &prompt_lens, TOKENS_AT_ONCE);
         Ok(scores.into_iter().map(f64::from).collect())
+    }
+}
+
+impl SecondJudge for OutsideModel {
+    fn scores(&self, prompts: &[Prompt], answers: &[String]) -> Result<Vec<Option<f64>>, OpinionError> {
+        let prompts: Vec<&Prompt> = prompts.iter().collect();
+        let scores = self.answer_scores(prompts.iter().zip(answers))?;
+        Ok(scores.into_iter().map(Some).collect())
     }
 }
 

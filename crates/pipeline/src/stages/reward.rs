@@ -8,8 +8,8 @@ use rlhf_model::{
     ScalarModel, StorageType, load_causal_lm, load_config, load_decoder, save_scalar_model, sequence_logprobs,
 };
 use rlhf_reward::{
-    RankedPrompt, RewardConfig, RewardData, RewardOutcome, RewardReport, group_comparisons, memory_forecast,
-    pair_share, train,
+    LengthReport, RankedPrompt, RewardConfig, RewardData, RewardOutcome, RewardReport, group_comparisons,
+    memory_forecast, pair_share, train,
 };
 use serde_json::Value;
 
@@ -84,8 +84,8 @@ impl Stage for Reward {
             validation: read(Label::VALIDATION)?,
         };
         let list = match work.config().label.labeler {
-            LabelerKind::Files => "comparisons",
-            _ => "reward_prompts",
+            LabelerKind::Files => "comparisons, in label/comparisons.jsonl and label/validation.jsonl",
+            _ => "reward_prompts, ranked in label/comparisons.jsonl and label/validation.jsonl",
         };
         let halves = halves.with(BOTH, list, work.config().data.validation_fraction, Comparison::key)?;
         let (train_prompts, validation) = (ranked(&halves.train)?, ranked(&halves.validation)?);
@@ -171,10 +171,18 @@ fn beside_length(report: &RewardReport) -> Vec<String> {
         )
     };
     let length = &report.length;
+    let of_source = |(source, length): (&String, &LengthReport)| {
+        format!(
+            "of {source}, {} pairs: {}; the longer {}",
+            length.accuracy.n,
+            share(&length.accuracy),
+            share(&length.longer)
+        )
+    };
     let base = report.base_logprob.as_ref().map_or_else(String::new, |base| {
         format!("; likelier to the SFT model {}", share(base))
     });
-    vec![
+    let all = [
         format!(
             "by prompts {}; without a reward model: the longer {}, the shorter {}{base}",
             share(&length.accuracy),
@@ -190,7 +198,8 @@ fn beside_length(report: &RewardReport) -> Vec<String> {
             length.on_shorter_better.n,
             share(&length.on_shorter_better),
         ),
-    ]
+    ];
+    all.into_iter().chain(report.by_source.iter().map(of_source)).collect()
 }
 
 /// The zero of the scores, in words.

@@ -18,6 +18,7 @@ fn pairs(setting: &Setting, seed: u64, count: usize, len: usize) -> Vec<RankedPr
             margin: 0.0,
             confidence: None,
         }],
+        source: None,
     };
     sequences.chunks(2).map(pair).collect()
 }
