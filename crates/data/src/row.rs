@@ -223,9 +223,13 @@ impl Row {
         self.get("task").cloned()
     }
 
-    /// The data set that the row says it came from, if it names one.
+    /// The data set that the row says it came from, if it names one. What is too long for a name is something else of that name, such
+    /// as the text that was summarised.
     pub(crate) fn source(&self) -> Option<String> {
-        self.get("source").and_then(Value::as_str).map(str::to_owned)
+        const LONGEST_NAME: usize = 80;
+        let name = self.get("source").and_then(Value::as_str);
+        let is_name = |text: &&str| !text.is_empty() && text.len() <= LONGEST_NAME && !text.contains('\n');
+        name.filter(is_name).map(str::to_owned)
     }
 
     /// The name of whoever compared answers, if the row has one.

@@ -29,7 +29,7 @@ pub struct RewardReport {
     pub by_labeler: BTreeMap<String, Interval>,
     /// What length says of the held-out pairs, and the model where length misleads.
     pub length: LengthReport,
-    /// The same by the data set that the prompts came from, where there are several.
+    /// The same by the data set that the prompts came from, where there are several, and no more than 32.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub by_source: BTreeMap<String, LengthReport>,
     /// Accuracy of the log-probability per token that the model from which training began gives each held-out completion: what
@@ -89,6 +89,9 @@ pub(crate) fn report(
     }
 }
 
+/// More names than these are of no data sets.
+const MOST_SOURCES: usize = 32;
+
 /// A report for each data set, if there are several.
 fn by_source(prompts: &[RankedPrompt], scores: &[Vec<f64>], seed: u64) -> BTreeMap<String, LengthReport> {
     let mut sources: BTreeMap<&str, (Vec<&RankedPrompt>, Vec<&[f64]>)> = BTreeMap::new();
@@ -97,7 +100,7 @@ fn by_source(prompts: &[RankedPrompt], scores: &[Vec<f64>], seed: u64) -> BTreeM
         of_source.push(prompt);
         their_scores.push(scores);
     }
-    if sources.len() < 2 {
+    if !(2..=MOST_SOURCES).contains(&sources.len()) {
         return BTreeMap::new();
     }
     let report = |(name, (prompts, scores)): (&str, (Vec<&RankedPrompt>, Vec<&[f64]>))| {

@@ -195,6 +195,23 @@ fn whole_conversations_that_part_early_are_left_out() {
 }
 
 #[test]
+fn a_source_is_a_name_and_nothing_longer() {
+    let with = |source: &str| {
+        let row = serde_json::json!({ "prompt": "a", "chosen": "b", "rejected": "c", "source": source });
+        comparison(&row.to_string()).source
+    };
+    assert_eq!(with("evol_instruct").as_deref(), Some("evol_instruct"));
+    for other in ["", "a text\nof two lines", &"a text that was summarised ".repeat(9)] {
+        assert_eq!(with(other), None, "{other}");
+    }
+    let written = Comparison {
+        source: Some("chats".to_owned()),
+        ..comparison(r#"{"prompt": "a", "chosen": "b", "rejected": "c", "source": 7}"#)
+    };
+    assert_eq!(comparison(&serde_json::to_string(&written).unwrap()), written);
+}
+
+#[test]
 fn comparisons_keep_what_the_labeler_said() {
     let row = comparison(
         r#"{"id":7,"prompt":"a","completions":["x ","y","z"],"ranking":[1,0,1],"labeler":"anna","confidence":0.8,"margin":2,"task":{"kind":"list"},"other":null}"#,

@@ -120,10 +120,11 @@ impl Stage for Eval {
         if reward.is_some() && work.config().optimises_own_reward_model() && judge.is_none() {
             work.note("the only judge is the reward model that PPO optimised: its win rates say how far PPO went, not how good the answers are");
         }
-        let (summary, side_by_side) = compare(work, &exam, &model)?;
+        let answers = AllAnswers::new(work, &exam, &model)?;
+        let (summary, side_by_side) = (answers.summary(work, &exam)?, exam.side_by_side(&answers.by_name()));
         write_rows(&work.dir().samples_path(), &side_by_side)?;
         let card = model_card(&work.run_name(), work.config(), &summary, &side_by_side);
-        atomic::write_file(&work.dir().path().join(Self::CARD), card.as_bytes())?;
+        atomic::write_file(work.dir().path().join(Self::CARD), card.as_bytes())?;
         write_json(&work.dir().path().join(SUMMARY), &summary)
     }
 
@@ -159,68 +160,93 @@ fn second_judges(work: &Workspace<'_>) -> Result<Vec<(String, Box<dyn SecondJudg
     Ok(judges)
 }
 
-/// The figures of every model, and its answers beside those of the others.
-fn compare(work: &Workspace<'_>, exam: &Exam<'_>, model: &Cell<(u64, &'static str)>) -> Result<(Summary, Vec<Value>)> {
-    let begin = |step, name| {
-        model.set((step, name));
-        work.report(step, STEPS, name);
-    };
-    let load = |dir: &Path| Ok::<CausalLm, Error>(load_causal_lm(dir, work.device())?.0);
-    begin(0, SFT);
-    let sft = exam.sit(exam.reference)?;
-    begin(1, BASE);
-    // Without demonstrations the one is the other.
-    let base = if work.config().has_demonstrations() {
-        exam.sit(&load(&work.folder(&Pretrain))?)?
-    } else {
-        sft.clone()
-    };
-    begin(2, PPO);
-    let ppo = exam.sit(&load(&work.folder(&Ppo))?)?;
-    begin(3, PPO_EMA);
-    let averaged = work.folder(&Ppo).join(Ppo::EMA_MODEL);
-    let averaged = if averaged.exists() {
-        Some(exam.sit(&load(&averaged)?)?)
-    } else {
-        None
-    };
-    let n = match work.config().eval.best_of_n_max {
-        0 => 0,
-        max => n_of_equal_kl(ppo.kl, max),
-    };
-    begin(4, BEST_OF_N);
-    let best = if n > 0 { exam.best_of_n(n, &sft)? } else { None };
-    let best_of_n_samples = if best.is_some() { n } else { 0 };
+/// The answers of every model.
+struct AllAnswers {
+    base: Answers,
+    sft: Answers,
+    /// The best of so many answers of the SFT model.
+    best: Option<(usize, Answers)>,
+    ppo: Answers,
+    averaged: Option<Answers>,
+}
 
-    let all: Vec<(&str, &Answers)> = [
-        (BASE, Some(&base)),
-        (SFT, Some(&sft)),
-        (BEST_OF_N, best.as_ref()),
-        (PPO, Some(&ppo)),
-        (PPO_EMA, averaged.as_ref()),
-    ]
-    .into_iter()
-    .filter_map(|(name, answers)| Some((name, answers?)))
-    .collect();
-    let figures = |&(name, answers): &(&str, &Answers)| {
-        let mut figures = exam.summarise(answers, &sft);
-        figures.gains = exam.gains(answers, &base);
-        figures.second = exam.opinions(answers, &base, &sft);
-        (name.to_owned(), figures)
-    };
-    let report_of = |stage: &dyn Stage| {
-        if work.config().trains_reward_model() {
-            read_json(&work.output(stage, REPORT)?)
+impl AllAnswers {
+    /// Has every model of the run sit the exam; `model` is told which one does.
+    fn new(work: &Workspace<'_>, exam: &Exam<'_>, model: &Cell<(u64, &'static str)>) -> Result<Self> {
+        let begin = |step, name| {
+            model.set((step, name));
+            work.report(step, STEPS, name);
+        };
+        let load = |dir: &Path| Ok::<CausalLm, Error>(load_causal_lm(dir, work.device())?.0);
+        begin(0, SFT);
+        let sft = exam.sit(exam.reference)?;
+        begin(1, BASE);
+        // Without demonstrations the one is the other.
+        let base = if work.config().has_demonstrations() {
+            exam.sit(&load(&work.folder(&Pretrain))?)?
         } else {
-            Ok(Value::Null)
-        }
-    };
-    let summary = Summary {
-        prompts: exam.prompts.len(),
-        models: all.iter().map(figures).collect(),
-        best_of_n_samples,
-        reward: report_of(&Reward)?,
-        labeler_agreement: report_of(&Label)?,
-    };
-    Ok((summary, exam.side_by_side(&all)))
+            sft.clone()
+        };
+        begin(2, PPO);
+        let ppo = exam.sit(&load(&work.folder(&Ppo))?)?;
+        begin(3, PPO_EMA);
+        let averaged = work.folder(&Ppo).join(Ppo::EMA_MODEL);
+        let averaged = if averaged.exists() {
+            Some(exam.sit(&load(&averaged)?)?)
+        } else {
+            None
+        };
+        begin(4, BEST_OF_N);
+        let best = match work.config().eval.best_of_n_max {
+            0 => None,
+            max => {
+                let n = n_of_equal_kl(ppo.kl, max);
+                exam.best_of_n(n, &sft)?.map(|answers| (n, answers))
+            }
+        };
+        Ok(Self {
+            base,
+            sft,
+            best,
+            ppo,
+            averaged,
+        })
+    }
+
+    /// Those that there are, by the names of their models.
+    fn by_name(&self) -> Vec<(&'static str, &Answers)> {
+        let all = [
+            (BASE, Some(&self.base)),
+            (SFT, Some(&self.sft)),
+            (BEST_OF_N, self.best.as_ref().map(|(_, answers)| answers)),
+            (PPO, Some(&self.ppo)),
+            (PPO_EMA, self.averaged.as_ref()),
+        ];
+        let there = |(name, answers)| Some((name, answers?));
+        all.into_iter().filter_map(there).collect()
+    }
+
+    /// The figures of every model.
+    fn summary(&self, work: &Workspace<'_>, exam: &Exam<'_>) -> Result<Summary> {
+        let figures = |(name, answers): (&'static str, &Answers)| {
+            let mut figures = exam.summarise(answers, &self.sft);
+            figures.gains = exam.gains(answers, &self.base);
+            figures.second = exam.opinions(answers, &self.base, &self.sft);
+            (name.to_owned(), figures)
+        };
+        let report_of = |stage: &dyn Stage| {
+            if work.config().trains_reward_model() {
+                read_json(&work.output(stage, REPORT)?)
+            } else {
+                Ok(Value::Null)
+            }
+        };
+        Ok(Summary {
+            prompts: exam.prompts.len(),
+            models: self.by_name().into_iter().map(figures).collect(),
+            best_of_n_samples: self.best.as_ref().map_or(0, |(n, _)| *n),
+            reward: report_of(&Reward)?,
+            labeler_agreement: report_of(&Label)?,
+        })
+    }
 }

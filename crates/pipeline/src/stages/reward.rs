@@ -108,8 +108,8 @@ impl Stage for Reward {
         work.announce_memory(&forecast, savings(self, settings))?;
         let (trunk, _) = load_decoder(&base, placement)?;
         let RewardOutcome { model, mut report } = train(trunk, data, settings, &work.context()?)?;
-        work.finish();
         report.base_logprob = Some(base_logprob(work, &validation, settings.microbatch_tokens)?);
+        work.finish();
         work.note(&format!(
             "pair accuracy on held-out prompts {:.1} % ({:.1} to {:.1}); {}",
             100.0 * report.pair_accuracy.value,
@@ -140,23 +140,30 @@ fn demonstrations(work: &Workspace<'_>, tokenizer: &Tokenizer, max_seq_len: usiz
     Ok(fitted.into_iter().map(|fitted| fitted.value).collect())
 }
 
+/// Held-out prompts between two words about how far the SFT model has read.
+const PROMPTS_BETWEEN_WORDS: usize = 16;
+
 /// Accuracy of the log-probability per token that the SFT model gives the held-out completions.
 fn base_logprob(work: &Workspace<'_>, prompts: &[RankedPrompt], microbatch_tokens: usize) -> Result<Interval> {
     let (model, _) = load_causal_lm(&work.folder(&Sft), work.device())?;
-    let sequences: Vec<&[u32]> = prompts.iter().flat_map(|p| &p.sequences).map(Vec::as_slice).collect();
-    let from: Vec<usize> = prompts
-        .iter()
-        .flat_map(|p| vec![p.prompt_len; p.sequences.len()])
-        .collect();
-    let found = sequence_logprobs(&model, &sequences, &from, 1.0, microbatch_tokens).logprobs;
-    let mut means = found.iter().map(|logprobs| {
-        let sum: f64 = logprobs.iter().map(|&logprob| f64::from(logprob)).sum();
-        sum / logprobs.len().max(1) as f64
-    });
-    let scores: Vec<Vec<f64>> = prompts
-        .iter()
-        .map(|p| means.by_ref().take(p.sequences.len()).collect())
-        .collect();
+    let mut scores: Vec<Vec<f64>> = Vec::with_capacity(prompts.len());
+    for part in prompts.chunks(PROMPTS_BETWEEN_WORDS) {
+        work.check_stop()?;
+        let sequences: Vec<&[u32]> = part.iter().flat_map(|p| &p.sequences).map(Vec::as_slice).collect();
+        let from: Vec<usize> = part
+            .iter()
+            .flat_map(|p| vec![p.prompt_len; p.sequences.len()])
+            .collect();
+        let found = sequence_logprobs(&model, &sequences, &from, 1.0, microbatch_tokens).logprobs;
+        let mut means = found.iter().map(|logprobs| {
+            let sum: f64 = logprobs.iter().map(|&logprob| f64::from(logprob)).sum();
+            sum / logprobs.len().max(1) as f64
+        });
+        let of_prompt = |p: &RankedPrompt| means.by_ref().take(p.sequences.len()).collect();
+        scores.extend(part.iter().map(of_prompt));
+        let (done, total) = (scores.len() as u64, prompts.len() as u64);
+        work.report(done, total, "held-out prompts read by the SFT model");
+    }
     Ok(pair_share(prompts, &scores, work.seed()))
 }
 

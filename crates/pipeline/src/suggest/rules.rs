@@ -36,14 +36,22 @@ struct Rates {
     value: f64,
 }
 
-/// Of adapters: QLoRA (arXiv 2305.14314, table 9) trains with 2e-4 up to 13 B parameters, whatever the size; PPO is gentler, for
-/// its gradient is noise for the greater part.
+/// Of adapters at [`ADAPTERS_PUBLISHED_FOR`] parameters: ten times the rate of all weights, as Schulman et al. ("LoRA Without Regret",
+/// Thinking Machines 2025) find; their fit for models of Llama's kind is 5e-4 at this size. PPO is gentler, for its gradient is noise
+/// for the greater part.
 const OF_ADAPTERS: Rates = Rates {
-    sft: 2e-4,
-    reward: 2e-4,
-    policy: 1e-4,
-    value: 2e-4,
+    sft: 5e-4,
+    reward: 5e-4,
+    policy: 2.5e-4,
+    value: 5e-4,
 };
+
+/// A Llama as wide as that fit's unit, 2,000, has about so many parameters.
+const ADAPTERS_PUBLISHED_FOR: f64 = 1.2e9;
+
+/// Their fit falls with the width to the power 0.78, and the width grows with the third root of the size: 9e-4 at 135 M, 3e-4 at 7 B, near
+/// the 2e-4 that QLoRA (arXiv 2305.14314, table 9) trains 7 B and 13 B with.
+const ADAPTERS_POWER: f64 = 0.26;
 
 /// Of all weights at [`PUBLISHED_FOR`] parameters: InstructGPT (arXiv 2203.02155, appendix C): SFT 9.65e-6, reward model and
 /// value function 9e-6; N+ (arXiv 2403.17031): PPO 3e-6.
@@ -59,23 +67,25 @@ pub fn suits_adapters(parameters: usize) -> bool {
     parameters >= ADAPTERS_FROM
 }
 
-/// Smaller models bear more: Stiennon et al. (arXiv 2009.01325) go from 6.35e-5 at 1.3 B to 2.83e-5 at 13 B, which is nearly the root
-/// of the ratio; the built-in model of 1.35 M trains at 1.5e-3.
+/// Smaller models bear more. All weights: Stiennon et al. (arXiv 2009.01325) go from 6.35e-5 at 1.3 B to 2.83e-5 at 13 B, which is nearly
+/// the root of the ratio; the built-in model of 1.35 M trains at 1.5e-3.
 fn rates(parameters: usize, adapters: bool) -> Rates {
-    if adapters {
-        return OF_ADAPTERS;
-    }
-    let by_size = (PUBLISHED_FOR / parameters.max(1) as f64).sqrt();
+    let (published, size, power) = if adapters {
+        (OF_ADAPTERS, ADAPTERS_PUBLISHED_FOR, ADAPTERS_POWER)
+    } else {
+        (OF_WEIGHTS, PUBLISHED_FOR, 0.5)
+    };
+    let by_size = (size / parameters.max(1) as f64).powf(power);
     // One digit is as much as is known.
-    let rounded = |rate: f64| {
-        let magnitude = 10f64.powf((rate * by_size).log10().floor());
-        (rate * by_size / magnitude).round() * magnitude
+    let rounded = |rate: f64| -> f64 {
+        let digits = format!("{:.0e}", rate * by_size);
+        digits.parse().expect("a number that was written is one")
     };
     Rates {
-        sft: rounded(OF_WEIGHTS.sft),
-        reward: rounded(OF_WEIGHTS.reward),
-        policy: rounded(OF_WEIGHTS.policy),
-        value: rounded(OF_WEIGHTS.value),
+        sft: rounded(published.sft),
+        reward: rounded(published.reward),
+        policy: rounded(published.policy),
+        value: rounded(published.value),
     }
 }
 
@@ -99,7 +109,7 @@ pub fn rules(parameters: usize) -> Vec<Rule> {
         }
     }
     let why_rate = if adapters {
-        "QLoRA (arXiv 2305.14314): 2e-4 for adapters, whatever the size of the model"
+        "ten times that of all weights: Schulman et al. 2025, LoRA Without Regret, by their fit over sizes"
     } else {
         "InstructGPT's rate at 1.3 B parameters, times the root of how much smaller this model is"
     };
@@ -182,7 +192,10 @@ mod tests {
     #[test]
     fn a_chat_model_gets_adapters_and_their_rate_and_a_small_one_the_root_of_its_size() {
         let chat = rules(135_000_000);
-        assert_eq!(value(&chat, "sft.lr.peak_lr"), Some("2e-4"));
+        assert_eq!(value(&chat, "sft.lr.peak_lr"), Some("9e-4"));
+        assert_eq!(value(&chat, "ppo.lr.peak_lr"), Some("4e-4"));
+        // At 7 B near QLoRA's 2e-4.
+        assert_eq!(rates(7_000_000_000, true).sft, 3e-4);
         assert_eq!(value(&chat, "ppo.lora"), Some("{ rank = 16, alpha = 32.0 }"));
         // 9.65e-6 · sqrt(1.3e9 / 1.3e7) = 9.65e-5.
         let small = rules(13_000_000);
@@ -203,7 +216,7 @@ mod tests {
         };
         assert_eq!(at(2e-4), None);
         assert_eq!(at(1.5e-3), None);
-        let said = at(1e-2).expect("fifty times as much");
+        let said = at(1e-2).expect("eleven times as much");
         assert!(said.starts_with("sft.lr.peak_lr = 1e-2 is far above"), "{said}");
         assert!(at(1e-7).is_some_and(|said| said.contains("far below")));
     }
