@@ -106,6 +106,60 @@ pub fn completions_of_prompts<S: AsRef<[u32]>>(sequences: &[S], prompt_lens: &[u
     groups
 }
 
+/// The rows that items are put into, one behind the other.
+struct Rows {
+    /// Tokens of each row.
+    used: Vec<usize>,
+    /// Row of each item and its first place there.
+    places: Vec<(usize, usize)>,
+}
+
+impl Rows {
+    /// First-fit-decreasing.
+    fn first_fit(lens: &[usize], capacity: usize) -> Self {
+        let mut order: Vec<usize> = (0..lens.len()).collect();
+        order.sort_by_key(|&i| std::cmp::Reverse(lens[i]));
+        let mut used: Vec<usize> = Vec::new();
+        let mut places = vec![(0, 0); lens.len()];
+        for i in order {
+            let row = match used.iter().position(|&u| u + lens[i] <= capacity) {
+                Some(row) => row,
+                None => {
+                    used.push(0);
+                    used.len() - 1
+                }
+            };
+            places[i] = (row, used[row]);
+            used[row] += lens[i];
+        }
+        Self { used, places }
+    }
+
+    /// Rows of `row_len` tokens, or of as many as the longest item has, or, where too much of them would stay unused, fewer and longer
+    /// ones: a long item beside a short one that finds no room in its row would take twice the places.
+    fn without_gaps(lens: &[usize], row_len: usize) -> Self {
+        const MOST_UNUSED: usize = 16;
+        let total: usize = lens.iter().sum();
+        let longest = lens.iter().copied().max().unwrap_or(0);
+        let mut rows = Self::first_fit(lens, longest.max(row_len.min(total)).max(1));
+        // One row has no gaps.
+        for fewer in (1..rows.used.len()).rev() {
+            if (rows.slots() - total) * MOST_UNUSED <= total {
+                break;
+            }
+            let found = Self::first_fit(lens, longest.max(total.div_ceil(fewer)));
+            if found.slots() < rows.slots() {
+                rows = found;
+            }
+        }
+        rows
+    }
+
+    fn slots(&self) -> usize {
+        self.used.len() * self.used.iter().copied().max().unwrap_or(0)
+    }
+}
+
 impl TokenBatch {
     /// Packs the completions of prompts, as [`completions_of_prompts`] finds them: a prompt stands once for all of its own.
     pub fn pack_completions<S: AsRef<[u32]>>(sequences: &[S], groups: &[Range<usize>]) -> Self {
@@ -118,7 +172,8 @@ impl TokenBatch {
         Self::pack_groups(&slices, if is_shared { GROUP_ROW_LEN } else { ROW_LEN })
     }
 
-    /// Packs `sequences` into as few rows as first-fit-decreasing finds, each of `max(row_len, longest)` tokens.
+    /// Packs `sequences` into as few rows as first-fit-decreasing finds, each of `max(row_len, longest)` tokens, or of more
+    /// where a sixteenth of the places would stay unused.
     ///
     /// Unused places at the end of a row hold id 0, attend to themselves alone and are never read.
     pub fn pack<S: AsRef<[u32]>>(sequences: &[S], row_len: usize) -> Self {
@@ -133,24 +188,7 @@ impl TokenBatch {
     pub fn pack_groups<S: AsRef<[u32]>>(groups: &[&[S]], row_len: usize) -> Self {
         let shared: Vec<usize> = groups.iter().map(|group| shared_len(group)).collect();
         let lens: Vec<usize> = groups.iter().map(|group| shared_tokens(group)).collect();
-        let longest = lens.iter().copied().max().unwrap_or(0);
-        let capacity = longest.max(row_len.min(lens.iter().sum())).max(1);
-        let mut order: Vec<usize> = (0..lens.len()).collect();
-        order.sort_by_key(|&i| std::cmp::Reverse(lens[i]));
-
-        let mut used: Vec<usize> = Vec::new();
-        let mut places = vec![(0, 0); lens.len()];
-        for i in order {
-            let row = match used.iter().position(|&u| u + lens[i] <= capacity) {
-                Some(row) => row,
-                None => {
-                    used.push(0);
-                    used.len() - 1
-                }
-            };
-            places[i] = (row, used[row]);
-            used[row] += lens[i];
-        }
+        let Rows { used, places } = Rows::without_gaps(&lens, row_len);
         let row_len = used.iter().copied().max().unwrap_or(0).max(1);
         let mut batch = Self::empty(used.len().max(1), row_len);
         for ((group, shared), (row, offset)) in groups.iter().zip(shared).zip(places) {
@@ -361,13 +399,27 @@ mod tests {
 
     #[test]
     fn packing_places_sequences_end_to_end() {
-        let batch = TokenBatch::pack(&[vec![1, 2], vec![3, 4, 5], vec![6]], 4);
+        let batch = TokenBatch::pack(&[vec![1, 2, 7], vec![3, 4, 5], vec![6]], 4);
+        assert_eq!((batch.rows(), batch.row_len()), (1, 7));
+        let batch = TokenBatch::pack(&[vec![1, 2, 7, 8], vec![3, 4, 5], vec![6]], 4);
         assert_eq!((batch.rows(), batch.row_len()), (2, 4));
-        assert_eq!(batch.input_ids, [3, 4, 5, 6, 1, 2, 0, 0]);
-        assert_eq!(batch.position_ids, [0, 1, 2, 0, 0, 1, 0, 0]);
-        assert_eq!(first_seen(&batch), [0, 0, 0, 3, 0, 0, 2, 3]);
-        assert_eq!(batch.flat_index(0, 1), 5);
-        assert_eq!(batch.flat_index(2, 0), 3);
+        assert_eq!(batch.input_ids, [1, 2, 7, 8, 3, 4, 5, 6]);
+        assert_eq!(batch.position_ids, [0, 1, 2, 3, 0, 1, 2, 0]);
+        assert_eq!(first_seen(&batch), [0, 0, 0, 0, 0, 0, 0, 3]);
+        assert_eq!(batch.flat_index(0, 1), 1);
+        assert_eq!(batch.flat_index(2, 0), 7);
+        // Places that stay unused see themselves.
+        let lens = [16, 16, 15].map(|len| vec![1_u32; len]);
+        let batch = TokenBatch::pack(&lens, 16);
+        assert_eq!((batch.rows(), batch.slots()), (3, 48));
+        assert_eq!((batch.input_ids[47], batch.visible[47]), (0, [15, 0, 0]));
+    }
+
+    #[test]
+    fn a_long_group_beside_a_short_one_does_not_take_twice_the_places() {
+        let lens = [2000, 40].map(|len| vec![1_u32; len]);
+        let batch = TokenBatch::pack(&lens, GROUP_ROW_LEN);
+        assert_eq!((batch.rows(), batch.slots()), (1, 2040));
     }
 
     #[test]
@@ -392,6 +444,8 @@ mod tests {
             let sequences: Vec<Vec<u32>> = lens.iter().enumerate()
                 .map(|(i, &len)| (0..len).map(|t| (i * 100 + t + 1) as u32).collect()).collect();
             let batch = TokenBatch::pack(&sequences, row_len);
+            let tokens: usize = lens.iter().sum();
+            prop_assert!(16 * batch.slots() <= 17 * tokens);
             let mut seen = std::collections::BTreeSet::new();
             for (i, sequence) in sequences.iter().enumerate() {
                 for (t, &id) in sequence.iter().enumerate() {

@@ -1,6 +1,7 @@
 //! The stages in their order, each a file: what its result depends on, what it runs, what it writes.
 
 mod adapters;
+mod base_logprob;
 mod eval;
 mod label;
 mod opinions;

@@ -2,18 +2,18 @@
 
 use std::path::Path;
 
+use rlhf_core::memory::MemoryForecast;
 use rlhf_core::stats::Interval;
 use rlhf_data::{Comparison, Error as DataError, Tokenizer, all_comparison_tokens, answered_tokens, read_comparisons};
-use rlhf_model::{
-    ScalarModel, StorageType, load_causal_lm, load_config, load_decoder, save_scalar_model, sequence_logprobs,
-};
+use rlhf_model::{ScalarModel, StorageType, load_config, load_decoder, save_scalar_model};
 use rlhf_reward::{
     LengthReport, RankedPrompt, RewardConfig, RewardData, RewardOutcome, RewardReport, group_comparisons,
-    memory_forecast, pair_share, train,
+    memory_forecast, train,
 };
 use serde_json::Value;
 
 use super::adapters;
+use super::base_logprob::{self, base_logprob};
 use super::{Label, REPORT, Sft, WEIGHTS};
 use crate::config::{Config, LabelerKind};
 use crate::error::{Error, Result};
@@ -77,23 +77,11 @@ impl Stage for Reward {
         adapters::check(work, self, settings.lora.as_ref(), &config)?;
         let config = config.with_storage(StorageType::F32);
         let max_seq_len = work.max_seq_len(&config);
-        let read = |file: &str| comparisons(&work.output(&Label, file)?);
-        let ranked = |rows: &[Comparison]| ranked_prompts(work, rows, &tokenizer, max_seq_len);
-        let halves = Halves {
-            train: read(Label::COMPARISONS)?,
-            validation: read(Label::VALIDATION)?,
-        };
-        let list = match work.config().label.labeler {
-            LabelerKind::Files => "comparisons, in label/comparisons.jsonl and label/validation.jsonl",
-            _ => "reward_prompts, ranked in label/comparisons.jsonl and label/validation.jsonl",
-        };
-        let halves = halves.with(BOTH, list, work.config().data.validation_fraction, Comparison::key)?;
-        let (train_prompts, validation) = (ranked(&halves.train)?, ranked(&halves.validation)?);
-        // Nothing is learnt or chosen by these: where they prefer nothing, there is only less to report.
-        let held_out = match read(Label::HELD_OUT) {
-            Err(Error::Data(DataError::AllTies { .. })) => Vec::new(),
-            found => ranked(&found?)?,
-        };
+        let Rankings {
+            train: train_prompts,
+            validation,
+            held_out,
+        } = Rankings::read(work, &tokenizer, max_seq_len)?;
         let demonstrations = demonstrations(work, &tokenizer, max_seq_len)?;
         let data = RewardData {
             train: &train_prompts,
@@ -104,10 +92,16 @@ impl Stage for Reward {
         let placement = adapters::placement(work.device(), settings.lora.as_ref());
         let outline = ScalarModel::outline(&config, placement);
         work.doubt_rates(rlhf_core::count_parameters(&outline));
-        let forecast = memory_forecast(&outline, data, settings, work.seed())?;
+        let training = memory_forecast(&outline, data, settings, work.seed())?;
+        let reading = base_logprob::forecast(work, &config, &validation, settings.microbatch_tokens);
+        let forecast = MemoryForecast::highest([training, reading]);
         work.announce_memory(&forecast, savings(self, settings))?;
         let (trunk, _) = load_decoder(&base, placement)?;
         let RewardOutcome { model, mut report } = train(trunk, data, settings, &work.context()?)?;
+        let dir = work.dir().model_dir();
+        adapters::save_scalar(dir, &model, &base)?;
+        save_scalar_model(dir, &model, &config)?;
+        drop(model);
         report.base_logprob = Some(base_logprob(work, &validation, settings.microbatch_tokens)?);
         work.finish();
         work.note(&format!(
@@ -120,11 +114,41 @@ impl Stage for Reward {
         for line in beside_length(&report) {
             work.note(&line);
         }
-        let dir = work.dir().model_dir();
         write_json(&dir.join(REPORT), &report)?;
-        adapters::save_scalar(dir, &model, &base)?;
-        save_scalar_model(dir, &model, &config)?;
         Ok(tokenizer.save(dir)?)
+    }
+}
+
+/// What stage `label` handed on, gathered by prompt.
+struct Rankings {
+    train: Vec<RankedPrompt>,
+    validation: Vec<RankedPrompt>,
+    /// The held-out prompts as labelers ranked them whose rankings are never learnt from.
+    held_out: Vec<RankedPrompt>,
+}
+
+impl Rankings {
+    fn read(work: &Workspace<'_>, tokenizer: &Tokenizer, max_seq_len: usize) -> Result<Self> {
+        let read = |file: &str| comparisons(&work.output(&Label, file)?);
+        let ranked = |rows: &[Comparison]| ranked_prompts(work, rows, tokenizer, max_seq_len);
+        let halves = Halves {
+            train: read(Label::COMPARISONS)?,
+            validation: read(Label::VALIDATION)?,
+        };
+        let list = match work.config().label.labeler {
+            LabelerKind::Files => "comparisons, in label/comparisons.jsonl and label/validation.jsonl",
+            _ => "reward_prompts, ranked in label/comparisons.jsonl and label/validation.jsonl",
+        };
+        let halves = halves.with(BOTH, list, work.config().data.validation_fraction, Comparison::key)?;
+        Ok(Self {
+            train: ranked(&halves.train)?,
+            validation: ranked(&halves.validation)?,
+            // Nothing is learnt or chosen by these: where they prefer nothing, there is only less to report.
+            held_out: match read(Label::HELD_OUT) {
+                Err(Error::Data(DataError::AllTies { .. })) => Vec::new(),
+                found => ranked(&found?)?,
+            },
+        })
     }
 }
 
@@ -138,33 +162,6 @@ fn demonstrations(work: &Workspace<'_>, tokenizer: &Tokenizer, max_seq_len: usiz
     let shortened = fitted.iter().filter(|fitted| fitted.is_shortened()).count();
     work.note_shortened(shortened, rows.len(), "demonstrations");
     Ok(fitted.into_iter().map(|fitted| fitted.value).collect())
-}
-
-/// Held-out prompts between two words about how far the SFT model has read.
-const PROMPTS_BETWEEN_WORDS: usize = 16;
-
-/// Accuracy of the log-probability per token that the SFT model gives the held-out completions.
-fn base_logprob(work: &Workspace<'_>, prompts: &[RankedPrompt], microbatch_tokens: usize) -> Result<Interval> {
-    let (model, _) = load_causal_lm(&work.folder(&Sft), work.device())?;
-    let mut scores: Vec<Vec<f64>> = Vec::with_capacity(prompts.len());
-    for part in prompts.chunks(PROMPTS_BETWEEN_WORDS) {
-        work.check_stop()?;
-        let sequences: Vec<&[u32]> = part.iter().flat_map(|p| &p.sequences).map(Vec::as_slice).collect();
-        let from: Vec<usize> = part
-            .iter()
-            .flat_map(|p| vec![p.prompt_len; p.sequences.len()])
-            .collect();
-        let found = sequence_logprobs(&model, &sequences, &from, 1.0, microbatch_tokens).logprobs;
-        let mut means = found.iter().map(|logprobs| {
-            let sum: f64 = logprobs.iter().map(|&logprob| f64::from(logprob)).sum();
-            sum / logprobs.len().max(1) as f64
-        });
-        let of_prompt = |p: &RankedPrompt| means.by_ref().take(p.sequences.len()).collect();
-        scores.extend(part.iter().map(of_prompt));
-        let (done, total) = (scores.len() as u64, prompts.len() as u64);
-        work.report(done, total, "held-out prompts read by the SFT model");
-    }
-    Ok(pair_share(prompts, &scores, work.seed()))
 }
 
 /// The reward model beside what needs none, and where length misleads.

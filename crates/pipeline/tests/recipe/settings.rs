@@ -81,7 +81,7 @@ fn a_stage_of_users_files_depends_on_the_lists_that_it_reads() {
                 &format!("chat_date demonstrations max_seq_len pretrain source {fraction}"),
             ),
             (&Sample, "label", ""),
-            (&Label, "label", &format!("comparisons {fraction}")),
+            (&Label, "label", &format!("comparisons comparisons_part {fraction}")),
             (
                 &Reward,
                 "reward",
