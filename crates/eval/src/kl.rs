@@ -29,7 +29,8 @@ pub fn kl_to_reference(
     (total(model) - total(reference)) / sequences.len().max(1) as f64
 }
 
-/// KL divergence of the best of `n` answers from the policy that wrote them, in nats: ln n - (n - 1) / n (Gao et al. 2022).
+/// KL divergence of the best of `n` answers from the policy that wrote them, in nats: ln n - (n - 1) / n (Gao et al. 2022). That is where no
+/// two answers are alike; where some are, it is less (Beirami et al., arXiv 2401.01879).
 pub fn best_of_n_kl(n: usize) -> f64 {
     if n == 0 {
         return 0.0;

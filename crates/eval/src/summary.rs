@@ -50,7 +50,10 @@ pub struct ModelSummary {
     /// Share of prompts on which its answer beats the SFT model's: by the judge, or by score where there is none. The same answer
     /// is a draw.
     pub win_rate_vs_sft: Option<Interval>,
-    /// Mean summed log-ratio to the SFT model, in nats; for best-of-n the formula ln n - (n-1)/n.
+    /// The same by score, where there is a judge too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub win_rate_by_score: Option<Interval>,
+    /// Mean summed log-ratio to the SFT model, in nats; for best-of-n at most ln n - (n-1)/n, which stands here.
     pub kl_to_sft: f64,
     /// Share of answers that end with EOS.
     pub eos_fraction: f64,
@@ -90,9 +93,9 @@ pub struct Gain {
 impl Exam<'_> {
     /// The figures of one model beside those of the reference.
     pub fn summarise(&self, answers: &Answers, of_reference: &Answers) -> ModelSummary {
-        let of_judge = answers.gold().zip(of_reference.gold());
-        let compared = of_judge.or_else(|| answers.scores.clone().zip(of_reference.scores.clone()));
-        let outcomes = |(own, theirs): (Vec<f64>, Vec<f64>)| -> Vec<Ordering> {
+        let by_judge = answers.gold().zip(of_reference.gold());
+        let by_score = answers.scores.as_ref().zip(of_reference.scores.as_ref());
+        let rate = |own: &[f64], theirs: &[f64]| {
             let outcome = |row: usize| {
                 if answers.texts[row] == of_reference.texts[row] {
                     Ordering::Equal
@@ -100,14 +103,17 @@ impl Exam<'_> {
                     own[row].total_cmp(&theirs[row])
                 }
             };
-            (0..own.len()).map(outcome).collect()
+            win_rate(&(0..own.len()).map(outcome).collect::<Vec<_>>())
         };
+        let by_judge = by_judge.map(|(own, theirs)| rate(&own, &theirs));
+        let by_score = by_score.map(|(own, theirs)| rate(own, theirs));
         let completions = &answers.completions;
         let count = completions.len().max(1) as f64;
         ModelSummary {
             mean_gold: answers.gold().map(|gold| bootstrap_mean(&gold, self.seed)),
             mean_score: answers.scores.as_deref().map(mean),
-            win_rate_vs_sft: compared.map(|compared| win_rate(&outcomes(compared))),
+            win_rate_by_score: by_score.filter(|_| by_judge.is_some()),
+            win_rate_vs_sft: by_judge.or(by_score),
             kl_to_sft: answers.kl,
             eos_fraction: completions.iter().filter(|c| c.finished).count() as f64 / count,
             mean_length: completions.iter().map(|c| c.tokens.len()).sum::<usize>() as f64 / count,

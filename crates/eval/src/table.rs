@@ -25,6 +25,7 @@ const HEAD: &str = "\
 impl Display for Summary {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.table())?;
+        self.write_win_rates(f)?;
         self.write_gains(f)?;
         self.write_opinions(f)?;
         let (reward, labelers) = (&self.reward, &self.labeler_agreement);
@@ -51,6 +52,34 @@ impl Display for Summary {
 }
 
 impl Summary {
+    /// Who judged the win rates of the table, and those by the reward model where that was another.
+    fn write_win_rates(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let compared = ROWS.iter().filter(|(name, _)| *name != SFT);
+        let compared: Vec<(&str, &ModelSummary)> = compared
+            .filter_map(|(name, label)| Some((*label, self.models.get(*name)?)))
+            .filter(|(_, model)| model.win_rate_vs_sft.is_some())
+            .collect();
+        if compared.is_empty() {
+            return Ok(());
+        }
+        let is_judged = compared.iter().any(|(_, model)| model.mean_gold.is_some());
+        let by = if is_judged {
+            "judge of the task"
+        } else {
+            "reward model of the run"
+        };
+        writeln!(f, "win rates by the {by}")?;
+        let by_score = |&(label, model): &(&str, &ModelSummary)| {
+            let rate = model.win_rate_by_score.as_ref()?;
+            Some(format!("{label} {}", percent(rate)))
+        };
+        let by_score: Vec<String> = compared.iter().filter_map(by_score).collect();
+        if !by_score.is_empty() {
+            writeln!(f, "win rates by the reward model of the run: {}", by_score.join(", "))?;
+        }
+        Ok(())
+    }
+
     /// What each model gains over the base model on the same prompts, by group, where there is more than one group.
     fn write_gains(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for (name, label) in ROWS {
@@ -169,6 +198,7 @@ mod tests {
             mean_gold: judged.then(|| wilson(1.0, 4)),
             mean_score: Some(0.5),
             win_rate_vs_sft: Some(wilson(2.0, 4)),
+            win_rate_by_score: judged.then(|| wilson(3.0, 4)),
             kl_to_sft,
             eos_fraction: 0.75,
             mean_length: 12.3,
@@ -220,6 +250,22 @@ mod tests {
             rest,
             "\nreward model, pairs of held-out prompts: 75.0 % (30.1 to 95.4)\nmean score of demonstrations: +0.0000\n"
         );
+    }
+
+    #[test]
+    fn win_rates_say_whose_they_are() {
+        let judged = summary(&[(SFT, model(0.0, true)), (PPO, model(1.0, true))]).to_string();
+        let lines: Vec<&str> = judged.lines().filter(|line| line.starts_with("win rates")).collect();
+        assert_eq!(
+            lines,
+            [
+                "win rates by the judge of the task",
+                "win rates by the reward model of the run: PPO 75.0 % (30.1 to 95.4)",
+            ]
+        );
+        let scored = summary(&[(PPO, model(1.0, false))]).to_string();
+        let lines: Vec<&str> = scored.lines().filter(|line| line.starts_with("win rates")).collect();
+        assert_eq!(lines, ["win rates by the reward model of the run"]);
     }
 
     #[test]
