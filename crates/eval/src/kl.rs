@@ -6,27 +6,25 @@ use rlhf_model::{CausalLm, sequence_logprobs};
 use crate::scores::{TOKENS_AT_ONCE, whole_sequences};
 
 /// Mean summed log-ratio of a model's own answers to a reference model, in nats per answer: an unbiased estimate of the KL
-/// divergence (k1). Both are taken at the temperature that the answers were drawn at; where the most likely token was taken,
-/// at 1.
+/// divergence (k1), both taken at the temperature that the answers were drawn at. Nothing where they were drawn through a filter or a penalty
+/// or taken greedily: they are no samples of the model then, and the log-ratio on them is no KL divergence of anything.
 pub fn kl_to_reference(
     model: &CausalLm,
     reference: &CausalLm,
     prompts: &[Vec<u32>],
     answers: &[Completion],
     sampling: &Sampling,
-) -> f64 {
+) -> Option<f64> {
+    if !sampling.is_plain() {
+        return None;
+    }
     let sequences = whole_sequences(prompts, answers);
     let from: Vec<usize> = prompts.iter().map(Vec::len).collect();
-    let temperature = if sampling.temperature == 0.0 {
-        1.0
-    } else {
-        sampling.temperature
-    };
     let total = |model: &CausalLm| -> f64 {
-        let found = sequence_logprobs(model, &sequences, &from, temperature, TOKENS_AT_ONCE);
+        let found = sequence_logprobs(model, &sequences, &from, sampling.temperature, TOKENS_AT_ONCE);
         found.logprobs.iter().flatten().map(|&p| f64::from(p)).sum()
     };
-    (total(model) - total(reference)) / sequences.len().max(1) as f64
+    Some((total(model) - total(reference)) / sequences.len().max(1) as f64)
 }
 
 /// KL divergence of the best of `n` answers from the policy that wrote them, in nats: ln n - (n - 1) / n (Gao et al. 2022). That is where no

@@ -53,8 +53,9 @@ pub struct ModelSummary {
     /// The same by score, where there is a judge too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub win_rate_by_score: Option<Interval>,
-    /// Mean summed log-ratio to the SFT model, in nats; for best-of-n at most ln n - (n-1)/n, which stands here.
-    pub kl_to_sft: f64,
+    /// Mean summed log-ratio to the SFT model, in nats; for best-of-n at most ln n - (n-1)/n, which stands here. Nothing where the answers
+    /// were drawn through filters, with a penalty or greedily.
+    pub kl_to_sft: Option<f64>,
     /// Share of answers that end with EOS.
     pub eos_fraction: f64,
     /// Mean tokens of an answer.

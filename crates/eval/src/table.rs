@@ -158,9 +158,9 @@ fn row(label: &str, model: &ModelSummary, is_reference: bool) -> String {
     let perplexity = or_dash(model.pretrain_perplexity.map(|perplexity| format!("{perplexity:.2}")));
     let score = or_dash(model.mean_score.map(|score| format!("{score:+.3}")));
     let win = or_dash(model.win_rate_vs_sft.as_ref().filter(|_| !is_reference).map(percent));
+    let kl = or_dash(model.kl_to_sft.map(|kl| format!("{kl:.2}")));
     format!(
-        "| {label} | {gold} | {score} | {win} | {:.2} | {untrue} | {:.0} % | {:.1} | {perplexity} |\n",
-        model.kl_to_sft,
+        "| {label} | {gold} | {score} | {win} | {kl} | {untrue} | {:.0} % | {:.1} | {perplexity} |\n",
         100.0 * model.eos_fraction,
         model.mean_length,
     )
@@ -199,7 +199,7 @@ mod tests {
             mean_score: Some(0.5),
             win_rate_vs_sft: Some(wilson(2.0, 4)),
             win_rate_by_score: judged.then(|| wilson(3.0, 4)),
-            kl_to_sft,
+            kl_to_sft: Some(kl_to_sft),
             eos_fraction: 0.75,
             mean_length: 12.3,
             pretrain_perplexity: judged.then_some(40.0),

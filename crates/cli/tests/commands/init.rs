@@ -39,7 +39,7 @@ fn a_small_model_and_a_folder_get_a_configuration_that_holds() {
     let (model, rows) = (language_model(&dir), data(&dir, true));
     let text = rlhf(&["init", "--base", &model, "--data", &rows]).printed();
     for said in [
-        "gpt2, 0.0 M parameters",
+        "gpt2, 0.0",
         r#"demonstrations = ["#,
         r#"{ path = "shown.jsonl" },  # 30 rows"#,
         r#"{ path = "ranked.jsonl" },  # 30 rows"#,

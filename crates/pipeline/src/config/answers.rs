@@ -114,9 +114,10 @@ pub struct EvalConfig {
     pub prompts: usize,
     /// Tokens of an answer at most.
     pub max_new_tokens: usize,
-    /// Way of choosing tokens, the same for every model.
+    /// Way of choosing tokens, the same for every model. Through a filter, with a penalty or greedily there is no KL to the SFT model.
     pub sampling: Sampling,
-    /// Largest n of best-of-n; the n used is the smallest whose KL reaches that of the PPO model. 0 leaves it out.
+    /// Largest n of best-of-n; the n used is the smallest whose KL reaches that of the PPO model, or this one where that is not known. 0
+    /// leaves it out.
     pub best_of_n_max: usize,
     /// Answers that are sampled together, at most. Memory of the cache grows with it.
     pub batch_size: usize,

@@ -200,7 +200,7 @@ impl AllAnswers {
         let best = match work.config().eval.best_of_n_max {
             0 => None,
             max => {
-                let n = n_of_equal_kl(ppo.kl, max);
+                let n = ppo.kl.map_or(max, |kl| n_of_equal_kl(kl, max));
                 exam.best_of_n(n, &sft)?.map(|answers| (n, answers))
             }
         };

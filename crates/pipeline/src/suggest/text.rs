@@ -50,7 +50,7 @@ impl Seen<'_> {
             let (family, context) = (model.config.family().model_type(), model.config.max_seq_len());
             writeln!(
                 out,
-                "# Model: {}, {family}, {millions:.1} M parameters, context {context}.",
+                "# Model: {}, {family}, {millions:.2} M parameters, context {context}.",
                 base.display()
             )?;
         }
@@ -94,6 +94,8 @@ impl Seen<'_> {
             writeln!(out, "base = {}", json!(base))?;
         }
         if let Some(root) = self.root {
+            // It holds from whatever folder the pipeline is started.
+            let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
             writeln!(out, "source = \"files\"\nroot = {}", json!(root))?;
             writeln!(
                 out,
