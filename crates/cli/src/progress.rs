@@ -32,8 +32,43 @@ struct Bar {
     bar: ProgressBar,
     terminal: bool,
     started: Instant,
-    first: Cell<Option<u64>>,
+    part: Cell<Option<Part>>,
+    /// When a line was last written.
     said: Cell<Instant>,
+    /// When there was last anything to report.
+    told: Cell<Instant>,
+}
+
+/// What is counted at present: a stage counts steps, and then perhaps prompts.
+#[derive(Clone, Copy)]
+struct Part {
+    started: Instant,
+    /// What was done when it was first heard of, a run that goes on included.
+    first: u64,
+    total: u64,
+}
+
+impl Part {
+    /// The part that counts up to `total`: `current` if it does, else a new one, which began at the report `before`. Only the first part
+    /// of a stage may go on from what was done in another process.
+    fn of(current: Option<Self>, done: u64, total: u64, before: Instant) -> Self {
+        match current {
+            Some(part) if part.total == total && part.first <= done => part,
+            _ => Self {
+                started: before,
+                first: current.map_or(done.saturating_sub(1), |_| 0),
+                total,
+            },
+        }
+    }
+
+    /// Seconds that are left after `elapsed` of them.
+    fn left(self, done: u64, elapsed: f64) -> f64 {
+        match done.saturating_sub(self.first) {
+            0 => 0.0,
+            steps => elapsed / steps as f64 * self.total.saturating_sub(done) as f64,
+        }
+    }
 }
 
 impl Bar {
@@ -49,40 +84,40 @@ impl Bar {
             bar,
             terminal: std::io::stderr().is_terminal(),
             started: Instant::now(),
-            first: Cell::new(None),
+            part: Cell::new(None),
             said: Cell::new(Instant::now()),
+            told: Cell::new(Instant::now()),
         }
     }
 
-    fn line(&self, done: u64, total: u64, message: &str) {
-        let first = self.first.get().unwrap_or(done);
+    fn line(&self, part: Part, done: u64, message: &str) {
         if self.said.get().elapsed() < LINE_EVERY {
             return;
         }
         self.said.set(Instant::now());
         let elapsed = self.started.elapsed().as_secs_f64();
-        let left = match done - first {
-            0 => 0.0,
-            steps => elapsed / steps as f64 * (total - done) as f64,
-        };
+        let left = part.left(done, part.started.elapsed().as_secs_f64());
         note(&format!(
-            "{:>9} {done}/{total}  {message}  {elapsed:.0}s + {left:.0}s",
-            self.name
+            "{:>9} {done}/{}  {message}  {elapsed:.0}s + {left:.0}s",
+            self.name, part.total
         ));
     }
 }
 
 impl Progress for Bar {
     fn report(&self, done: u64, total: u64, message: &str) {
-        if self.first.get().is_none() {
-            self.first.set(Some(done.saturating_sub(1)));
-        }
+        let before = self.told.replace(Instant::now());
+        let part = Part::of(self.part.get(), done, total, before);
+        self.part.set(Some(part));
         if self.terminal {
+            if self.bar.length() != Some(total) {
+                self.bar.reset_eta();
+            }
             self.bar.set_length(total);
             self.bar.set_position(done);
             self.bar.set_message(message.to_owned());
         } else {
-            self.line(done, total, message);
+            self.line(part, done, message);
         }
     }
 }
@@ -105,4 +140,23 @@ pub(crate) fn say(line: &str) -> Result<()> {
         path: "standard output".into(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_that_is_left_is_that_of_what_is_counted_at_present() {
+        let begin = Instant::now();
+        let steps = Part::of(None, 31, 55, begin);
+        assert_eq!((steps.first, steps.total), (30, 55));
+        let steps = Part::of(Some(steps), 40, 55, begin);
+        assert_eq!(steps.left(40, 100.0), 150.0);
+        // Sixteen of other things, though thirty of the first were done before.
+        let prompts = Part::of(Some(steps), 16, 211, begin);
+        assert_eq!((prompts.first, prompts.total), (0, 211));
+        assert_eq!(prompts.left(16, 2.0), 2.0 / 16.0 * 195.0);
+        assert_eq!(steps.left(16, 2.0), 0.0);
+    }
 }

@@ -146,7 +146,7 @@ impl Exam<'_> {
             }
         }
         let completions = best.into_iter().map(|(completion, _)| completion).collect();
-        let kl = self.sampling.is_plain().then(|| best_of_n_kl(n));
+        let kl = self.sampling.draws_as_the_model().then(|| best_of_n_kl(n));
         self.assess(completions, kl, own.perplexity).map(Some)
     }
 

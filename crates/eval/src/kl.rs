@@ -15,7 +15,7 @@ pub fn kl_to_reference(
     answers: &[Completion],
     sampling: &Sampling,
 ) -> Option<f64> {
-    if !sampling.is_plain() {
+    if !sampling.draws_as_the_model() {
         return None;
     }
     let sequences = whole_sequences(prompts, answers);

@@ -49,17 +49,10 @@ impl Sampling {
         }
     }
 
-    /// True where every token may be drawn with the probability that the model gives it at the temperature: what is drawn so is a sample
-    /// of the model. A filter, a penalty and greedy choice have distributions of their own.
-    pub fn is_plain(&self) -> bool {
-        let Self {
-            repetition_penalty,
-            temperature,
-            top_k,
-            top_p,
-            min_p,
-        } = *self;
-        temperature > 0.0 && repetition_penalty == 1.0 && top_k == 0 && top_p >= 1.0 && min_p == 0.0
+    /// True where every token may be drawn, with the probability that the model gives it at the temperature: what is drawn so is a sample
+    /// of the model. Filters, a penalty and greedy choice have distributions of their own.
+    pub fn draws_as_the_model(&self) -> bool {
+        self.temperature > 0.0 && self.is_plain()
     }
 
     /// Plain sampling at a temperature.
