@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rlhf_core::stats::{Interval, order_agreement, wilson};
+use rlhf_core::stats::{Interval, bootstrap_share, order_agreement};
 use rlhf_data::{Comparison, Prompt};
 use rlhf_tasks::{Agreement, Ballot, GoldJudge, Verdict, agreement};
 use serde::{Deserialize, Serialize};
@@ -50,7 +50,7 @@ impl LabelReport {
             pairs: pairs(rankings),
             labeler_agreement: Some(agreement(&ballots(training), seed)),
             all_agreement: Some(agreement(&ballots(&everyone), seed)),
-            gold_accuracy: Some(gold_accuracy(judge, training)?),
+            gold_accuracy: Some(gold_accuracy(judge, training, seed)?),
         })
     }
 }
@@ -68,12 +68,13 @@ fn ballots(rankings: &[Comparison]) -> Vec<Ballot> {
     by_prompt.into_values().collect()
 }
 
-/// Share of a labeler's pairs that the noise-free judge orders alike; a tie of the judge's counts half.
+/// Share of a labeler's pairs that the noise-free judge orders alike; a tie of the judge's counts half. The interval is that of a bootstrap
+/// over prompts.
 ///
 /// # Errors
 /// A row that cannot be judged.
-pub fn gold_accuracy(judge: &dyn GoldJudge, rankings: &[Comparison]) -> Result<Interval> {
-    let (mut agreed, mut pairs) = (0.0, 0);
+pub fn gold_accuracy(judge: &dyn GoldJudge, rankings: &[Comparison], seed: u64) -> Result<Interval> {
+    let mut prompts: Vec<(f64, usize)> = Vec::new();
     let mut judged: (&str, Vec<Verdict>) = ("", Vec::new());
     for row in rankings {
         // The rankings of a prompt stand together.
@@ -85,13 +86,16 @@ pub fn gold_accuracy(judge: &dyn GoldJudge, rankings: &[Comparison]) -> Result<I
                 origin: Default::default(),
             };
             judged = (row.id.as_str(), judge.assess_completions(&prompt, &row.completions)?);
+            prompts.push((0.0, 0));
         }
         for (better, worse) in row.pairs() {
-            agreed += order_agreement(judged.1[better].gold - judged.1[worse].gold);
-            pairs += 1;
+            if let Some((agreed, pairs)) = prompts.last_mut() {
+                *agreed += order_agreement(judged.1[better].gold - judged.1[worse].gold);
+                *pairs += 1;
+            }
         }
     }
-    Ok(wilson(agreed, pairs))
+    Ok(bootstrap_share(&prompts, seed))
 }
 
 #[cfg(test)]
@@ -137,7 +141,7 @@ mod tests {
             // No pair.
             ranking("3", &["a", "aa"], &[0, 0]),
         ];
-        let found = gold_accuracy(&Length, &rankings).unwrap();
+        let found = gold_accuracy(&Length, &rankings, 1).unwrap();
         // 1 + 1 + 1/2 of three pairs, 0 of one.
         assert_eq!((found.value, found.n), (2.5 / 4.0, 4));
     }

@@ -1,11 +1,11 @@
 //! Agreement of scores with labelers, on the host.
 //!
-//! A pair whose scores are equal counts as half right everywhere here. Intervals treat pairs as independent; the pairs
-//! of one prompt are not, so with large K they are somewhat too narrow.
+//! A pair whose scores are equal counts as half right everywhere here. The pairs of one prompt, and what several labelers say of the same
+//! completions, are no independent observations: intervals are those of drawing prompts.
 
 use std::collections::BTreeMap;
 
-use rlhf_core::stats::{Interval, order_agreement, wilson};
+use rlhf_core::stats::{Interval, bootstrap_share, order_agreement};
 use serde::{Deserialize, Serialize};
 
 use crate::loss::sigmoid;
@@ -13,6 +13,8 @@ use crate::loss::sigmoid;
 /// A pair that a labeler ordered, with the scores of the reward model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScoredPair {
+    /// Number of its prompt: pairs of the same one are drawn together.
+    pub prompt: usize,
     /// Score of the completion the labeler preferred minus that of the other.
     pub gap: f64,
     /// Tokens of the preferred completion.
@@ -37,12 +39,18 @@ impl ScoredPair {
     }
 }
 
-/// Share of pairs on which model and labeler agree, with Wilson's 95 % interval.
+/// Share of pairs on which model and labeler agree, with the 95 % interval of a bootstrap over prompts, which is the same for the same
+/// pairs.
 pub fn pair_accuracy<'a>(pairs: impl IntoIterator<Item = &'a ScoredPair>) -> Interval {
-    let (correct, n) = pairs
-        .into_iter()
-        .fold((0.0, 0), |(correct, n), pair| (correct + pair.correct(), n + 1));
-    wilson(correct, n)
+    const SEED: u64 = 0;
+    let mut prompts: BTreeMap<usize, (f64, usize)> = BTreeMap::new();
+    for pair in pairs {
+        let (correct, n) = prompts.entry(pair.prompt).or_default();
+        *correct += pair.correct();
+        *n += 1;
+    }
+    let clusters: Vec<(f64, usize)> = prompts.into_values().collect();
+    bootstrap_share(&clusters, SEED)
 }
 
 /// Accuracy on the pairs of each labeler; pairs of nobody known are left out.
@@ -154,6 +162,7 @@ mod tests {
 
     fn pair(gap: f64, chosen_len: usize, rejected_len: usize) -> ScoredPair {
         ScoredPair {
+            prompt: 0,
             gap,
             chosen_len,
             rejected_len,
@@ -184,7 +193,25 @@ mod tests {
     #[test]
     fn equal_scores_count_half() {
         let found = pair_accuracy(&[pair(1.0, 1, 1), pair(0.0, 1, 1), pair(-1.0, 1, 1), pair(2.0, 1, 1)]);
-        assert_eq!(found, wilson(2.5, 4));
+        assert_eq!((found.value, found.n), (2.5 / 4.0, 4));
+    }
+
+    /// Ten labelers who say the same of a prompt are no ten prompts.
+    #[test]
+    fn what_many_say_of_the_same_answers_makes_no_interval_narrower() {
+        let pairs = |labelers: usize| -> Vec<ScoredPair> {
+            let of_prompt = |prompt: usize| ScoredPair {
+                prompt,
+                ..pair(if prompt.is_multiple_of(3) { -1.0 } else { 1.0 }, 1, 1)
+            };
+            (0..300 * labelers).map(|i| of_prompt(i / labelers)).collect()
+        };
+        let (one, ten) = (pair_accuracy(&pairs(1)), pair_accuracy(&pairs(10)));
+        assert_eq!((one.n, ten.n), (300, 3000));
+        assert_eq!((one.value, one.low, one.high), (ten.value, ten.low, ten.high));
+        // As of 300 independent observations: 2/3 ± 1.96 sqrt(2/9 / 300) = ± 0.0533.
+        let half_width = (one.high - one.low) / 2.0;
+        assert!((half_width - 0.0533).abs() < 0.006, "{half_width}");
     }
 
     #[test]

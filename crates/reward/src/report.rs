@@ -112,10 +112,11 @@ fn by_source(prompts: &[RankedPrompt], scores: &[Vec<f64>], seed: u64) -> BTreeM
 /// Every annotated pair with the gap of its scores.
 pub(crate) fn scored_pairs(prompts: &[RankedPrompt], scores: &[Vec<f64>]) -> Vec<ScoredPair> {
     let mut pairs = Vec::new();
-    for (prompt, scores) in prompts.iter().zip(scores) {
+    for (number, (prompt, scores)) in prompts.iter().zip(scores).enumerate() {
         for annotation in &prompt.annotations {
             for &(better, worse) in &annotation.pairs {
                 pairs.push(ScoredPair {
+                    prompt: number,
                     gap: scores[better] - scores[worse],
                     chosen_len: prompt.sequences[better].len(),
                     rejected_len: prompt.sequences[worse].len(),

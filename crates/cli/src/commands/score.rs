@@ -36,6 +36,7 @@ enum Request {
         thumb: Option<Thumb>,
     },
     Several {
+        prompt: Vec<u32>,
         sequences: Vec<Vec<u32>>,
         /// Pairs `(winner, loser)` of indices into `sequences`; nothing where nobody compared them.
         pairs: Option<Vec<(usize, usize)>>,
@@ -106,34 +107,39 @@ struct Scored {
 #[derive(Default)]
 struct Compared {
     pairs: Vec<ScoredPair>,
+    /// The prompts of the pairs, by number.
+    prompts: BTreeMap<Vec<u32>, usize>,
     /// The answers that were liked, and those that were not.
     thumbs: BTreeMap<Viewed, [Vec<Scored>; 2]>,
 }
 
 impl Compared {
+    /// A pair of answers to a prompt.
+    fn add(&mut self, prompt: &[u32], winner: &Scored, loser: &Scored) {
+        let next = self.prompts.len();
+        self.pairs.push(ScoredPair {
+            prompt: *self.prompts.entry(prompt.to_vec()).or_insert(next),
+            gap: f64::from(winner.score) - f64::from(loser.score),
+            chosen_len: winner.sequence.len(),
+            rejected_len: loser.sequence.len(),
+            labeler: None,
+            confidence: None,
+        });
+    }
+
     /// All pairs, those of thumbs too: what was liked is better than what was not, if it is not the same.
     fn pairs(mut self) -> Vec<ScoredPair> {
-        for [liked, others] in self.thumbs.into_values() {
+        for ((prompt, _), [liked, others]) in std::mem::take(&mut self.thumbs) {
             for (winner, loser) in liked
                 .iter()
                 .flat_map(|winner| others.iter().map(move |loser| (winner, loser)))
             {
                 if winner.sequence != loser.sequence {
-                    self.pairs.push(pair(winner, loser));
+                    self.add(&prompt, winner, loser);
                 }
             }
         }
         self.pairs
-    }
-}
-
-fn pair(winner: &Scored, loser: &Scored) -> ScoredPair {
-    ScoredPair {
-        gap: f64::from(winner.score) - f64::from(loser.score),
-        chosen_len: winner.sequence.len(),
-        rejected_len: loser.sequence.len(),
-        labeler: None,
-        confidence: None,
     }
 }
 
@@ -159,9 +165,9 @@ fn answer(requests: &[Request], model: &ScalarModel, compared: &mut Compared, ou
                 }
                 output.row(&Answer::Score(scores[0]))?;
             }
-            Request::Several { pairs, .. } => {
+            Request::Several { prompt, pairs, .. } => {
                 for &(winner, loser) in pairs.iter().flatten() {
-                    compared.pairs.push(pair(&scored(winner), &scored(loser)));
+                    compared.add(prompt, &scored(winner), &scored(loser));
                 }
                 output.row(&Answer::Scores(scores))?;
             }
@@ -205,7 +211,12 @@ fn compared_request(row: &Row, folder: &ModelFolder) -> Result<Option<Request>> 
         .iter()
         .map(|(messages, answer)| answered(row, messages, answer, folder))
         .collect::<Result<Vec<_>>>()?;
+    let prompt = match answers.first() {
+        Some((messages, _)) => super::input::located(row, folder.tokenizer()?.encode_prompt(messages))?,
+        None => Vec::new(),
+    };
     Ok(Some(Request::Several {
+        prompt,
         pairs: ranking.map(|ranking| decided_pairs(&ranking, &sequences)),
         sequences,
     }))
