@@ -88,6 +88,9 @@ pub fn bootstrap_mean(values: &[f64], seed: u64) -> Interval {
 
 /// A share over observations that come in clusters, such as the pairs of a prompt, with the percentile-bootstrap interval of
 /// drawing clusters: what belongs together is drawn together. Each cluster is its successes, halves for ties, of so many.
+///
+/// Where all clusters have the same share, or there is but one, drawing them shows no difference; the interval is Wilson's then, of as many
+/// observations as there are clusters.
 pub fn bootstrap_share(clusters: &[(f64, usize)], seed: u64) -> Interval {
     let total = |clusters: &mut dyn Iterator<Item = (f64, usize)>| {
         clusters.fold((0.0, 0), |sum, cluster| (sum.0 + cluster.0, sum.1 + cluster.1))
@@ -97,6 +100,15 @@ pub fn bootstrap_share(clusters: &[(f64, usize)], seed: u64) -> Interval {
         return Interval::NOTHING;
     }
     let filled: Vec<(f64, usize)> = clusters.iter().copied().filter(|cluster| cluster.1 > 0).collect();
+    let value = successes / n as f64;
+    if filled.iter().all(|cluster| cluster.0 / cluster.1 as f64 == value) {
+        let of_clusters = wilson(value * filled.len() as f64, filled.len());
+        return Interval {
+            value,
+            n,
+            ..of_clusters
+        };
+    }
     let mut rng = rng(seed, "stats.bootstrap_share", &[filled.len() as u64]);
     let share = |_| {
         let mut drawn = (0..filled.len()).map(|_| filled[rng.random_range(0..filled.len())]);
@@ -105,7 +117,7 @@ pub fn bootstrap_share(clusters: &[(f64, usize)], seed: u64) -> Interval {
     };
     let shares: Vec<f64> = (0..RESAMPLES).map(share).collect();
     Interval {
-        value: successes / n as f64,
+        value,
         low: quantile(&shares, 0.025),
         high: quantile(&shares, 0.975),
         n,
@@ -236,6 +248,14 @@ mod tests {
         assert_eq!((again.value, again.n), (0.5, 4000));
         assert!((again.high - found.high).abs() < 1e-12, "{again:?}");
         assert_eq!(bootstrap_share(&[(0.0, 0)], 1).n, 0);
+        // Three pairs of one prompt, all right, are one observation; two prompts of which all is right are two.
+        let (one, expected) = (bootstrap_share(&[(3.0, 3)], 1), wilson(1.0, 1));
+        assert_eq!(
+            (one.value, one.low, one.high, one.n),
+            (1.0, expected.low, expected.high, 3)
+        );
+        let two = bootstrap_share(&[(3.0, 3), (1.0, 1)], 1);
+        assert_eq!((two.low, two.n), (wilson(2.0, 2).low, 4));
     }
 
     #[test]
