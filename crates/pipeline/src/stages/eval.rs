@@ -118,7 +118,14 @@ impl Stage for Eval {
             told: &|what| work.report(model.get().0, STEPS, &format!("{}: {what}", model.get().1)),
         };
         if reward.is_some() && work.config().optimises_own_reward_model() && judge.is_none() {
-            work.note("the only judge is the reward model that PPO optimised: its win rates say how far PPO went, not how good the answers are");
+            let others = if second.is_empty() {
+                "nobody else judges (eval.judges, eval.references)"
+            } else {
+                "the second judges do that"
+            };
+            work.note(&format!(
+                "win rates are by the reward model that PPO optimised: they say how far PPO went, not how good the answers are; {others}"
+            ));
         }
         let answers = AllAnswers::new(work, &exam, &model)?;
         let (summary, side_by_side) = (answers.summary(work, &exam)?, exam.side_by_side(&answers.by_name()));
