@@ -297,6 +297,9 @@ fn a_second_judge_compares_the_answers_that_it_has_an_opinion_on() {
     );
     let row = &exam.side_by_side(&[("a", &own)])[2]["a"]["second"]["letters"];
     assert_eq!(row.as_f64(), scores(&own)[2]);
+    let mut silent = own.clone();
+    silent.second.insert("letters".to_owned(), vec![None; 6]);
+    assert!(exam.opinions(&silent, &silent, &silent).is_empty());
     let refused = exam.second_scores(&vec!["refused".to_owned(); 6]).unwrap_err();
     assert_eq!(refused.to_string(), "the second judge letters: a word that is refused");
 }

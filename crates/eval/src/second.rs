@@ -35,7 +35,8 @@ pub struct SecondOpinion {
 }
 
 impl SecondOpinion {
-    /// What the judge of that name said of `own`, beside the answers of the other two; nothing if it was never asked.
+    /// What the judge of that name said of `own`, beside the answers of the other two; nothing if it was never asked
+    /// or has an opinion on none of the prompts.
     pub(crate) fn new(judge: &str, own: &Answers, base: &Answers, sft: &Answers, seed: u64) -> Option<Self> {
         let differences = |other: &Answers| -> Option<Vec<f64>> {
             let scores = own.second.get(judge)?.iter().zip(other.second.get(judge)?);
@@ -48,6 +49,9 @@ impl SecondOpinion {
             Some(scores.enumerate().filter_map(difference).collect())
         };
         let scores: Vec<f64> = own.second.get(judge)?.iter().copied().flatten().collect();
+        if scores.is_empty() {
+            return None;
+        }
         let (over_base, over_sft) = (differences(base)?, differences(sft)?);
         let outcomes: Vec<Ordering> = over_sft.iter().map(|difference| difference.total_cmp(&0.0)).collect();
         Some(Self {

@@ -128,6 +128,14 @@ impl Stage for Eval {
             ));
         }
         let answers = AllAnswers::new(work, &exam, &model)?;
+        let has_none = |scores: &Vec<Option<f64>>| scores.iter().all(Option::is_none);
+        let silent = answers.sft.second.iter().filter(|(_, scores)| has_none(scores));
+        for (name, _) in silent {
+            work.note(&format!(
+                "{name} has no opinion on any of the {} held-out prompts: eval.references holds none of them",
+                prompts.len()
+            ));
+        }
         let (summary, side_by_side) = (answers.summary(work, &exam)?, exam.side_by_side(&answers.by_name()));
         write_rows(&work.dir().samples_path(), &side_by_side)?;
         let card = model_card(&work.run_name(), work.config(), &summary, &side_by_side);
