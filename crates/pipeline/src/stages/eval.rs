@@ -117,25 +117,9 @@ impl Stage for Eval {
             stop: StopFlag::process(),
             told: &|what| work.report(model.get().0, STEPS, &format!("{}: {what}", model.get().1)),
         };
-        if reward.is_some() && work.config().optimises_own_reward_model() && judge.is_none() {
-            let others = if second.is_empty() {
-                "nobody else judges (eval.judges, eval.references)"
-            } else {
-                "the second judges do that"
-            };
-            work.note(&format!(
-                "win rates are by the reward model that PPO optimised: they say how far PPO went, not how good the answers are; {others}"
-            ));
-        }
+        say_who_judges(work, &exam);
         let answers = AllAnswers::new(work, &exam, &model)?;
-        let has_none = |scores: &Vec<Option<f64>>| scores.iter().all(Option::is_none);
-        let silent = answers.sft.second.iter().filter(|(_, scores)| has_none(scores));
-        for (name, _) in silent {
-            work.note(&format!(
-                "{name} has no opinion on any of the {} held-out prompts: eval.references holds none of them",
-                prompts.len()
-            ));
-        }
+        say_who_is_silent(work, &answers.sft);
         let (summary, side_by_side) = (answers.summary(work, &exam)?, exam.side_by_side(&answers.by_name()));
         write_rows(&work.dir().samples_path(), &side_by_side)?;
         let card = model_card(&work.run_name(), work.config(), &summary, &side_by_side);
@@ -151,6 +135,33 @@ impl Stage for Eval {
             work.dir().samples_path().display(),
             work.dir().path().join(Self::CARD).display()
         )))
+    }
+}
+
+/// Warns where win rates are by what was optimised.
+fn say_who_judges(work: &Workspace<'_>, exam: &Exam<'_>) {
+    if exam.reward.is_none() || exam.judge.is_some() || !work.config().optimises_own_reward_model() {
+        return;
+    }
+    let others = if exam.second.is_empty() {
+        "nobody else judges (eval.judges, eval.references)"
+    } else {
+        "the second judges do that"
+    };
+    work.note(&format!(
+        "win rates are by the reward model that PPO optimised: they say how far PPO went, not how good the answers are; {others}"
+    ));
+}
+
+/// Names the second judges who had nothing to say of any answer.
+fn say_who_is_silent(work: &Workspace<'_>, answers: &Answers) {
+    for (name, scores) in &answers.second {
+        if scores.iter().all(Option::is_none) {
+            let prompts = scores.len();
+            work.note(&format!(
+                "{name} has no opinion on any of the {prompts} held-out prompts: eval.references holds none of them"
+            ));
+        }
     }
 }
 
