@@ -52,40 +52,45 @@ impl Display for Summary {
 }
 
 impl Summary {
+    /// The models there are: name, what the table calls it, figures.
+    fn rows(&self) -> impl Iterator<Item = (&'static str, String, &ModelSummary)> {
+        ROWS.into_iter().filter_map(|(name, label)| {
+            let label = match name {
+                BEST_OF_N => format!("{label} {}", self.best_of_n_samples),
+                _ => label.to_owned(),
+            };
+            Some((name, label, self.models.get(name)?))
+        })
+    }
+
     /// Who judged the win rates of the table, and those by the reward model where that was another.
     fn write_win_rates(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let compared = ROWS.iter().filter(|(name, _)| *name != SFT);
-        let compared: Vec<(&str, &ModelSummary)> = compared
-            .filter_map(|(name, label)| Some((*label, self.models.get(*name)?)))
-            .filter(|(_, model)| model.win_rate_vs_sft.is_some())
-            .collect();
+        let compared = self.rows().filter(|(name, ..)| *name != SFT);
+        let compared: Vec<_> = compared.filter(|(.., model)| model.win_rate_vs_sft.is_some()).collect();
         if compared.is_empty() {
             return Ok(());
         }
-        let is_judged = compared.iter().any(|(_, model)| model.mean_gold.is_some());
+        let is_judged = compared.iter().any(|(.., model)| model.mean_gold.is_some());
         let by = if is_judged {
             "judge of the task"
         } else {
             "reward model of the run"
         };
         writeln!(f, "win rates by the {by}")?;
-        let by_score = |&(label, model): &(&str, &ModelSummary)| {
+        let by_score = compared.iter().filter_map(|(_, label, model)| {
             let rate = model.win_rate_by_score.as_ref()?;
             Some(format!("{label} {}", percent(rate)))
-        };
-        let by_score: Vec<String> = compared.iter().filter_map(by_score).collect();
+        });
+        let by_score: Vec<String> = by_score.collect();
         if !by_score.is_empty() {
-            writeln!(f, "win rates by the reward model of the run: {}", by_score.join(", "))?;
+            writeln!(f, "win rates by the reward model of the run: {}", by_score.join("; "))?;
         }
         Ok(())
     }
 
     /// What each model gains over the base model on the same prompts, by group, where there is more than one group.
     fn write_gains(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        for (name, label) in ROWS {
-            let Some(model) = self.models.get(name).filter(|model| model.gains.len() > 1) else {
-                continue;
-            };
+        for (_, label, model) in self.rows().filter(|(.., model)| model.gains.len() > 1) {
             for (group, gain) in &model.gains {
                 let (prompts, gold) = (gain.prompts, gain.gold.unwrap_or(f64::NAN));
                 if let Some(difference) = &gain.gold_gain {
@@ -108,8 +113,8 @@ impl Summary {
     fn write_opinions(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let judges: BTreeSet<&String> = self.models.values().flat_map(|model| model.second.keys()).collect();
         for judge in judges {
-            for (name, label) in ROWS {
-                let Some(opinion) = self.models.get(name).and_then(|model| model.second.get(judge)) else {
+            for (name, label, model) in self.rows() {
+                let Some(opinion) = model.second.get(judge) else {
                     continue;
                 };
                 write!(
@@ -132,17 +137,8 @@ impl Summary {
 
     /// A row for each model, in Markdown.
     pub fn table(&self) -> String {
-        let mut table = HEAD.to_owned();
-        for (name, label) in ROWS {
-            if let Some(model) = self.models.get(name) {
-                let label = match name {
-                    BEST_OF_N => format!("{label} {}", self.best_of_n_samples),
-                    _ => label.to_owned(),
-                };
-                table.push_str(&row(&label, model, name == SFT));
-            }
-        }
-        table
+        let rows = self.rows().map(|(name, label, model)| row(&label, model, name == SFT));
+        std::iter::once(HEAD.to_owned()).chain(rows).collect()
     }
 }
 
@@ -254,13 +250,18 @@ mod tests {
 
     #[test]
     fn win_rates_say_whose_they_are() {
-        let judged = summary(&[(SFT, model(0.0, true)), (PPO, model(1.0, true))]).to_string();
+        let judged = summary(&[
+            (SFT, model(0.0, true)),
+            (BEST_OF_N, model(1.2, true)),
+            (PPO, model(1.0, true)),
+        ])
+        .to_string();
         let lines: Vec<&str> = judged.lines().filter(|line| line.starts_with("win rates")).collect();
         assert_eq!(
             lines,
             [
                 "win rates by the judge of the task",
-                "win rates by the reward model of the run: PPO 75.0 % (30.1 to 95.4)",
+                "win rates by the reward model of the run: best of 8 75.0 % (30.1 to 95.4); PPO 75.0 % (30.1 to 95.4)",
             ]
         );
         let scored = summary(&[(PPO, model(1.0, false))]).to_string();
