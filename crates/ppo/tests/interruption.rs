@@ -82,6 +82,7 @@ fn run(dir: &Path, settings: &PpoConfig, stop: bool) -> Result<PpoOutcome, Error
     }
     let data = PpoData {
         prompts: &prompts,
+        held_out: 0,
         pretraining: &text,
         eos_token_id: 0,
         stop_token_ids: &[],

@@ -112,6 +112,7 @@ fn run_on(
     let models = PpoModels {
         sft: policy(),
         scorer: Box::new(scorer),
+        judge: None,
     };
     let data = PpoData {
         prompts,

@@ -110,7 +110,7 @@ impl Default for LabelConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvalConfig {
-    /// Held-out prompts at most.
+    /// Prompts of the test at most: of the half of the held-out prompts that nothing before the end has seen.
     pub prompts: usize,
     /// Tokens of an answer at most.
     pub max_new_tokens: usize,

@@ -11,8 +11,8 @@ use rlhf_stories::StoriesConfig;
 use rlhf_world::WorldConfig;
 
 use super::{
-    ArchitectureConfig, CheckpointConfig, Config, DataConfig, EvalConfig, LabelConfig, PpoRewardConfig, SampleConfig,
-    SelectionConfig, SftMixConfig,
+    ArchitectureConfig, CheckpointConfig, Config, DataConfig, EvalConfig, LabelConfig, PpoJudgeConfig, PpoRewardConfig,
+    SampleConfig, SelectionConfig, SftMixConfig,
 };
 
 impl Default for Config {
@@ -26,6 +26,9 @@ impl Default for Config {
                 document_bytes: 12_000_000,
                 demonstrations: 10_000,
                 reward_prompts: 6_000,
+                // Half for choices, half for the test.
+                validation_reward_prompts: 800,
+                held_out_prompts: 1_000,
                 ..WorldConfig::default()
             },
             stories: StoriesConfig::default(),
@@ -48,6 +51,7 @@ impl Default for Config {
             reward: reward(),
             ppo: ppo(),
             ppo_reward: PpoRewardConfig::default(),
+            ppo_judge: PpoJudgeConfig::default(),
             eval: EvalConfig::default(),
         }
     }
