@@ -116,6 +116,7 @@ fn run_on(
     };
     let data = PpoData {
         prompts,
+        held_out: 0,
         pretraining: text,
         eos_token_id: EOS,
         stop_token_ids: &[],

@@ -76,7 +76,10 @@ impl LabelerKind {
 pub struct LabelConfig {
     /// Who ranks.
     pub labeler: LabelerKind,
-    /// Labelers who rank each training prompt; validation prompts are ranked by all.
+    /// Prompts whose answers are ranked to learn from, at most, the first of those that were sampled; 0: all. With
+    /// `rankings_per_prompt` the budget of labels.
+    pub prompts: usize,
+    /// Simulated labelers who rank each training prompt; validation prompts are ranked by all.
     pub rankings_per_prompt: usize,
     /// The simulated labelers.
     pub simulated: LabelerConfig,
@@ -96,6 +99,7 @@ impl Default for LabelConfig {
     fn default() -> Self {
         Self {
             labeler: LabelerKind::Simulated,
+            prompts: 0,
             rankings_per_prompt: 10,
             simulated: LabelerConfig::default(),
             reward_model: PathBuf::new(),
