@@ -16,14 +16,19 @@ use crate::scorer::Scorer;
 pub struct EvaluateConfig {
     /// Updates between evaluations, of which the first is before the first update and the last behind the last; 0: none.
     pub every: usize,
-    /// Held-out prompts at most. Each is answered once, every time with the same random numbers, so that two evaluations differ by the
-    /// policy alone.
+    /// Held-out prompts at most. Every evaluation answers them with the same random numbers, so that two differ by the policy alone.
     pub prompts: usize,
+    /// Answers to each.
+    pub answers: usize,
 }
 
 impl Default for EvaluateConfig {
     fn default() -> Self {
-        Self { every: 0, prompts: 256 }
+        Self {
+            every: 0,
+            prompts: 256,
+            answers: 1,
+        }
     }
 }
 

@@ -115,6 +115,7 @@ impl PpoConfig {
 
     fn check_evaluations(&self, errors: &mut ConfigErrors) {
         errors.check_count("evaluate.prompts", self.evaluate.prompts);
+        errors.check_count("evaluate.answers", self.evaluate.answers);
         errors.check_positive_if_set("stop.max_kl", self.stop.max_kl);
         let selects = self.select != Select::Last;
         errors.check(

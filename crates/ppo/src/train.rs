@@ -333,7 +333,9 @@ impl<'a> Run<'a> {
         let first = self.data.learnt();
         let request = RolloutRequest {
             prompts: self.data.prompts,
-            chosen: &(first..first + held_out).collect::<Vec<_>>(),
+            chosen: &(first..first + held_out)
+                .flat_map(|prompt| std::iter::repeat_n(prompt, self.config.evaluate.answers))
+                .collect::<Vec<_>>(),
             eos_token_id: self.data.eos_token_id,
             stop_token_ids: self.data.stop_token_ids,
             seed: self.context.seed,

@@ -122,7 +122,11 @@ fn a_run_with_adapters_stopped_after_the_rollout_and_after_every_step_ends_with_
 #[test]
 fn a_run_that_keeps_the_best_policy_of_its_evaluations_ends_with_the_same_bytes() {
     let settings = PpoConfig {
-        evaluate: EvaluateConfig { every: 1, prompts: 2 },
+        evaluate: EvaluateConfig {
+            every: 1,
+            prompts: 2,
+            answers: 2,
+        },
         select: Select::Score,
         ..settings()
     };

@@ -87,7 +87,11 @@ fn settings() -> PpoConfig {
             coef: 0.0,
             ..Default::default()
         },
-        evaluate: EvaluateConfig { every: 2, prompts: 60 },
+        evaluate: EvaluateConfig {
+            every: 2,
+            prompts: 60,
+            answers: 1,
+        },
         sample_every: 1,
         samples: 32,
         keep_every: 2,
@@ -129,7 +133,7 @@ fn run(settings: &PpoConfig) -> (PpoOutcome, Keeper) {
 fn evaluations_change_nothing_and_show_the_score_of_held_out_prompts_rise() {
     let (watched, keeper) = run(&settings());
     let (alone, _) = run(&PpoConfig {
-        evaluate: EvaluateConfig { every: 0, prompts: 1 },
+        evaluate: EvaluateConfig::default(),
         ..settings()
     });
     assert!(weights(&watched.policy) == weights(&alone.policy));

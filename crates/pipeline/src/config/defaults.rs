@@ -11,7 +11,7 @@ use rlhf_stories::StoriesConfig;
 use rlhf_world::WorldConfig;
 
 use super::{
-    ArchitectureConfig, CheckpointConfig, Config, DataConfig, EvalConfig, LabelConfig, PpoJudgeConfig, PpoRewardConfig,
+    ArchitectureConfig, CheckpointConfig, Config, DataConfig, EvalConfig, LabelConfig, OveroptConfig, PpoJudgeConfig, PpoRewardConfig,
     SampleConfig, SelectionConfig, SftMixConfig,
 };
 
@@ -53,6 +53,7 @@ impl Default for Config {
             ppo_reward: PpoRewardConfig::default(),
             ppo_judge: PpoJudgeConfig::default(),
             eval: EvalConfig::default(),
+            overopt: OveroptConfig::default(),
         }
     }
 }

@@ -20,6 +20,8 @@ impl Config {
             ("checkpoints.keep", self.checkpoints.keep),
             ("sample.batch_size", self.sample.batch_size),
             ("eval.batch_size", self.eval.batch_size),
+            ("overopt.prompts", self.overopt.prompts),
+            ("overopt.answers", self.overopt.answers),
         ] {
             errors.check_count(path, count);
         }
@@ -160,6 +162,7 @@ impl Config {
         check("label.reward_model", &self.label.reward_model, HubId::model);
         check("ppo_reward.model", &self.ppo_reward.model, HubId::model);
         check("ppo_judge.model", &self.ppo_judge.model, HubId::model);
+        check("overopt.gold", &self.overopt.gold, HubId::model);
         check(
             "sft_selection.reward_model",
             &self.sft_selection.reward_model,

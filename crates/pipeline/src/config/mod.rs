@@ -5,6 +5,7 @@ mod data;
 mod defaults;
 mod faults;
 mod model;
+mod overopt;
 mod part;
 mod ppo_reward;
 mod sft;
@@ -23,6 +24,7 @@ use serde_json::Value;
 pub use answers::{EvalConfig, LabelConfig, LabelerKind, SampleConfig};
 pub use data::{DataConfig, DataSource, LongPrompts, TemplateSource};
 pub use model::ArchitectureConfig;
+pub use overopt::OveroptConfig;
 pub use part::Part;
 pub use ppo_reward::{JudgeSource, PpoJudgeConfig, PpoRewardConfig, RewardSource};
 pub use sft::{SelectionConfig, SftMixConfig};
@@ -75,6 +77,8 @@ pub struct Config {
     pub ppo_judge: PpoJudgeConfig,
     /// The eval stage.
     pub eval: EvalConfig,
+    /// The look for over-optimisation, `rlhf overopt`.
+    pub overopt: OveroptConfig,
 }
 
 /// Checkpoints of the training stages. None of this changes a result.
