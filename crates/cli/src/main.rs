@@ -65,11 +65,7 @@ fn main() -> ExitCode {
 
 fn dispatch(cli: Cli) -> Result<()> {
     match cli.command {
-        Command::Stage(command) => {
-            // Steps of training need again what the last one freed; what only reads a model does not.
-            rlhf_kernels::allocator::keep_freed_pages();
-            command.run(cli.offline)
-        }
+        Command::Stage(command) => command.run(cli.offline),
         Command::Other(command) => commands::run(command, &Locations::new(cli.offline, Rc::new(Terminal))),
     }
 }

@@ -6,8 +6,10 @@ use std::rc::Rc;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use rlhf_hub::Want;
+use rlhf_pipeline::stages::Eval;
 use rlhf_pipeline::{Locations, Options, Run, RunLocations, STAGES, Stage};
 
+use crate::commands::eval::Evaluation;
 use crate::config::ConfigArgs;
 use crate::error::Result;
 use crate::progress::{Terminal, say};
@@ -28,37 +30,56 @@ struct StageArgs {
     ignore_memory: bool,
 }
 
-/// A stage to run; the list of the recipe says which there are.
-pub(crate) struct StageCommand {
-    stage: &'static dyn Stage,
-    args: StageArgs,
+/// A stage to run; the list of the recipe says which there are. Under the name of the last one there are also the evaluations of any
+/// checkpoints, which need no run.
+pub(crate) enum StageCommand {
+    /// The stage of that name.
+    Stage(&'static dyn Stage, StageArgs),
+    /// `rlhf eval` with the name of an evaluation.
+    Evaluation(Evaluation),
 }
 
 impl std::fmt::Debug for StageCommand {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple(self.stage.name()).field(&self.args).finish()
+        match self {
+            Self::Stage(stage, args) => f.debug_tuple(stage.name()).field(args).finish(),
+            Self::Evaluation(evaluation) => f.debug_tuple(Eval.name()).field(evaluation).finish(),
+        }
     }
 }
 
 impl StageCommand {
-    /// Runs the stage, or finds that it has been run.
+    /// Runs the stage, or finds that it has been run; or evaluates.
     pub(crate) fn run(&self, offline: bool) -> Result<()> {
+        match self {
+            Self::Stage(stage, args) => {
+                // Steps of training need again what the last one freed; what only reads a model does not.
+                rlhf_kernels::allocator::keep_freed_pages();
+                args.run(*stage, offline)
+            }
+            Self::Evaluation(evaluation) => evaluation.run(&Locations::new(offline, Rc::new(Terminal))),
+        }
+    }
+}
+
+impl StageArgs {
+    fn run(&self, stage: &'static dyn Stage, offline: bool) -> Result<()> {
         // At the commit that the run has, or begins with.
         let folder_of = |base: &Path| {
             let locations = Locations::new(offline, Rc::new(Terminal));
-            let locations = RunLocations::open(locations, &self.args.run).ok()?;
+            let locations = RunLocations::open(locations, &self.run).ok()?;
             locations.model(base, Want::Tokenizer).ok()
         };
-        let loaded = self.args.config.load(folder_of)?;
+        let loaded = self.config.load(folder_of)?;
         let options = Options {
-            overwrite: self.args.overwrite,
-            ignore_memory: self.args.ignore_memory,
+            overwrite: self.overwrite,
+            ignore_memory: self.ignore_memory,
             offline,
             resolved: Some(loaded.resolved_toml_with_sources()),
             listener: Rc::new(Terminal),
         };
-        let run = Run::open(&self.args.run, loaded.config, options)?;
-        let finished = run.stage(self.stage)?;
+        let run = Run::open(&self.run, loaded.config, options)?;
+        let finished = run.stage(stage)?;
         for line in finished.findings.iter().flat_map(|findings| findings.lines()) {
             say(line)?;
         }
@@ -75,7 +96,16 @@ impl Subcommand for StageCommand {
         STAGES.into_iter().fold(command, |command, stage| {
             // Said last, for the arguments would say what they are.
             let own = StageArgs::augment_args(Command::new(stage.name()));
-            command.subcommand(own.about(stage.about()).long_about(None))
+            let own = own.about(stage.about()).long_about(None);
+            let own = if stage.name() == Eval.name() {
+                Evaluation::augment_subcommands(own)
+                    .subcommand_required(false)
+                    .arg_required_else_help(false)
+                    .args_conflicts_with_subcommands(true)
+            } else {
+                own
+            };
+            command.subcommand(own)
         })
     }
 
@@ -93,10 +123,11 @@ impl FromArgMatches for StageCommand {
         let (name, matches) = matches
             .subcommand()
             .ok_or_else(|| clap::Error::new(ErrorKind::MissingSubcommand))?;
-        Ok(Self {
-            stage: named(name).ok_or_else(|| clap::Error::new(ErrorKind::InvalidSubcommand))?,
-            args: StageArgs::from_arg_matches(matches)?,
-        })
+        if matches.subcommand().is_some() {
+            return Ok(Self::Evaluation(Evaluation::from_arg_matches(matches)?));
+        }
+        let stage = named(name).ok_or_else(|| clap::Error::new(ErrorKind::InvalidSubcommand))?;
+        Ok(Self::Stage(stage, StageArgs::from_arg_matches(matches)?))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

@@ -4,6 +4,7 @@ mod bench;
 mod chat;
 mod config;
 mod data;
+pub(crate) mod eval;
 mod export;
 mod generate;
 mod init;

@@ -1,0 +1,36 @@
+//! `rlhf eval NAME`: evaluations of any checkpoints, without a run.
+
+mod likelihood;
+mod preference;
+mod reward;
+mod summaries;
+
+use clap::Subcommand;
+use rlhf_pipeline::Locations;
+
+use crate::error::Result;
+
+/// An evaluation of checkpoints.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Evaluation {
+    /// Perplexity and multiple choice by log-likelihood: LAMBADA, TruthfulQA, Winogender, CrowS-Pairs and files of their kinds
+    Likelihood(likelihood::Args),
+    /// Win rates among models on a file of prompts, by a judge
+    Preference(preference::Args),
+    /// Summaries beside references: ROUGE, length, what is copied
+    Summaries(summaries::Args),
+    /// A reward model on comparisons: accuracy by slices, what length explains, calibration
+    Reward(reward::Args),
+}
+
+impl Evaluation {
+    /// Evaluates and prints what was found.
+    pub(crate) fn run(&self, locations: &Locations) -> Result<()> {
+        match self {
+            Self::Likelihood(args) => likelihood::run(args, locations),
+            Self::Preference(args) => preference::run(args, locations),
+            Self::Summaries(args) => summaries::run(args, locations),
+            Self::Reward(args) => reward::run(args, locations),
+        }
+    }
+}
