@@ -117,7 +117,6 @@ fn sft(name: &str, family: &str, settings: SftConfig) {
     let data = SftData {
         train: &rows,
         validation: &rows[..1],
-        test: &rows[..1],
     };
     let settings = SftConfig {
         epochs: 1,

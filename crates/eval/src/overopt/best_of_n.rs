@@ -75,7 +75,9 @@ mod tests {
                 continue;
             }
             let chosen = (0..proxy.len()).filter(|i| mask >> i & 1 == 1);
-            let best = chosen.max_by(|&a, &b| proxy[a].total_cmp(&proxy[b])).expect("n is not 0");
+            let best = chosen
+                .max_by(|&a, &b| proxy[a].total_cmp(&proxy[b]))
+                .expect("n is not 0");
             sum = (sum.0 + proxy[best], sum.1 + gold[best]);
             subsets += 1.0;
         }
@@ -90,7 +92,10 @@ mod tests {
         for n in 1..=7 {
             let found = answers.worth(&best_of_n_weights(n, 7));
             let expected = by_enumeration(&proxy, &gold, n);
-            assert!((found.0 - expected.0).abs() < 1e-12 && (found.1 - expected.1).abs() < 1e-12, "{n}");
+            assert!(
+                (found.0 - expected.0).abs() < 1e-12 && (found.1 - expected.1).abs() < 1e-12,
+                "{n}"
+            );
         }
     }
 

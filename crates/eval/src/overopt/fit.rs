@@ -79,11 +79,12 @@ mod tests {
     fn points_on_a_curve_give_its_coefficients_back() {
         for form in [Form::BestOfN, Form::Rl] {
             let truth = Fit { alpha: 0.7, beta: 0.2 };
-            let points: Vec<(f64, f64)> = [0.0, 0.3, 0.9, 1.4, 2.2, 3.1]
-                .map(|d| (d, form.at(truth, d)))
-                .to_vec();
+            let points: Vec<(f64, f64)> = [0.0, 0.3, 0.9, 1.4, 2.2, 3.1].map(|d| (d, form.at(truth, d))).to_vec();
             let found = form.fit(&points).expect("five distances");
-            assert!((found.alpha - 0.7).abs() < 1e-9 && (found.beta - 0.2).abs() < 1e-9, "{found:?}");
+            assert!(
+                (found.alpha - 0.7).abs() < 1e-9 && (found.beta - 0.2).abs() < 1e-9,
+                "{found:?}"
+            );
         }
         // 0.7 d - 0.2 d²: highest at 1.75; d (0.7 - 0.2 ln d): at e^2.5.
         let fit = Fit { alpha: 0.7, beta: 0.2 };

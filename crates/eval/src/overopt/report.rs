@@ -230,7 +230,10 @@ fn peak(points: &[PolicyPoint], curve: &Curve<'_>, kept: Option<u64>, seed: u64)
     });
     let (place, point) = highest?;
     let less_peak = |other: usize| {
-        let pairs = curve.prompts.iter().map(|prompt| prompt.gold[other] - prompt.gold[place]);
+        let pairs = curve
+            .prompts
+            .iter()
+            .map(|prompt| prompt.gold[other] - prompt.gold[place]);
         bootstrap_mean(&pairs.collect::<Vec<f64>>(), seed)
     };
     let place_of = |update: u64| points.iter().position(|point| point.update == update);
@@ -248,8 +251,13 @@ fn signed(interval: &Interval) -> String {
 
 impl Display for Overopt {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let score = |interval: &Interval| format!("{:.3} ({:.3} to {:.3})", interval.value, interval.low, interval.high);
-        writeln!(f, "proxy: {}; gold: {}; {} prompts\n", self.proxy, self.gold, self.prompts)?;
+        let score =
+            |interval: &Interval| format!("{:.3} ({:.3} to {:.3})", interval.value, interval.low, interval.high);
+        writeln!(
+            f,
+            "proxy: {}; gold: {}; {} prompts\n",
+            self.proxy, self.gold, self.prompts
+        )?;
         writeln!(f, "| model | KL | d | proxy (95 %) | gold (95 %) | length | EOS |")?;
         writeln!(f, "| --- | ---: | ---: | ---: | ---: | ---: | ---: |")?;
         for point in &self.best_of_n {
@@ -260,7 +268,9 @@ impl Display for Overopt {
         for point in &self.ppo {
             let (proxy, gold) = (score(&point.proxy), score(&point.gold));
             let kl = point.kl.map_or("–".to_owned(), |kl| format!("{kl:.2}"));
-            let d = point.kl.map_or("–".to_owned(), |kl| format!("{:.2}", kl.max(0.0).sqrt()));
+            let d = point
+                .kl
+                .map_or("–".to_owned(), |kl| format!("{:.2}", kl.max(0.0).sqrt()));
             let (length, eos) = (point.length, 100.0 * point.eos_fraction);
             writeln!(
                 f,
@@ -289,8 +299,14 @@ impl Display for Overopt {
             signed(&peak.last_less_peak)
         )?;
         match (&self.kept, &peak.kept_less_peak) {
-            (Some(kept), Some(less)) => writeln!(f, "PPO kept update {kept}, which differs from it by {}", signed(less)),
-            _ => writeln!(f, "keep update {}: `--set ppo.select=judge` would have chosen on other prompts", peak.update),
+            (Some(kept), Some(less)) => {
+                writeln!(f, "PPO kept update {kept}, which differs from it by {}", signed(less))
+            }
+            _ => writeln!(
+                f,
+                "keep update {}: `--set ppo.select=judge` would have chosen on other prompts",
+                peak.update
+            ),
         }
     }
 }
@@ -314,7 +330,8 @@ mod tests {
     fn a_curve_that_rises_and_falls_has_its_peak_its_fit_and_the_kept_policy_beside_it() {
         let kl = [0.0, 1.0, 4.0, 9.0, 16.0];
         // d (0.5 - 0.3 ln d) behind 0.4, and prompts that are harder or easier by a constant.
-        let gold = |d: f64, prompt: usize| 0.4 + 0.01 * prompt as f64 + if d > 0.0 { d * (0.5 - 0.3 * d.ln()) } else { 0.0 };
+        let gold =
+            |d: f64, prompt: usize| 0.4 + 0.01 * prompt as f64 + if d > 0.0 { d * (0.5 - 0.3 * d.ln()) } else { 0.0 };
         let prompts: Vec<SampledPrompt> = (0..20)
             .map(|prompt| SampledPrompt {
                 proxy: kl.map(|kl: f64| kl.sqrt()).to_vec(),
@@ -336,9 +353,15 @@ mod tests {
         assert_eq!(peak.kept_less_peak.expect("it is among them").value, 0.0);
         let text = found.to_string();
         assert!(text.contains("gold is highest after update 20"), "{text}");
-        assert!(text.contains("PPO, gold: gain = d (a - b ln d), a = 0.500 ± 0.000, b = 0.300 ± 0.000"), "{text}");
+        assert!(
+            text.contains("PPO, gold: gain = d (a - b ln d), a = 0.500 ± 0.000, b = 0.300 ± 0.000"),
+            "{text}"
+        );
         let json = serde_json::to_value(&found).expect("plain data");
-        assert_eq!((&json["schema"], &json["fits"][0]["method"]), (&"rlhf-overopt/1".into(), &"rl".into()));
+        assert_eq!(
+            (&json["schema"], &json["fits"][0]["method"]),
+            (&"rlhf-overopt/1".into(), &"rl".into())
+        );
     }
 
     #[test]

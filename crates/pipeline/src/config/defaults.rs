@@ -4,15 +4,15 @@ use rlhf_constraints::ConstraintsConfig;
 use rlhf_core::{AdamWConfig, LrSchedule, ScheduleKind, WeightDecayOn};
 use rlhf_data::TokenizerConfig;
 use rlhf_inference::Sampling;
-use rlhf_ppo::{EmaConfig, KlConfig, PpoConfig, PtxConfig};
+use rlhf_ppo::{EmaConfig, EvaluateConfig, KlConfig, PpoConfig, PtxConfig};
 use rlhf_reward::RewardConfig;
 use rlhf_sft::SftConfig;
 use rlhf_stories::StoriesConfig;
 use rlhf_world::WorldConfig;
 
 use super::{
-    ArchitectureConfig, CheckpointConfig, Config, DataConfig, EvalConfig, LabelConfig, OveroptConfig, PpoJudgeConfig, PpoRewardConfig,
-    SampleConfig, SelectionConfig, SftMixConfig,
+    ArchitectureConfig, CheckpointConfig, Config, DataConfig, EvalConfig, LabelConfig, OveroptConfig, PpoJudgeConfig,
+    PpoRewardConfig, SampleConfig, SelectionConfig, SftMixConfig,
 };
 
 impl Default for Config {
@@ -132,6 +132,11 @@ fn ppo() -> PpoConfig {
         ema: EmaConfig {
             decay: 0.9,
             ..EmaConfig::default()
+        },
+        evaluate: EvaluateConfig {
+            every: 8,
+            prompts: 128,
+            answers: 1,
         },
         checkpoint_every: 8,
         ..PpoConfig::default()

@@ -21,6 +21,7 @@ impl Config {
             ("sample.batch_size", self.sample.batch_size),
             ("eval.batch_size", self.eval.batch_size),
             ("overopt.prompts", self.overopt.prompts),
+            ("overopt.best_of_n_prompts", self.overopt.best_of_n_prompts),
             ("overopt.answers", self.overopt.answers),
         ] {
             errors.check_count(path, count);

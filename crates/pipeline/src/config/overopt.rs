@@ -9,11 +9,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct OveroptConfig {
-    /// Prompts of the test at most.
+    /// Prompts of the test that each policy answers, at most.
     pub prompts: usize,
     /// Largest n of best of n, and answers sampled to each prompt: every n below is read off the same ones. Gao et al. go to 60,000; 0
     /// leaves it out.
     pub best_of_n_max: usize,
+    /// Prompts of the test that are answered so often, at most: the first of those above.
+    pub best_of_n_prompts: usize,
     /// Answers of each policy to each prompt.
     pub answers: usize,
     /// Who says what was meant: a reward model that nothing was optimised for, a folder, or `hf://org/name[@revision][/path]`; without one the judge
@@ -24,8 +26,9 @@ pub struct OveroptConfig {
 impl Default for OveroptConfig {
     fn default() -> Self {
         Self {
-            prompts: 200,
+            prompts: 500,
             best_of_n_max: 256,
+            best_of_n_prompts: 200,
             answers: 2,
             gold: PathBuf::new(),
         }

@@ -100,9 +100,10 @@ impl Stage for Overopt {
         };
         let ns = powers_of_two(settings.best_of_n_max);
         let policies = policies(work)?;
-        let total = (prompts.len() * (settings.best_of_n_max + policies.len() * settings.answers)) as u64;
+        let for_best = settings.best_of_n_prompts.min(prompts.len());
+        let total = (for_best * settings.best_of_n_max + prompts.len() * policies.len() * settings.answers) as u64;
         let mut done = 0;
-        let best_of = bench.best_of_n(&ns, &mut |answers| {
+        let best_of = bench.best_of_n(&ns, for_best, &mut |answers| {
             done += answers;
             work.report(done, total, "answers of the SFT model");
         })?;
@@ -294,16 +295,16 @@ impl Bench<'_> {
     }
 
     /// The scores of the best of each of `ns` answers of the SFT model to each prompt.
-    fn best_of_n(&self, ns: &[usize], told: &mut dyn FnMut(u64)) -> Result<Vec<SampledPrompt>> {
+    fn best_of_n(&self, ns: &[usize], prompts: usize, told: &mut dyn FnMut(u64)) -> Result<Vec<SampledPrompt>> {
         let Some(&each) = ns.last() else {
             return Ok(Vec::new());
         };
         let generator = Generator::new(self.sft);
         let at_once = (ANSWERS_AT_ONCE / each).max(1);
-        let mut found = Vec::with_capacity(self.ids.len());
-        for start in (0..self.ids.len()).step_by(at_once) {
+        let mut found = Vec::with_capacity(prompts);
+        for start in (0..prompts).step_by(at_once) {
             self.work.check_stop()?;
-            let rows = start..(start + at_once).min(self.ids.len());
+            let rows = start..(start + at_once).min(prompts);
             let scored = self.answers(&generator, rows, each, "overopt.best_of_n")?;
             let of_prompts = scored.proxy.chunks(each).zip(scored.gold.chunks(each));
             found.extend(of_prompts.map(|(proxy, gold)| SampledPrompt::best_of(ns, proxy, gold)));
@@ -362,7 +363,10 @@ mod tests {
             std::fs::write(folder.join(WEIGHTS), "").expect("a temporary folder");
         }
         std::fs::create_dir_all(dir.path().join("models/step-00000099")).expect("a temporary folder");
-        let found: Vec<u64> = kept_policies(dir.path()).into_iter().map(|(update, _)| update).collect();
+        let found: Vec<u64> = kept_policies(dir.path())
+            .into_iter()
+            .map(|(update, _)| update)
+            .collect();
         assert_eq!(found, [4, 20]);
         assert!(kept_policies(&dir.path().join("nowhere")).is_empty());
     }

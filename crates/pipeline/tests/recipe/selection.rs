@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use rlhf_pipeline::config::JudgeSource;
-use rlhf_pipeline::stages::{Eval, Ppo};
+use rlhf_pipeline::config::{JudgeSource, OveroptConfig};
+use rlhf_pipeline::stages::{Eval, Overopt, Ppo};
 use rlhf_ppo::{PpoReport, Select};
 use serde_json::Value;
 
@@ -63,6 +63,7 @@ fn the_best_of_the_evaluated_policies_is_the_model_of_the_stage_and_the_test_has
         3
     );
 
+    looks_for_over_optimisation(dir.path(), &config, &report);
     finish(dir.path(), &config, &Eval);
     let tested = prompts_of(&dir.path().join("eval/samples.jsonl"));
     let held_out = prompts_of(&dir.path().join("data/prompts.held_out.jsonl"));
@@ -72,6 +73,46 @@ fn the_best_of_the_evaluated_policies_is_the_model_of_the_stage_and_the_test_has
         "choices were made on {tested:?}"
     );
     assert!(held_out.difference(&tested).any(|prompt| !rlhf_data::is_test(prompt)));
+}
+
+/// The policies kept along the way, the SFT model before them, and best of n, on prompts of the test.
+fn looks_for_over_optimisation(dir: &Path, config: &rlhf_pipeline::Config, report: &PpoReport) {
+    let mut config = config.clone();
+    config.overopt = OveroptConfig {
+        prompts: 6,
+        best_of_n_max: 4,
+        best_of_n_prompts: 5,
+        answers: 2,
+        ..OveroptConfig::default()
+    };
+    let said = finish(dir, &config, &Overopt).findings.expect("there are findings");
+    let found: rlhf_eval::Overopt =
+        serde_json::from_slice(&fs::read(dir.join("overopt/summary.json")).expect("it is written")).expect("findings");
+    let updates: Vec<u64> = found.ppo.iter().map(|point| point.update).collect();
+    assert_eq!(updates, [0, 2, 4, 6]);
+    let first = &found.ppo[0];
+    assert_eq!(first.kl, Some(0.0), "the SFT model is no way from itself");
+    assert!(found.ppo[3].kl.expect("answers are samples") > 0.0);
+    assert!(
+        first.proxy.n == 6 && first.gold.n == 6,
+        "an interval is of prompts: {first:?}"
+    );
+    let ns: Vec<usize> = found.best_of_n.iter().map(|point| point.n).collect();
+    assert_eq!(ns, [1, 2, 4]);
+    let proxies: Vec<f64> = found.best_of_n.iter().map(|point| point.proxy.value).collect();
+    assert!(
+        proxies.is_sorted(),
+        "the best of more is no worse to whoever chooses: {proxies:?}"
+    );
+    assert_eq!(found.kept, Some(report.selected));
+    assert!(said.contains("| best of 4 |") && said.contains("| PPO 6 |"), "{said}");
+    let (again, _) = try_stage(dir, &config, &Overopt);
+    assert!(again.expect("it is done").was_complete);
+    config.overopt.gold = "nowhere".into();
+    assert!(
+        try_stage(dir, &config, &Overopt).0.is_err(),
+        "another judge is another look"
+    );
 }
 
 #[test]
