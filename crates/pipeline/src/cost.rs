@@ -49,6 +49,8 @@ pub(crate) struct Meter {
     earlier: Cost,
     started: Instant,
     written: Cell<Instant>,
+    /// The stage has ended, and what the process does next is not its cost.
+    is_over: Cell<bool>,
 }
 
 impl Meter {
@@ -69,13 +71,14 @@ impl Meter {
             earlier,
             started: now,
             written: Cell::new(now),
+            is_over: Cell::new(false),
         };
         meter.write();
         meter
     }
 
     /// What the stage took so far.
-    pub(crate) fn cost(&self) -> Cost {
+    fn cost(&self) -> Cost {
         Cost {
             schema: self.earlier.schema.clone(),
             seconds: self.earlier.seconds + self.started.elapsed().as_secs_f64(),
@@ -84,8 +87,13 @@ impl Meter {
         }
     }
 
-    /// Writes it down.
-    pub(crate) fn write(&self) -> Cost {
+    /// Writes down what the stage took in all, for it has ended.
+    pub(crate) fn finish(&self) -> Cost {
+        self.is_over.set(true);
+        self.write()
+    }
+
+    fn write(&self) -> Cost {
         let cost = self.cost();
         if let Err(error) = write_json(&self.path, &cost) {
             tracing::warn!(path = %self.path.display(), %error, "what the stage takes cannot be written");
@@ -103,7 +111,9 @@ impl Meter {
 
 impl Drop for Meter {
     fn drop(&mut self) {
-        self.write();
+        if !self.is_over.get() {
+            self.write();
+        }
     }
 }
 
@@ -154,6 +164,15 @@ mod tests {
         assert!(cost.seconds > 100.0 && cost.seconds < 200.0, "{cost:?}");
         assert_eq!((cost.processes, cost.peak_memory), (3, Some(1 << 60)));
         assert_eq!(cost.schema, "rlhf-cost/1");
+    }
+
+    #[test]
+    fn what_comes_after_the_end_is_no_cost() {
+        let dir = tempfile::tempdir().unwrap();
+        let meter = Meter::begin(dir.path());
+        let cost = meter.finish();
+        drop(meter);
+        assert_eq!(kept(dir.path()), cost);
     }
 
     #[test]

@@ -139,7 +139,7 @@ impl Run {
                 seed: self.config.seed,
                 inputs,
                 versions: versions(),
-                seconds: work.cost().seconds,
+                seconds: work.stop_meter().seconds,
                 extent: extent.map(|extent| extent.asked),
             })?;
             // Before the ceiling is measured, which takes memory of its own.

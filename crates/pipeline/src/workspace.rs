@@ -218,9 +218,9 @@ impl<'r> Workspace<'r> {
         self.meter.get_or_init(|| Rc::new(Meter::begin(self.dir.path())));
     }
 
-    /// What all processes that worked on the stage took so far, written down.
-    pub(crate) fn cost(&self) -> Cost {
-        self.meter.get().map_or_else(Cost::default, |meter| meter.write())
+    /// What all processes that worked on the stage took, now that it has ended.
+    pub(crate) fn stop_meter(&self) -> Cost {
+        self.meter.get().map_or_else(Cost::default, |meter| meter.finish())
     }
 
     fn bar(&self) -> &dyn Bar {

@@ -19,16 +19,24 @@ const MOST_POINTS: usize = 150;
 pub(crate) fn read_curves(path: &Path, problems: &mut Vec<Problem>) -> Curves {
     let mut curves = Curves::new();
     for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
-        let Ok(text) = std::fs::read_to_string(entry.path().join("metrics.jsonl")) else { continue };
+        let Ok(text) = std::fs::read_to_string(entry.path().join("metrics.jsonl")) else {
+            continue;
+        };
         let metrics = curves.entry(entry.file_name().display().to_string()).or_default();
         for line in text.lines() {
             let Ok(row) = rlhf_files::parse_json(line.as_bytes()) else {
-                problems.push(Problem { file: "metrics".into(), what: "x".into() });
+                problems.push(Problem {
+                    file: format!("{}/metrics.jsonl", entry.file_name().display()),
+                    what: "x".into(),
+                });
                 continue;
             };
             let step = row["step"].as_f64().unwrap_or(0.0);
             for (name, value) in row.as_object().into_iter().flatten().filter(|entry| entry.0 != "step") {
-                metrics.entry(name.clone()).or_default().push((step, value.as_f64().unwrap_or(f64::NAN)));
+                metrics
+                    .entry(name.clone())
+                    .or_default()
+                    .push((step, value.as_f64().unwrap_or(f64::NAN)));
             }
         }
     }
@@ -46,7 +54,11 @@ pub(crate) struct Thinned {
 
 /// A curve of no more than [`MOST_POINTS`] points. Points that are no numbers are left out.
 pub(crate) fn thinned(points: &[(f64, f64)]) -> Thinned {
-    let points: Points = points.iter().copied().filter(|(x, y)| x.is_finite() && y.is_finite()).collect();
+    let points: Points = points
+        .iter()
+        .copied()
+        .filter(|(x, y)| x.is_finite() && y.is_finite())
+        .collect();
     if points.len() <= MOST_POINTS {
         return Thinned {
             line: points,
@@ -71,7 +83,10 @@ pub(crate) fn mean_between(points: &[(f64, f64)], from: f64, to: f64) -> Option<
     let count = points.len() as f64;
     let first = ((from * count).floor() as usize).min(points.len().checked_sub(1)?);
     let last = ((to * count).ceil() as usize).clamp(first + 1, points.len());
-    let part: Vec<f64> = (points[first..last].iter()).map(|point| point.1).filter(|y| y.is_finite()).collect();
+    let part: Vec<f64> = (points[first..last].iter())
+        .map(|point| point.1)
+        .filter(|y| y.is_finite())
+        .collect();
     (!part.is_empty()).then(|| part.iter().sum::<f64>() / part.len() as f64)
 }
 

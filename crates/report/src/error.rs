@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum Error {
     /// The folder of a run is not there.
-    #[error("{path}: no such folder; expected the folder of a run")]
+    #[error("{}: no such folder; expected the folder of a run", path.display())]
     NoRun {
         /// The folder.
         path: PathBuf,
@@ -24,7 +24,7 @@ pub enum Error {
         most: usize,
     },
     /// The page could not be written.
-    #[error("cannot write {path}: {source}")]
+    #[error("cannot write {}: {source}", path.display())]
     Write {
         /// The page.
         path: PathBuf,

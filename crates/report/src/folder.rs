@@ -11,7 +11,16 @@ use crate::error::{Error, Result};
 use crate::number::number;
 
 /// The stages of the recipe, in order. Other folders of a run that hold curves follow them.
-pub const STAGES: [&str; 8] = ["tokenizer", "pretrain", "sft", "sample", "label", "reward", "ppo", "eval"];
+pub const STAGES: [&str; 8] = [
+    "tokenizer",
+    "pretrain",
+    "sft",
+    "sample",
+    "label",
+    "reward",
+    "ppo",
+    "eval",
+];
 
 /// Samples that are read at most; far more than a page shows.
 const SAMPLES_READ: usize = 5000;
@@ -70,7 +79,9 @@ impl RunFolder {
         }
         let name = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let mut run = Self {
-            name: name.file_name().map_or_else(String::new, |name| name.display().to_string()),
+            name: name
+                .file_name()
+                .map_or_else(String::new, |name| name.display().to_string()),
             ..Self::default()
         };
         let mut reader = Reader {
@@ -177,7 +188,10 @@ impl Reader<'_> {
         }
         if let Some(first) = damaged.first() {
             let count = damaged.len();
-            self.problem(file, &format!("{count} of its lines are no JSON, the first is line {first}"));
+            self.problem(
+                file,
+                &format!("{count} of its lines are no JSON, the first is line {first}"),
+            );
         }
         rows
     }

@@ -53,25 +53,25 @@ enum Form {
 const COLUMNS: [Column; 9] = [
     Column {
         head: "gold",
-        about: "mean verdict of the judge of the task",
+        about: "mean, by the judge of the task",
         key: "mean_gold",
         form: Form::Number(3),
     },
     Column {
         head: "wins against SFT",
-        about: "prompts on which the answer is better than the SFT model's, ties one half",
+        about: "share of prompts, ties one half",
         key: "win_rate_vs_sft",
         form: Form::Percent,
     },
     Column {
         head: "wins by reward model",
-        about: "the same, judged by the reward model",
+        about: "no witness if it was optimised",
         key: "win_rate_by_score",
         form: Form::Percent,
     },
     Column {
         head: "score",
-        about: "mean score by the reward model",
+        about: "mean, by the reward model",
         key: "mean_score",
         form: Form::Number(2),
     },
@@ -83,19 +83,19 @@ const COLUMNS: [Column; 9] = [
     },
     Column {
         head: "untrue",
-        about: "answers with something untrue, of those that can be checked",
+        about: "of those that can be checked",
         key: "untrue",
         form: Form::Percent,
     },
     Column {
         head: "ends",
-        about: "answers that end before the limit",
+        about: "before the limit of tokens",
         key: "eos_fraction",
         form: Form::Percent,
     },
     Column {
         head: "length",
-        about: "mean tokens of an answer",
+        about: "tokens of an answer",
         key: "mean_length",
         form: Form::Number(1),
     },
@@ -178,7 +178,11 @@ pub(crate) fn models(eval: &Value) -> Vec<(&'static str, String, &Value)> {
 /// Whoever judged `win_rate_vs_sft`.
 pub(crate) fn witness(eval: &Value) -> Witness {
     let is_judged = models(eval).iter().any(|(.., model)| model["mean_gold"].is_object());
-    if is_judged { Witness::Judge } else { Witness::RewardModel }
+    if is_judged {
+        Witness::Judge
+    } else {
+        Witness::RewardModel
+    }
 }
 
 /// The table of the models of the runs that are shown, model by model; names of runs stand beside those of models if there are
@@ -189,7 +193,11 @@ pub(crate) fn table(runs: &[RunFolder]) -> Table {
         .flat_map(|(key, _)| {
             runs.iter().filter_map(move |run| {
                 let (_, name, model) = models(&run.eval).into_iter().find(|model| model.0 == *key)?;
-                let name = if runs.len() > 1 { format!("{name} · {}", run.name) } else { name };
+                let name = if runs.len() > 1 {
+                    format!("{name} · {}", run.name)
+                } else {
+                    name
+                };
                 Some((name, model, *key == "sft"))
             })
         })
@@ -197,10 +205,15 @@ pub(crate) fn table(runs: &[RunFolder]) -> Table {
     let cell = |column: &Column, model: &Value, is_sft: bool| {
         // It wins against itself as often as a coin falls on one side.
         let of_itself = is_sft && column.key.starts_with("win_rate");
-        if of_itself { Cell::default() } else { Cell::new(&model[column.key], column.form) }
+        if of_itself {
+            Cell::default()
+        } else {
+            Cell::new(&model[column.key], column.form)
+        }
     };
     let is_told = |column: &&Column| {
-        rows.iter().any(|(_, model, is_sft)| !cell(column, model, *is_sft).value.is_empty())
+        rows.iter()
+            .any(|(_, model, is_sft)| !cell(column, model, *is_sft).value.is_empty())
     };
     let columns: Vec<&Column> = COLUMNS.iter().filter(is_told).collect();
     Table {
@@ -226,12 +239,23 @@ pub(crate) fn win_rate_plot(runs: &[RunFolder]) -> Option<String> {
     let mut rates: Vec<(String, Interval)> = Vec::new();
     for run in runs {
         for (key, name, model) in models(&run.eval) {
-            let name = if runs.len() > 1 { format!("{name} · {}", run.name) } else { name };
+            let name = if runs.len() > 1 {
+                format!("{name} · {}", run.name)
+            } else {
+                name
+            };
             let rate = Interval::of(&model["win_rate_vs_sft"]).filter(|_| key != "sft");
             rates.extend(rate.map(|rate| (name, rate)));
         }
     }
-    interval_plot("wins", "Wins against the SFT model", "prompts won against SFT", &rates, Some(0.5), true)
+    interval_plot(
+        "wins",
+        "Wins against the SFT model",
+        "prompts won against SFT",
+        &rates,
+        Some(0.5),
+        true,
+    )
 }
 
 /// Named intervals under each other; nothing without one.
@@ -328,7 +352,10 @@ pub(crate) fn opinions(eval: &Value) -> Table {
             let (over_sft, wins) = if *key == "sft" {
                 (Cell::default(), Cell::default())
             } else {
-                (of_others("over_sft", Form::Number(3)), of_others("win_rate_vs_sft", Form::Percent))
+                (
+                    of_others("over_sft", Form::Number(3)),
+                    of_others("win_rate_vs_sft", Form::Percent),
+                )
             };
             rows.push(Row {
                 name: format!("{judge}: {name}"),
@@ -363,7 +390,9 @@ pub(crate) struct Matrix {
 pub(crate) fn matrices(id: &str, eval: &Value) -> Vec<Matrix> {
     let all = eval["matrices"].as_array().map(Vec::as_slice).unwrap_or_default();
     let numbered = all.iter().enumerate();
-    numbered.filter_map(|(number, value)| matrix(&format!("{id}-rating-{number}"), value)).collect()
+    numbered
+        .filter_map(|(number, value)| matrix(&format!("{id}-rating-{number}"), value))
+        .collect()
 }
 
 fn matrix(id: &str, value: &Value) -> Option<Matrix> {
@@ -397,14 +426,7 @@ fn matrix(id: &str, value: &Value) -> Option<Matrix> {
         .collect();
     Some(Matrix {
         judge: value["judge"].as_str().unwrap_or("an unnamed judge").to_owned(),
-        ratings: interval_plot(
-            id,
-            "Ratings",
-            "Bradley–Terry rating",
-            &ratings,
-            None,
-            false,
-        ),
+        ratings: interval_plot(id, "Ratings", "Bradley–Terry rating", &ratings, None, false),
         table: Table {
             heads: (names.iter())
                 .map(|name| Head {
@@ -457,10 +479,20 @@ mod tests {
         let names: Vec<&str> = table.rows.iter().map(|row| row.name.as_str()).collect();
         assert_eq!(names, ["SFT", "PPO"]);
         let ppo = &table.rows[1].cells;
-        assert_eq!((ppo[0].value.as_str(), ppo[0].range.as_str()), ("0.763", "0.723 to 0.803"));
-        assert_eq!((ppo[1].value.as_str(), ppo[1].range.as_str()), ("64.6 %", "60.6 to 68.6 %"));
+        assert_eq!(
+            (ppo[0].value.as_str(), ppo[0].range.as_str()),
+            ("0.763", "0.723 to 0.803")
+        );
+        assert_eq!(
+            (ppo[1].value.as_str(), ppo[1].range.as_str()),
+            ("64.6 %", "60.6 to 68.6 %")
+        );
         assert_eq!(ppo[2], Cell::default());
-        assert_eq!(table.rows[0].cells[1], Cell::default(), "SFT is not compared with itself");
+        assert_eq!(
+            table.rows[0].cells[1],
+            Cell::default(),
+            "SFT is not compared with itself"
+        );
     }
 
     #[test]

@@ -160,7 +160,10 @@ mod tests {
         ] {
             assert_eq!(short(number), expected);
         }
-        assert_eq!((tick(0.5), tick(2.0), tick(100.0)), ("0.5".into(), "2".into(), "100".into()));
+        assert_eq!(
+            (tick(0.5), tick(2.0), tick(100.0)),
+            ("0.5".into(), "2".into(), "100".into())
+        );
         assert_eq!(fixed(-0.001, 2), "0.00");
         assert_eq!(percent(0.6461), "64.6 %");
         assert_eq!(grouped(-1_234_567), "−1,234,567");
@@ -172,7 +175,13 @@ mod tests {
         assert_eq!(duration(59.99), "1 min 00 s");
         assert_eq!(duration(151.2), "2 min 31 s");
         assert_eq!(duration(3900.0), "1 h 05 min");
-        assert_eq!((size(412_300_000.0), size(1.239e9)), ("412 MB".into(), "1.24 GB".into()));
-        assert_eq!((count(1, "prompt"), count(1500, "prompt")), ("1 prompt".into(), "1,500 prompts".into()));
+        assert_eq!(
+            (size(412_300_000.0), size(1.239e9)),
+            ("412 MB".into(), "1.24 GB".into())
+        );
+        assert_eq!(
+            (count(1, "prompt"), count(1500, "prompt")),
+            ("1 prompt".into(), "1,500 prompts".into())
+        );
     }
 }

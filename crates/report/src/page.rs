@@ -87,14 +87,22 @@ struct Page {
 /// The page of one run, or of several beside each other.
 pub(crate) fn page(runs: &[RunFolder]) -> String {
     let page = Page {
-        title: runs.iter().map(|run| run.name.as_str()).collect::<Vec<_>>().join(" and "),
+        title: runs
+            .iter()
+            .map(|run| run.name.as_str())
+            .collect::<Vec<_>>()
+            .join(" and "),
         lead: lead(runs),
         style: STYLE,
         script: SCRIPT,
         script_hash: STANDARD.encode(Sha256::digest(SCRIPT.as_bytes())),
         compares: runs.len() > 1,
         tiles: if let [run] = runs { tiles(run) } else { Vec::new() },
-        runs: runs.iter().enumerate().map(|(number, run)| run_part(number, run)).collect(),
+        runs: runs
+            .iter()
+            .enumerate()
+            .map(|(number, run)| run_part(number, run))
+            .collect(),
         watched: watched(),
         models: models::table(runs),
         judge: runs.first().map_or("", |run| models::witness(&run.eval).name()),
@@ -109,9 +117,22 @@ pub(crate) fn page(runs: &[RunFolder]) -> String {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_trim_blocks(true);
     environment.set_lstrip_blocks(true);
-    environment
+    let page = environment
         .render_str(TEMPLATE, Serde(page))
-        .expect("the template is a part of the program and is given everything that it asks for")
+        .expect("the template is a part of the program and is given everything that it asks for");
+    page.chars().map(picture).collect()
+}
+
+/// The character, or a sign for one that HTML does not allow: models say anything.
+fn picture(c: char) -> char {
+    match c {
+        '\n' | '\t' => c,
+        '\0'..='\u{1f}' => char::from_u32(0x2400 + c as u32).unwrap_or(char::REPLACEMENT_CHARACTER),
+        '\u{7f}' => '\u{2421}',
+        '\u{80}'..='\u{9f}' | '\u{fdd0}'..='\u{fdef}' => char::REPLACEMENT_CHARACTER,
+        _ if (c as u32) & 0xfffe == 0xfffe => char::REPLACEMENT_CHARACTER,
+        _ => c,
+    }
 }
 
 /// The curves of every stage that has some in any of the runs, in the order of the recipe.
@@ -147,7 +168,11 @@ fn lead(runs: &[RunFolder]) -> String {
             format!("{} in {}", count(done, "stage"), duration(total_seconds(run)))
         }];
         words.extend(run.seed().map(|seed| format!("seed {seed}")));
-        words.extend(run.eval["prompts"].as_u64().map(|prompts| format!("{} held out", count(prompts, "prompt"))));
+        words.extend(
+            run.eval["prompts"]
+                .as_u64()
+                .map(|prompts| format!("{} held out", count(prompts, "prompt"))),
+        );
         words.join(" · ")
     };
     match runs {
@@ -185,7 +210,9 @@ fn tiles(run: &RunFolder) -> Vec<Tile> {
     let both = |key: &str| {
         let value = |model: &str| {
             let figure = &run.eval[model][key];
-            Interval::of(figure).map(|interval| interval.value).or_else(|| number(figure))
+            Interval::of(figure)
+                .map(|interval| interval.value)
+                .or_else(|| number(figure))
         };
         Some((value("sft")?, value("ppo")?))
     };
@@ -199,14 +226,22 @@ fn tiles(run: &RunFolder) -> Vec<Tile> {
         add("KL to SFT", fixed(kl, 2), "nats per answer of PPO".into());
     }
     if let Some(perplexity) = both("pretrain_perplexity") {
-        add("Perplexity", change(perplexity, 2), "SFT to PPO, of pretraining text".into());
+        add(
+            "Perplexity",
+            change(perplexity, 2),
+            "SFT to PPO, of pretraining text".into(),
+        );
     }
     let accuracy = Interval::of(&run.reward["pair_accuracy"]);
     if let Some(accuracy) = accuracy.filter(|_| tiles.len() < 4) {
         tiles.push(Tile {
             name: "Reward model".into(),
             value: percent(accuracy.value),
-            about: format!("of held-out pairs, {} to {}", fixed(100.0 * accuracy.low, 1), percent(accuracy.high)),
+            about: format!(
+                "of held-out pairs, {} to {}",
+                fixed(100.0 * accuracy.low, 1),
+                percent(accuracy.high)
+            ),
         });
     }
     tiles
@@ -230,7 +265,11 @@ fn run_part(number: usize, run: &RunFolder) -> RunPart {
     // What the run made itself is told by its stages already.
     let mut inputs: Vec<(String, String)> = (run.stages.iter())
         .flat_map(|stage| stage.inputs.clone())
-        .filter(|(file, _)| !crate::folder::STAGES.iter().any(|stage| file.starts_with(&format!("{stage}/"))))
+        .filter(|(file, _)| {
+            !crate::folder::STAGES
+                .iter()
+                .any(|stage| file.starts_with(&format!("{stage}/")))
+        })
         .collect();
     inputs.sort();
     inputs.dedup();
@@ -262,4 +301,15 @@ const LONGEST_CONFIG: usize = 200_000;
 
 fn shortened(text: &str) -> String {
     text.chars().take(LONGEST_CONFIG).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_that_no_page_may_hold_are_pictured() {
+        let pictured: String = "ab\u{0}c\u{b}\r\u{85}\u{fffe}\n".chars().map(picture).collect();
+        assert_eq!(pictured, "ab␀c␋␍\u{fffd}\u{fffd}\n");
+    }
 }

@@ -45,12 +45,18 @@ const PANELS: [Panel; 16] = [
     panel(
         "Score",
         "by the reward model; of a whole answer, without the penalty",
-        &[("objective/scores", "while training"), ("evaluation/scores", "held-out prompts")],
+        &[
+            ("objective/scores", "while training"),
+            ("evaluation/scores", "held-out prompts"),
+        ],
     ),
     panel(
         "Reward",
         "score less the penalty on KL: what PPO climbs",
-        &[("objective/rlhf_reward", "while training"), ("evaluation/rlhf_reward", "held-out prompts")],
+        &[
+            ("objective/rlhf_reward", "while training"),
+            ("evaluation/rlhf_reward", "held-out prompts"),
+        ],
     ),
     panel(
         "Judge",
@@ -60,7 +66,10 @@ const PANELS: [Panel; 16] = [
     panel(
         "KL",
         "distance from the SFT model, nats per answer",
-        &[("objective/kl", "while training"), ("evaluation/kl", "held-out prompts")],
+        &[
+            ("objective/kl", "while training"),
+            ("evaluation/kl", "held-out prompts"),
+        ],
     ),
     panel(
         "Entropy",
@@ -80,26 +89,44 @@ const PANELS: [Panel; 16] = [
     panel(
         "Length",
         "tokens of an answer",
-        &[("rollout/response_len", "while training"), ("evaluation/response_len", "held-out prompts")],
+        &[
+            ("rollout/response_len", "while training"),
+            ("evaluation/response_len", "held-out prompts"),
+        ],
     ),
     share(
         "Answers that end",
         "with the end-of-text token, before the limit",
-        &[("rollout/eos_fraction", "while training"), ("evaluation/eos_fraction", "held-out prompts")],
+        &[
+            ("rollout/eos_fraction", "while training"),
+            ("evaluation/eos_fraction", "held-out prompts"),
+        ],
     ),
     panel(
         "Size of an update",
         "KL between the policies before and after, nats per token, estimated as ½ (Δ ln π)²",
         &[("policy/approx_kl", "policy")],
     ),
-    panel("Policy loss", "clipped objective, mean over an update", &[("loss/policy", "policy")]),
-    panel("Value loss", "clipped squared error of the returns", &[("loss/value", "value function")]),
+    panel(
+        "Policy loss",
+        "clipped objective, mean over an update",
+        &[("loss/policy", "policy")],
+    ),
+    panel(
+        "Value loss",
+        "clipped squared error of the returns",
+        &[("loss/value", "value function")],
+    ),
     panel(
         "Pretraining loss",
         "on text that PPO mixes in, nats per token",
         &[("loss/ptx", "text")],
     ),
-    panel("KL coefficient", "reward per nat that the penalty takes", &[("objective/kl_coef", "β")]),
+    panel(
+        "KL coefficient",
+        "reward per nat that the penalty takes",
+        &[("objective/kl_coef", "β")],
+    ),
 ];
 
 /// Further curves with a name of their own; others are called by the name of their metric.
@@ -111,8 +138,16 @@ const FURTHER: [Panel; 6] = [
         "before clipping",
         &[("policy/grad_norm", "policy"), ("value/grad_norm", "value function")],
     ),
-    panel("Perplexity", "e to the held-out loss", &[("perplexity/validation", "held out")]),
-    panel("Speed", "tokens per second", &[("time/tokens_per_s", "tokens per second")]),
+    panel(
+        "Perplexity",
+        "e to the held-out loss",
+        &[("perplexity/validation", "held out")],
+    ),
+    panel(
+        "Speed",
+        "tokens per second",
+        &[("time/tokens_per_s", "tokens per second")],
+    ),
     panel(
         "Value and returns",
         "means over the steps of an update",
@@ -184,14 +219,14 @@ pub(crate) fn figures(stage: &str, runs: &[(&str, &Metrics)]) -> StageFigures {
             .iter()
             .filter_map(|(run, metrics)| Some(((*run).to_owned(), metrics.get(name)?)))
             .collect();
-        let id = format!("{stage}-{}", made.figures.len() + made.further.len());
+        let id = format!("{}-{}", slug(stage), made.figures.len() + made.further.len());
         made.further.extend(figure(&id, stage, name, "", false, &curves));
     }
     made
 }
 
 fn of_panel(stage: &str, panel: &Panel, runs: &[(&str, &Metrics)], before: usize) -> Vec<Figure> {
-    let id = |number: usize| format!("{}-{}", stage, before + number);
+    let id = |number: usize| format!("{}-{}", slug(stage), before + number);
     if let [(_, metrics)] = runs {
         let curves: Vec<Named<'_>> = (panel.metrics.iter())
             .filter_map(|(metric, name)| Some(((*name).to_owned(), metrics.get(*metric)?)))
@@ -210,9 +245,22 @@ fn of_panel(stage: &str, panel: &Panel, runs: &[(&str, &Metrics)], before: usize
         } else {
             panel.title.to_owned()
         };
-        figures.extend(figure(&id(figures.len()), stage, &title, panel.about, panel.is_share, &curves));
+        figures.extend(figure(
+            &id(figures.len()),
+            stage,
+            &title,
+            panel.about,
+            panel.is_share,
+            &curves,
+        ));
     }
     figures
+}
+
+/// A name that may be a part of another.
+fn slug(name: &str) -> String {
+    let fits = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    name.chars().map(fits).collect()
 }
 
 /// Nothing without a point.
@@ -253,7 +301,11 @@ fn figure(id: &str, stage: &str, title: &str, about: &str, is_share: bool, curve
         title: format!("{title} by step of {stage}"),
         about: ends.join(" "),
         size: (360, 190),
-        x: if last > first { Scale::exactly(first, last) } else { Scale::linear([first]) },
+        x: if last > first {
+            Scale::exactly(first, last)
+        } else {
+            Scale::linear([first])
+        },
         y: if is_share { y.in_percent() } else { y },
         x_label: String::new(),
         left: 48,
@@ -312,9 +364,17 @@ mod tests {
         let made = figures("sft", &[("mine", &metrics)]);
         assert_eq!(made.figures.len(), 1);
         let loss = &made.figures[0];
-        assert_eq!(loss.key.iter().map(|key| key.name.as_str()).collect::<Vec<_>>(), ["training", "held out"]);
+        assert_eq!(
+            loss.key.iter().map(|key| key.name.as_str()).collect::<Vec<_>>(),
+            ["training", "held out"]
+        );
         assert_eq!(loss.key[0].last, "0.250");
-        assert!(loss.svg.contains("training: from 0.500 to 0.250, between 0.250 and 0.500."), "{}", loss.svg);
+        assert!(
+            loss.svg
+                .contains("training: from 0.500 to 0.250, between 0.250 and 0.500."),
+            "{}",
+            loss.svg
+        );
         let further: Vec<&str> = made.further.iter().map(|figure| figure.title.as_str()).collect();
         assert_eq!(further, ["Learning rate", "made/up"]);
     }
@@ -324,16 +384,30 @@ mod tests {
         let (a, b) = (metrics(&["loss/train", "loss/validation"]), metrics(&["loss/train"]));
         let made = figures("sft", &[("a", &a), ("b", &b)]);
         let shown: Vec<(String, usize)> = (made.figures.iter()).map(|f| (f.title.clone(), f.key.len())).collect();
-        assert_eq!(shown, [("Loss, training".to_owned(), 2), ("Loss, held out".to_owned(), 1)]);
+        assert_eq!(
+            shown,
+            [("Loss, training".to_owned(), 2), ("Loss, held out".to_owned(), 1)]
+        );
     }
 
     #[test]
     fn every_plot_of_a_page_has_a_name_of_its_own() {
-        let all: Vec<&str> = PANELS.iter().chain(&FURTHER).flat_map(|panel| panel.metrics).map(|m| m.0).collect();
+        let all: Vec<&str> = PANELS
+            .iter()
+            .chain(&FURTHER)
+            .flat_map(|panel| panel.metrics)
+            .map(|m| m.0)
+            .collect();
         let metrics = metrics(&all);
         for runs in [vec![("a", &metrics)], vec![("a", &metrics), ("b", &metrics)]] {
             let made = figures("ppo", &runs);
-            let id = |figure: &Figure| figure.svg.split("aria-labelledby=\"").nth(1).map(|rest| rest[..12].to_owned());
+            let id = |figure: &Figure| {
+                figure
+                    .svg
+                    .split("aria-labelledby=\"")
+                    .nth(1)
+                    .map(|rest| rest[..12].to_owned())
+            };
             let mut ids: Vec<_> = made.figures.iter().chain(&made.further).map(id).collect();
             let count = ids.len();
             ids.sort();
@@ -344,7 +418,12 @@ mod tests {
 
     #[test]
     fn no_metric_stands_in_two_panels() {
-        let mut all: Vec<&str> = PANELS.iter().chain(&FURTHER).flat_map(|panel| panel.metrics).map(|m| m.0).collect();
+        let mut all: Vec<&str> = PANELS
+            .iter()
+            .chain(&FURTHER)
+            .flat_map(|panel| panel.metrics)
+            .map(|m| m.0)
+            .collect();
         let count = all.len();
         all.sort_unstable();
         all.dedup();

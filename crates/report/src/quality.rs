@@ -48,10 +48,16 @@ pub(crate) fn reward_model(id: &str, reward: &Value, labels: &Value) -> Option<R
             cell: Cell::of(interval, percent),
         })
     };
-    let mut accuracies: Vec<Named> = ACCURACIES.iter().filter_map(|(path, name)| figure(reward, path, name)).collect();
+    let mut accuracies: Vec<Named> = ACCURACIES
+        .iter()
+        .filter_map(|(path, name)| figure(reward, path, name))
+        .collect();
     for (path, name) in [
         ("/labeler_agreement", "two labelers with each other"),
-        ("/gold_accuracy", "the judge of the task with a labeler: no reward model can do better"),
+        (
+            "/gold_accuracy",
+            "the judge of the task with a labeler: no reward model can do better",
+        ),
     ] {
         accuracies.extend(figure(labels, path, name));
     }
@@ -82,7 +88,13 @@ fn calibration(id: &str, reward: &Value) -> Option<String> {
         return None;
     }
     let about: Vec<String> = (bins.iter())
-        .map(|(predicted, observed)| format!("Where it says {}, labelers agree on {}.", percent(*predicted), percent(observed.value)))
+        .map(|(predicted, observed)| {
+            format!(
+                "Where it says {}, labelers agree on {}.",
+                percent(*predicted),
+                percent(observed.value)
+            )
+        })
         .collect();
     let lowest = bins.iter().map(|(_, observed)| observed.low).fold(0.5, f64::min);
     let axis = |low| Scale::exactly(low, 1.0).in_percent();
@@ -96,7 +108,10 @@ fn calibration(id: &str, reward: &Value) -> Option<String> {
         left: 48,
         rules: vec![[(0.5, 0.5), (1.0, 1.0)]],
         series: vec![Series {
-            line: bins.iter().map(|(predicted, observed)| (*predicted, observed.value)).collect(),
+            line: bins
+                .iter()
+                .map(|(predicted, observed)| (*predicted, observed.value))
+                .collect(),
             dots: (bins.iter())
                 .map(|(predicted, observed)| Dot {
                     x: *predicted,
@@ -139,7 +154,10 @@ const METHODS: [(&str, &str); 2] = [("best_of_n", "best of n"), ("ppo", "PPO")];
 /// The plots of `overopt/summary.json`; nothing without a point.
 pub(crate) fn over_optimisation(id: &str, overopt: &Value) -> Option<OverOptimisation> {
     let plot = |score: &str, title: &str| {
-        let series: Vec<Series> = METHODS.iter().map(|(method, name)| distances(overopt, method, name, score)).collect();
+        let series: Vec<Series> = METHODS
+            .iter()
+            .map(|(method, name)| distances(overopt, method, name, score))
+            .collect();
         let series: Vec<Series> = series.into_iter().filter(|series| !series.dots.is_empty()).collect();
         let dots = || series.iter().flat_map(|series| &series.dots);
         if dots().next().is_none() {
@@ -172,7 +190,9 @@ pub(crate) fn over_optimisation(id: &str, overopt: &Value) -> Option<OverOptimis
         proxy_plot,
         key: series.into_iter().map(|series| series.name).collect(),
         verdict: verdict(overopt),
-        fits: (overopt["fits"].as_array().into_iter().flatten()).filter_map(fit).collect(),
+        fits: (overopt["fits"].as_array().into_iter().flatten())
+            .filter_map(fit)
+            .collect(),
     })
 }
 
@@ -188,7 +208,9 @@ fn distances(overopt: &Value, method: &str, name: &str, score: &str) -> Series {
             range: Some((interval.low, interval.high)),
         })
     };
-    let mut dots: Vec<Dot> = (overopt[method].as_array().into_iter().flatten()).filter_map(point).collect();
+    let mut dots: Vec<Dot> = (overopt[method].as_array().into_iter().flatten())
+        .filter_map(point)
+        .collect();
     dots.sort_by(|a, b| a.x.total_cmp(&b.x));
     Series {
         name: name.to_owned(),
@@ -232,7 +254,11 @@ fn fit(fit: &Value) -> Option<Fit> {
     let name = METHODS.iter().find(|known| known.0 == method)?.1;
     Some(Fit {
         of: format!("{} of {name}", fit["score"].as_str()?),
-        form: if method == "best_of_n" { "d (α − β d)" } else { "d (α − β ln d)" },
+        form: if method == "best_of_n" {
+            "d (α − β d)"
+        } else {
+            "d (α − β ln d)"
+        },
         alpha: with_error("alpha")?,
         beta: with_error("beta")?,
     })
@@ -266,7 +292,10 @@ mod tests {
         assert_eq!(found.accuracies[0].cell.value, "73.0 %");
         assert_eq!(found.calibration_error.as_deref(), Some("1.9"));
         let plot = found.calibration.expect("one bin has pairs");
-        assert!(plot.contains("Where it says 60.0 %, labelers agree on 62.0 %."), "{plot}");
+        assert!(
+            plot.contains("Where it says 60.0 %, labelers agree on 62.0 %."),
+            "{plot}"
+        );
         assert!(found.by_labeler.is_none());
         assert!(reward_model("a", &Value::Null, &Value::Null).is_none());
     }
@@ -284,14 +313,20 @@ mod tests {
         });
         let found = over_optimisation("o", &overopt).expect("there are points");
         assert_eq!(found.key, ["best of n", "PPO"]);
-        assert_eq!(found.verdict, "Gold peaked at update 12. The rule kept the model of update 12.");
+        assert_eq!(
+            found.verdict,
+            "Gold peaked at update 12. The rule kept the model of update 12."
+        );
         for said in [
             "best of n: highest at a distance of 2.00 with 0.600, and 0.600 at 2.00",
             "PPO: highest at a distance of 0.00 with 0.500, and 0.400 at 3.00",
         ] {
             assert!(found.gold_plot.contains(said), "{said}: {}", found.gold_plot);
         }
-        assert_eq!((found.fits[0].alpha.as_str(), found.fits[0].beta.as_str()), ("0.200 ± 0.010", "0.100"));
+        assert_eq!(
+            (found.fits[0].alpha.as_str(), found.fits[0].beta.as_str()),
+            ("0.200 ± 0.010", "0.100")
+        );
         assert!(over_optimisation("o", &Value::Null).is_none());
     }
 }

@@ -64,7 +64,11 @@ fn flattened(table: &toml::Table) -> Vec<(String, String)> {
     for (key, value) in table {
         match value {
             toml::Value::Table(inner) => {
-                flat.extend(flattened(inner).into_iter().map(|(path, value)| (format!("{key}.{path}"), value)));
+                flat.extend(
+                    flattened(inner)
+                        .into_iter()
+                        .map(|(path, value)| (format!("{key}.{path}"), value)),
+                );
             }
             value => flat.push((key.clone(), value.to_string())),
         }
@@ -90,9 +94,18 @@ mod tests {
                     [ppo.lr]\npeak_lr = 0.001  # configs/x.toml\n";
         let found = chosen(&run(text));
         let told: Vec<(&str, &str, &str)> = (found.iter())
-            .map(|setting| (setting.path.as_str(), setting.values[0].as_str(), setting.values[1].as_str()))
+            .map(|setting| {
+                (
+                    setting.path.as_str(),
+                    setting.values[0].as_str(),
+                    setting.values[1].as_str(),
+                )
+            })
             .collect();
-        assert_eq!(told, [("seed", "22", "--set"), ("ppo.lr.peak_lr", "0.001", "configs/x.toml")]);
+        assert_eq!(
+            told,
+            [("seed", "22", "--set"), ("ppo.lr.peak_lr", "0.001", "configs/x.toml")]
+        );
     }
 
     #[test]
@@ -104,8 +117,14 @@ mod tests {
         assert_eq!(
             found,
             [
-                Setting { path: "ppo.kl".into(), values: vec!["0.2".into(), "–".into()] },
-                Setting { path: "seed".into(), values: vec!["1".into(), "2".into()] },
+                Setting {
+                    path: "ppo.kl".into(),
+                    values: vec!["0.2".into(), "–".into()]
+                },
+                Setting {
+                    path: "seed".into(),
+                    values: vec!["1".into(), "2".into()]
+                },
             ]
         );
     }

@@ -22,8 +22,8 @@
     show(theme);
   });
 
-  const form = document.getElementById("filter");
-  if (!form) return;
+  const choice = document.getElementById("filter");
+  if (!choice) return;
   const samples = [...document.querySelectorAll(".sample")];
   const filter = () => {
     const kind = document.getElementById("kind").value;
@@ -36,9 +36,8 @@
     }
     document.getElementById("matching").textContent = shown + " shown";
   };
-  form.hidden = false;
-  form.addEventListener("change", filter);
-  form.addEventListener("submit", (event) => event.preventDefault());
+  choice.hidden = false;
+  choice.addEventListener("change", filter);
   // Browsers remember what was chosen before the page was loaded again.
   filter();
 })();

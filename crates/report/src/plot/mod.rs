@@ -229,7 +229,13 @@ mod tests {
     fn a_point_that_is_no_number_leaves_the_line_whole() {
         let svg = plot().draw("p");
         let line = svg.lines().find(|line| line.contains("class=\"l0\"")).expect("a line");
-        let points = line.split("points=\"").nth(1).expect("points").split('"').next().unwrap_or_default();
+        let points = line
+            .split("points=\"")
+            .nth(1)
+            .expect("points")
+            .split('"')
+            .next()
+            .unwrap_or_default();
         assert_eq!(points.split_whitespace().count(), 2, "{line}");
     }
 }

@@ -86,7 +86,11 @@ impl Scale {
 
     /// The number, or the end of the axis that is nearest to it.
     pub(crate) fn nearest(&self, number: f64) -> f64 {
-        if number.is_nan() { self.low } else { number.clamp(self.low, self.high) }
+        if number.is_nan() {
+            self.low
+        } else {
+            number.clamp(self.low, self.high)
+        }
     }
 
     /// Ends of the axis.
@@ -191,13 +195,21 @@ mod tests {
     #[test]
     fn linear_axes_are_marked_at_round_numbers() {
         assert_eq!(words(&Scale::linear([0.0, 5596.0])), ["0", "2,000", "4,000"]);
-        assert_eq!(words(&Scale::exactly(0.5, 1.0).in_percent()), ["50 %", "60 %", "70 %", "80 %", "90 %", "100 %"]);
+        assert_eq!(
+            words(&Scale::exactly(0.5, 1.0).in_percent()),
+            ["50 %", "60 %", "70 %", "80 %", "90 %", "100 %"]
+        );
         assert_eq!(words(&Scale::linear([-1.0, 1.0])), ["−1", "−0.5", "0", "0.5", "1"]);
     }
 
     #[test]
     fn an_axis_of_one_number_or_none_has_a_width() {
-        for scale in [Scale::linear([3.0]), Scale::linear([0.0]), Scale::linear([f64::NAN]), Scale::linear([])] {
+        for scale in [
+            Scale::linear([3.0]),
+            Scale::linear([0.0]),
+            Scale::linear([f64::NAN]),
+            Scale::linear([]),
+        ] {
             let (low, high) = scale.ends();
             assert!(high > low && !scale.ticks().is_empty(), "{scale:?}");
         }

@@ -52,7 +52,16 @@ impl Paint {
 }
 
 /// Attributes that the style sheet decides.
-const STYLED: [&str; 8] = ["fill", "stroke", "stroke-width", "opacity", "font-family", "font-size", "width", "height"];
+const STYLED: [&str; 8] = [
+    "fill",
+    "stroke",
+    "stroke-width",
+    "opacity",
+    "font-family",
+    "font-size",
+    "width",
+    "height",
+];
 
 /// The drawing as an element of the page: named, described, and with classes where it has colours.
 pub(super) fn for_page(drawing: &str, size: (u32, u32), id: &str, title: &str, about: &str) -> String {
@@ -86,8 +95,8 @@ fn restyled(tag: &str) -> String {
         if key == "fill" || key == "stroke" {
             class = class.or_else(|| Paint::class_of(value));
         }
-        let is_size_of_text_or_line = STYLED.contains(&key) && !(name == "rect" && matches!(key, "width" | "height"));
-        if !is_size_of_text_or_line {
+        let is_styled = STYLED.contains(&key) && !(name == "rect" && matches!(key, "width" | "height"));
+        if !is_styled {
             let _ = write!(kept, " {key}=\"{}\"", value.trim_end());
         }
         rest = after;
@@ -148,7 +157,9 @@ mod tests {
             r#"<rect class="m1" x="1" y="2" width="5" height="6"/>"#
         );
         assert_eq!(
-            restyled(r##"text x="9" y="8" dy="0.5ex" text-anchor="end" font-family="sans-serif" font-size="26" opacity="1" fill="#010000">"##),
+            restyled(
+                r##"text x="9" y="8" dy="0.5ex" text-anchor="end" font-family="sans-serif" font-size="26" opacity="1" fill="#010000">"##
+            ),
             r#"<text class="t" x="9" y="8" dy="0.5ex" text-anchor="end">"#
         );
     }

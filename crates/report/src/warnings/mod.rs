@@ -61,7 +61,10 @@ const fn rule(watches: &'static str, look: fn(&RunFolder) -> Option<Finding>) ->
 
 const RULES: [Rule; 16] = [
     rule("win rates by what was optimised", rules::judged_by_the_optimised),
-    rule("the judge's opinion falling while the score rises", rules::over_optimised),
+    rule(
+        "the judge's opinion falling while the score rises",
+        rules::over_optimised,
+    ),
     rule("PPO worse than SFT", rules::worse_than_sft),
     rule("KL running away", rules::kl_running_away),
     rule("length drift", rules::length_drift),
@@ -70,8 +73,14 @@ const RULES: [Rule; 16] = [
     rule("updates too large", rules::clipped_too_often),
     rule("a value function that foresees nothing", rules::value_function_blind),
     rule("a reward model at chance", rules::reward_model_at_chance),
-    rule("a reward model that is too sure of itself", rules::reward_model_over_confident),
-    rule("a reward model no better than the length", rules::reward_model_of_length),
+    rule(
+        "a reward model that is too sure of itself",
+        rules::reward_model_over_confident,
+    ),
+    rule(
+        "a reward model no better than the length",
+        rules::reward_model_of_length,
+    ),
     rule("an alignment tax", rules::alignment_tax),
     rule("a difference that is not shown", rules::difference_not_shown),
     rule("held-out loss rising", rules::overfitted),

@@ -64,7 +64,9 @@ pub(super) fn judged_by_the_optimised(run: &RunFolder) -> Option<Finding> {
     if !is_optimised {
         return None;
     }
-    let others = run.eval["ppo"]["second"].as_object().is_some_and(|second| !second.is_empty());
+    let others = run.eval["ppo"]["second"]
+        .as_object()
+        .is_some_and(|second| !second.is_empty());
     Finding::warning(
         "The win rates are by the reward model that PPO optimised",
         format!(
@@ -169,7 +171,11 @@ pub(super) fn length_drift(run: &RunFolder) -> Option<Finding> {
         return None;
     }
     Finding::warning(
-        if is_longer { "Answers grew longer" } else { "Answers grew shorter" },
+        if is_longer {
+            "Answers grew longer"
+        } else {
+            "Answers grew shorter"
+        },
         format!(
             "From {} tokens at the start of PPO to {} at its end. Length is what reward models misread most: compare at equal length, \
              and see how the reward model does where the shorter answer is the better.",
@@ -186,7 +192,10 @@ pub(super) fn eos_never_learned(run: &RunFolder) -> Option<Finding> {
         Some((called("ppo"), share))
     };
     let (model, share) = of_eval("ppo").or_else(of_curve).or_else(|| of_eval("sft"))?;
-    let said = format!("{} of the answers of {model} end before the limit; the others are cut off.", percent(share));
+    let said = format!(
+        "{} of the answers of {model} end before the limit; the others are cut off.",
+        percent(share)
+    );
     if share < EOS_RARE {
         return Finding::warning(
             "The model never learned to end its answers",
@@ -276,8 +285,8 @@ pub(super) fn reward_model_over_confident(run: &RunFolder) -> Option<Finding> {
     let pairs: f64 = bins.iter().map(|(_, observed)| observed.n as f64).sum();
     let above = |(predicted, observed): &(f64, Interval)| observed.n as f64 * (predicted - observed.value);
     let gap = bins.iter().map(above).sum::<f64>() / pairs;
-    // Without a pair this is no number, and no warning.
-    if !(gap > OVER_CONFIDENT) {
+    // Without a pair it is no number.
+    if gap.is_nan() || gap <= OVER_CONFIDENT {
         return None;
     }
     let (predicted, observed) = bins.last()?;
@@ -296,7 +305,11 @@ pub(super) fn reward_model_over_confident(run: &RunFolder) -> Option<Finding> {
 pub(super) fn reward_model_of_length(run: &RunFolder) -> Option<Finding> {
     let part = |name: &str| Interval::of(&run.reward["length"][name]);
     let (own, longer, shorter) = (part("accuracy")?, part("longer")?, part("shorter")?);
-    let (rule, best) = if longer.value >= shorter.value { ("longer", longer) } else { ("shorter", shorter) };
+    let (rule, best) = if longer.value >= shorter.value {
+        ("longer", longer)
+    } else {
+        ("shorter", shorter)
+    };
     if own.low > best.value {
         return None;
     }
@@ -363,7 +376,10 @@ pub(super) fn overfitted(run: &RunFolder) -> Option<Finding> {
     }
     Finding::note(
         "Held-out loss rose before the end",
-        format!("{} See which model the stage kept; fewer epochs may do as well.", found.join(" ")),
+        format!(
+            "{} See which model the stage kept; fewer epochs may do as well.",
+            found.join(" ")
+        ),
     )
 }
 
