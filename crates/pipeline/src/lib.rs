@@ -24,6 +24,7 @@
 
 mod card;
 pub mod config;
+mod cost;
 mod error;
 mod files;
 mod inputs;
