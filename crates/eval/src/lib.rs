@@ -18,6 +18,7 @@ mod error;
 mod exam;
 mod kl;
 mod labels;
+mod likelihood;
 mod overopt;
 mod rouge;
 mod scores;
@@ -29,6 +30,10 @@ pub use error::{Error, Result};
 pub use exam::{Answers, Exam};
 pub use kl::{best_of_n_kl, kl_to_reference, n_of_equal_kl};
 pub use labels::{LabelReport, gold_accuracy};
+pub use likelihood::{
+    LikelihoodScorer, LikelihoodSettings, LikelihoodSummary, ModelLikelihoods, SCHEMA as LIKELIHOOD_SCHEMA, TaskReport,
+    TextReport, paired as paired_likelihoods,
+};
 pub use overopt::{
     BestOfN, Fit, Form, OVEROPT_SCHEMA, Overopt, OveroptFit, OveroptPeak, PolicyPoint, ProxyAndGold, SampledPrompt,
     best_of_n_weights,
