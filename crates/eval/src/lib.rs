@@ -19,6 +19,7 @@ mod exam;
 mod kl;
 mod labels;
 mod overopt;
+mod preference;
 mod rouge;
 mod scores;
 mod second;
@@ -32,6 +33,10 @@ pub use labels::{LabelReport, gold_accuracy};
 pub use overopt::{
     BestOfN, Fit, Form, OVEROPT_SCHEMA, Overopt, OveroptFit, OveroptPeak, PolicyPoint, ProxyAndGold, SampledPrompt,
     best_of_n_weights,
+};
+pub use preference::{
+    JudgeCost, ModelRating, Outcomes, PREFERENCE_SCHEMA, PairPreference, PreferenceMatrix, PreferenceModel,
+    PreferenceSettings, PreferenceSummary,
 };
 pub use rouge::{Rouge, RougeJudge};
 pub use scores::answer_scores;
