@@ -20,6 +20,7 @@ mod kl;
 mod labels;
 mod likelihood;
 mod overopt;
+mod preference;
 mod rouge;
 mod scores;
 mod second;
@@ -37,6 +38,10 @@ pub use likelihood::{
 pub use overopt::{
     BestOfN, Fit, Form, OVEROPT_SCHEMA, Overopt, OveroptFit, OveroptPeak, PolicyPoint, ProxyAndGold, SampledPrompt,
     best_of_n_weights,
+};
+pub use preference::{
+    JudgeCost, ModelRating, Outcomes, PREFERENCE_SCHEMA, PairPreference, PreferenceMatrix, PreferenceModel,
+    PreferenceSettings, PreferenceSummary,
 };
 pub use rouge::{Rouge, RougeJudge};
 pub use scores::answer_scores;

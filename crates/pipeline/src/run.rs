@@ -253,7 +253,8 @@ fn refusal(path: PathBuf, difference: rlhf_core::hash::Difference, extent: Optio
     }
 }
 
-fn versions() -> BTreeMap<String, String> {
+/// Versions of this program and of what its numbers depend on.
+pub(crate) fn versions() -> BTreeMap<String, String> {
     [
         ("rlhf", env!("CARGO_PKG_VERSION")),
         ("burn", "0.22.1"),
