@@ -234,16 +234,31 @@ fn a_page_tells_of_every_stage_and_what_it_took(run: &Path) {
         let json = |file: &str| -> serde_json::Value { serde_json::from_str(&read(file)).expect("JSON") };
         let cost = json(&format!("{stage}/cost.json"));
         assert_eq!(cost["processes"], 1, "{stage} was not disturbed");
-        assert_eq!(cost["seconds"], json(&format!("{stage}/complete.json"))["seconds"], "{stage}");
+        assert_eq!(
+            cost["seconds"],
+            json(&format!("{stage}/complete.json"))["seconds"],
+            "{stage}"
+        );
         if cfg!(target_os = "linux") {
-            assert!(cost["peak_memory"].as_u64().is_some_and(|bytes| bytes > 1_000_000), "{stage}: {cost}");
+            assert!(
+                cost["peak_memory"].as_u64().is_some_and(|bytes| bytes > 1_000_000),
+                "{stage}: {cost}"
+            );
         }
     }
     let page = read("report.html");
-    for said in ["8 stages in", "<strong>Explained variance</strong>", "Calibration", "beside PPO on"] {
+    for said in [
+        "8 stages in",
+        "<strong>Explained variance</strong>",
+        "Calibration",
+        "beside PPO on",
+    ] {
         assert!(page.contains(said), "{said}");
     }
-    assert!(!page.contains("could not be read"), "the page of a whole run names damaged files");
+    assert!(
+        !page.contains("could not be read"),
+        "the page of a whole run names damaged files"
+    );
 }
 
 fn a_finished_stage_is_skipped_and_never_overwritten_unasked(run: &Path) {

@@ -1,7 +1,11 @@
 //! Curves of a run as lines that a plot can hold.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
+
+use rlhf_files::parse_json;
 
 use crate::folder::Problem;
 
@@ -15,32 +19,60 @@ pub(crate) type Curves = BTreeMap<String, Metrics>;
 /// Points of a line at most: a phone has no more pixels for them.
 const MOST_POINTS: usize = 150;
 
-/// The curves of a run; files that cannot be read are problems.
+/// Name of the rows of a stage.
+const METRICS: &str = "metrics.jsonl";
+
+/// The curves of a run; files with rows that cannot be read are problems. A value that is null, as what was not finite is written, is a point
+/// that is no number.
 pub(crate) fn read_curves(path: &Path, problems: &mut Vec<Problem>) -> Curves {
     let mut curves = Curves::new();
-    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
-        let Ok(text) = std::fs::read_to_string(entry.path().join("metrics.jsonl")) else {
-            continue;
-        };
-        let metrics = curves.entry(entry.file_name().display().to_string()).or_default();
-        for line in text.lines() {
-            let Ok(row) = rlhf_files::parse_json(line.as_bytes()) else {
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        let (stage, file) = (entry.file_name().display().to_string(), entry.path().join(METRICS));
+        let text = match fs::read(&file) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => continue,
+            Err(error) => {
                 problems.push(Problem {
-                    file: format!("{}/metrics.jsonl", entry.file_name().display()),
-                    what: "x".into(),
+                    file: format!("{stage}/{METRICS}"),
+                    what: error.to_string(),
                 });
                 continue;
-            };
-            let step = row["step"].as_f64().unwrap_or(0.0);
-            for (name, value) in row.as_object().into_iter().flatten().filter(|entry| entry.0 != "step") {
-                metrics
-                    .entry(name.clone())
-                    .or_default()
-                    .push((step, value.as_f64().unwrap_or(f64::NAN)));
             }
+        };
+        let (metrics, damaged) = metrics_of(&text);
+        if let Some(first) = damaged.first() {
+            problems.push(Problem {
+                file: format!("{stage}/{METRICS}"),
+                what: format!("{} of its lines are no rows, the first is line {first}", damaged.len()),
+            });
         }
+        curves.insert(stage, metrics);
     }
     curves
+}
+
+/// The metrics in rows, and the numbers of lines that are none. A last line that is cut off is being written.
+fn metrics_of(text: &str) -> (Metrics, Vec<usize>) {
+    let (mut metrics, mut damaged) = (Metrics::new(), Vec::new());
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        let row = parse_json(line.as_bytes()).ok();
+        let Some((step, row)) = row
+            .as_ref()
+            .and_then(|row| Some((row["step"].as_f64()?, row.as_object()?)))
+        else {
+            if line.ends_with('\n') {
+                damaged.push(number + 1);
+            }
+            continue;
+        };
+        for (name, value) in row.iter().filter(|entry| entry.0 != "step") {
+            metrics
+                .entry(name.clone())
+                .or_default()
+                .push((step, value.as_f64().unwrap_or(f64::NAN)));
+        }
+    }
+    (metrics, damaged)
 }
 
 /// A curve with few enough points to draw.
@@ -93,6 +125,15 @@ pub(crate) fn mean_between(points: &[(f64, f64)], from: f64, to: f64) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_become_curves_and_lines_that_are_none_are_counted() {
+        let text = "{\"step\":1,\"a\":2.0,\"b\":null}\nno row\n{\"step\":3,\"a\":4.0}\n{\"step\":4,\"a\"";
+        let (metrics, damaged) = metrics_of(text);
+        assert_eq!(metrics["a"], [(1.0, 2.0), (3.0, 4.0)]);
+        assert!(metrics["b"][0].1.is_nan());
+        assert_eq!(damaged, [2], "the last line is being written");
+    }
 
     #[test]
     fn a_long_curve_becomes_means_with_their_range() {
