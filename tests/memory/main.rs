@@ -151,6 +151,7 @@ fn reward(name: &str, family: &str, settings: RewardConfig) {
     let data = RewardData {
         train: &prompts,
         validation: &prompts[..1],
+        test: &prompts[..1],
         held_out_labelers: &[],
         demonstrations: &[tokens(60, 1)],
     };
@@ -176,6 +177,7 @@ fn ppo(name: &str, family: &str, settings: PpoConfig) {
     // No token ends an answer, so that every one is as long as it may be.
     let data = PpoData {
         prompts: &prompts,
+        held_out: 0,
         pretraining: &text,
         eos_token_id: u32::MAX,
         stop_token_ids: &[],

@@ -7,6 +7,7 @@ mod checks;
 mod device;
 #[cfg(test)]
 mod docs;
+mod headline;
 mod libtorch;
 mod pipeline;
 mod process;
@@ -30,6 +31,8 @@ enum Command {
     /// Stages that are complete for the same configuration are skipped, and one that was interrupted continues from its
     /// last checkpoint: run the same command again after Ctrl-C, a crash or a reboot.
     Pipeline(pipeline::Args),
+    /// A small model after PPO-ptx beside larger ones after SFT, for several seeds: the headline of InstructGPT in miniature
+    Headline(headline::Args),
     /// Run the tests; with --device tch the parity tests on libtorch
     Test(checks::TestArgs),
     /// All that CI checks besides the tests, cheapest first: formatting, clippy, documentation
@@ -47,6 +50,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Command::parse() {
         Command::Pipeline(args) => pipeline::run(&args),
+        Command::Headline(args) => headline::run(&args),
         Command::Test(args) => checks::test(&args),
         Command::Check => checks::check(),
         Command::Bench(args) => bench::run(&args),

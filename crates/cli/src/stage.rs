@@ -6,7 +6,7 @@ use std::rc::Rc;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 use rlhf_hub::Want;
-use rlhf_pipeline::stages::Eval;
+use rlhf_pipeline::stages::{Eval, Overopt};
 use rlhf_pipeline::{Locations, Options, Run, RunLocations, STAGES, Stage};
 
 use crate::commands::eval::Evaluation;
@@ -16,7 +16,7 @@ use crate::progress::{Terminal, say};
 
 /// Options of every stage.
 #[derive(Debug, Clone, Args)]
-struct StageArgs {
+pub(crate) struct StageArgs {
     #[command(flatten)]
     config: ConfigArgs,
     /// Folder of the run
@@ -87,13 +87,18 @@ impl StageArgs {
     }
 }
 
+/// The stages of the recipe, and what is no stage of it but works in the folder of a run like one.
+fn all() -> impl Iterator<Item = &'static dyn Stage> {
+    STAGES.into_iter().chain([&Overopt as &'static dyn Stage])
+}
+
 fn named(name: &str) -> Option<&'static dyn Stage> {
-    STAGES.into_iter().find(|stage| stage.name() == name)
+    all().find(|stage| stage.name() == name)
 }
 
 impl Subcommand for StageCommand {
     fn augment_subcommands(command: Command) -> Command {
-        STAGES.into_iter().fold(command, |command, stage| {
+        all().fold(command, |command, stage| {
             // Said last, for the arguments would say what they are.
             let own = StageArgs::augment_args(Command::new(stage.name()));
             let own = own.about(stage.about()).long_about(None);

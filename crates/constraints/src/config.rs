@@ -27,7 +27,7 @@ pub struct ConstraintsConfig {
     pub validation_reward_prompts: usize,
     /// Most prompts for PPO.
     pub ppo_prompts: usize,
-    /// Most prompts for the final evaluation.
+    /// Most prompts held out from PPO, half for choices, half for the test.
     pub held_out_prompts: usize,
     /// Longest request that takes a constraint, in words; longer ones are left out.
     pub max_prompt_words: usize,

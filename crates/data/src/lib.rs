@@ -72,7 +72,7 @@ pub use sequence::{
 };
 pub use shorten::Fitted;
 pub use source::{Source, load_comparisons, load_demonstrations, load_prompts, load_text};
-pub use split::{Split, part_by_hash, split_by_hash, split_documents, split_rows};
+pub use split::{Split, is_test, part_by_hash, split_by_hash, split_documents, split_rows};
 pub use text::Documents;
 pub use tokenizer::{DecodeStream, EncodedChat, Tokenizer, TokenizerConfig};
 pub use types::{Comparison, Demonstration, Message, Prompt, Reasoning, Role, decided_pairs, prompt_key};

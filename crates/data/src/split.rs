@@ -36,6 +36,12 @@ pub fn part_by_hash(text: &str, parts: usize) -> usize {
     (number % parts as u64) as usize
 }
 
+/// True of the half of all prompts that are kept for the last measurement, where they are held out; the other half serves every choice
+/// before it. The same in every file and run, and independent of [`split_by_hash`] and [`part_by_hash`].
+pub fn is_test(text: &str) -> bool {
+    digest(text)[16] % 2 == 1
+}
+
 /// The digest of a text, whatever its case and the length of its white space.
 fn digest(text: &str) -> [u8; 32] {
     let normal = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
@@ -137,6 +143,22 @@ mod tests {
         }
         assert_eq!(part_by_hash("Why?", 7), part_by_hash(" why? ", 7));
         assert_eq!(part_by_hash("Why?", 1), 0);
+    }
+
+    #[test]
+    fn half_of_what_is_held_out_and_of_each_part_is_for_the_test() {
+        let texts: Vec<String> = (0..8000).map(|n| format!("why is {n}")).collect();
+        for side in [Split::Train, Split::Validation] {
+            for part in [0, 1] {
+                let here = |text: &&String| split_by_hash(text, 0.5) == side && part_by_hash(text, 2) == part;
+                let found: Vec<bool> = texts.iter().filter(here).map(|text| is_test(text)).collect();
+                let share = found.iter().filter(|&&test| test).count() as f64 / found.len() as f64;
+                assert!((0.46..0.54).contains(&share), "{share}");
+            }
+        }
+        // sha256("abc"): byte 16 is 0xb0, that of "": 0x27.
+        assert_eq!([is_test("abc"), is_test("")], [false, true]);
+        assert_eq!(is_test("  Why\n IS 3 "), is_test("why is 3"));
     }
 
     #[test]

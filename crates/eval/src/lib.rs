@@ -18,6 +18,7 @@ mod error;
 mod exam;
 mod kl;
 mod labels;
+mod overopt;
 mod rouge;
 mod scores;
 mod second;
@@ -28,6 +29,10 @@ pub use error::{Error, Result};
 pub use exam::{Answers, Exam};
 pub use kl::{best_of_n_kl, kl_to_reference, n_of_equal_kl};
 pub use labels::{LabelReport, gold_accuracy};
+pub use overopt::{
+    BestOfN, Fit, Form, OVEROPT_SCHEMA, Overopt, OveroptFit, OveroptPeak, PolicyPoint, ProxyAndGold, SampledPrompt,
+    best_of_n_weights,
+};
 pub use rouge::{Rouge, RougeJudge};
 pub use scores::answer_scores;
 pub use second::{OpinionError, SecondJudge, SecondOpinion};

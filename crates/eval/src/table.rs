@@ -30,7 +30,7 @@ impl Display for Summary {
         self.write_opinions(f)?;
         let (reward, labelers) = (&self.reward, &self.labeler_agreement);
         for (what, value) in [
-            ("reward model, pairs of held-out prompts", &reward["pair_accuracy"]),
+            ("reward model, pairs of test prompts", &reward["pair_accuracy"]),
             (
                 "reward model, held-out labelers",
                 &reward["pair_accuracy_held_out_labelers"],
@@ -244,7 +244,7 @@ mod tests {
         let rest = text.strip_prefix(&found.table()).expect("the table comes first");
         assert_eq!(
             rest,
-            "\nreward model, pairs of held-out prompts: 75.0 % (30.1 to 95.4)\nmean score of demonstrations: +0.0000\n"
+            "\nreward model, pairs of test prompts: 75.0 % (30.1 to 95.4)\nmean score of demonstrations: +0.0000\n"
         );
     }
 

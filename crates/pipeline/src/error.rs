@@ -10,6 +10,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// Nobody says what was meant.
+    #[error(
+        "nobody says what was meant: data.source has no judge; expected a reward model that nothing was optimised for in overopt.gold"
+    )]
+    NoGold,
     /// Run directory, checkpoint, metrics or device.
     #[error(transparent)]
     Core(#[from] rlhf_core::Error),

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use rlhf_data::{
     ChatTemplate, Clock, Comparison, Demonstration, Error as DataError, Fitted, LossOn, Prompt, Source, Split,
-    TokenSequence, Tokenizer, demonstration_sequence, load_comparisons, load_demonstrations, load_prompts, load_text,
-    prompt_tokens, split_documents, split_rows,
+    TokenSequence, Tokenizer, demonstration_sequence, is_test, load_comparisons, load_demonstrations, load_prompts,
+    load_text, prompt_tokens, split_documents, split_rows,
 };
 
 use rlhf_constraints::UserRows;
@@ -53,6 +53,35 @@ impl<T> Halves<T> {
             }
         }
         Ok(self)
+    }
+}
+
+/// What is held out, in two halves that share no prompt: one for every choice that is made before the end, one for the last measurement.
+#[derive(Debug)]
+pub(crate) struct HeldOut<T> {
+    pub(crate) validation: Vec<T>,
+    pub(crate) test: Vec<T>,
+    /// True where one half would have been empty, so that each is the whole.
+    pub(crate) is_shared: bool,
+}
+
+impl<T: Clone> HeldOut<T> {
+    /// Halves by [`is_test`] of the text that decided on which side of the split a row is.
+    pub(crate) fn new(rows: Vec<T>, key: impl Fn(&T) -> &str) -> Self {
+        let (test, validation): (Vec<T>, Vec<T>) = rows.iter().cloned().partition(|row| is_test(key(row)));
+        let is_shared = test.is_empty() || validation.is_empty();
+        if is_shared {
+            return Self {
+                validation: rows.clone(),
+                test: rows,
+                is_shared,
+            };
+        }
+        Self {
+            validation,
+            test,
+            is_shared,
+        }
     }
 }
 
@@ -263,9 +292,27 @@ impl Workspace<'_> {
         self.prompts(REWARD_PROMPTS, BOTH)
     }
 
-    /// Prompts of PPO, and those held out for evaluation, with some on each of `sides`.
+    /// Prompts of PPO, and those held out, with some on each of `sides`.
     pub(crate) fn ppo_prompts(&self, sides: &[Split]) -> Result<Halves<Prompt>> {
         self.prompts(PPO_PROMPTS, sides)
+    }
+
+    /// Prompts held out from PPO, in their halves.
+    pub(crate) fn held_out_prompts(&self) -> Result<HeldOut<Prompt>> {
+        let rows = self.ppo_prompts(&[Split::Validation])?.validation;
+        let held_out = HeldOut::new(rows, Prompt::key);
+        if held_out.is_shared {
+            self.note_shared("prompts", held_out.test.len());
+        }
+        Ok(held_out)
+    }
+
+    /// Says that choices and the last measurement have the same rows.
+    pub(crate) fn note_shared(&self, what: &str, rows: usize) {
+        self.note(&format!(
+            "{rows} held-out {what} are too few to be parted: what they choose is measured on them too, which flatters it \
+             (data.validation_fraction)"
+        ));
     }
 
     fn prompts(&self, set: RowSet, sides: &[Split]) -> Result<Halves<Prompt>> {
@@ -375,6 +422,18 @@ mod tests {
             train: owned(train),
             validation: owned(validation),
         }
+    }
+
+    #[test]
+    fn held_out_rows_are_halves_without_a_common_prompt_unless_one_would_be_empty() {
+        let rows: Vec<String> = (0..200).map(|n| format!("prompt {}", n / 2)).collect();
+        let found = HeldOut::new(rows.clone(), String::as_str);
+        assert!(!found.is_shared);
+        assert!(found.validation.iter().all(|row| !found.test.contains(row)));
+        assert_eq!(found.validation.len() + found.test.len(), 200);
+        assert!((70..130).contains(&found.test.len()), "{}", found.test.len());
+        let one = HeldOut::new(rows[..2].to_vec(), String::as_str);
+        assert!(one.is_shared && one.validation == one.test && one.test.len() == 2);
     }
 
     #[test]

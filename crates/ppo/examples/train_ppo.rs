@@ -56,6 +56,7 @@ fn main() -> Result<(), Error> {
     let models = PpoModels::with_reward_model(sft, reward, &settings);
     let data = PpoData {
         prompts: &prompts,
+        held_out: 0,
         pretraining: &[],
         eos_token_id: 0,
         stop_token_ids: &[],

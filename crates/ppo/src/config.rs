@@ -6,6 +6,7 @@ use rlhf_model::{LoraConfig, PassLimits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::evaluate::{EvaluateConfig, Select, StopConfig};
 use crate::kl::{KlController, KlEstimator};
 use crate::loss::Reduction;
 use crate::ptx::PtxUnit;
@@ -85,6 +86,15 @@ pub struct PpoConfig {
     pub target_kl: Option<f64>,
     /// Start of the value function. InstructGPT, Stiennon, N+: `reward_model`; Ziegler: `zero_head`.
     pub value_init: ValueInit,
+    /// Evaluations on held-out prompts while the policy learns.
+    pub evaluate: EvaluateConfig,
+    /// The policy that the run ends with: the last one, or the best of those that were evaluated.
+    pub select: Select,
+    /// When the run ends before its last update.
+    pub stop: StopConfig,
+    /// Updates after which the policy is kept whole, beside the one that the run ends with, to be talked with or measured; 0 keeps none.
+    /// Changes no result.
+    pub keep_every: usize,
     /// Updates between checkpoints; 0 keeps the last one only. Changes no result.
     pub checkpoint_every: usize,
     /// Updates between lines in the log, at level `debug`; metrics are written at every update all the same. Changes no
@@ -271,6 +281,10 @@ impl Default for PpoConfig {
             ema: EmaConfig::default(),
             target_kl: None,
             value_init: ValueInit::RewardModel,
+            evaluate: EvaluateConfig::default(),
+            select: Select::Last,
+            stop: StopConfig::default(),
+            keep_every: 0,
             checkpoint_every: 50,
             log_every: 1,
             sample_every: 10,
@@ -348,6 +362,7 @@ impl PpoConfig {
     /// learning rate falls towards the end, so that a finished run may go on for more.
     pub fn identity(&self) -> serde_json::Value {
         let mut keys = NEUTRAL_KEYS.to_vec();
+        keys.push("keep_every");
         if self.may_grow() {
             keys.push("episodes");
         }

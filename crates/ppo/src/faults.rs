@@ -3,6 +3,7 @@
 use rlhf_config::ConfigErrors;
 
 use crate::config::{ControllerConfig, PpoConfig, RewardWhitening, ScoreBaseline};
+use crate::evaluate::{Select, StopConfig};
 use crate::reward::MissingEos;
 
 /// Temperatures at which the ratio of two passes over the same tokens is one: the smaller, the more their rounding counts.
@@ -16,6 +17,7 @@ impl PpoConfig {
         self.check_losses(&mut errors);
         self.check_rewards(&mut errors);
         self.check_ptx(&mut errors);
+        self.check_evaluations(&mut errors);
         errors.nest("lr", self.lr.validate());
         errors.nest("value_lr", self.value_lr.validate());
         errors.nest("adamw", self.adamw.validate());
@@ -109,6 +111,21 @@ impl PpoConfig {
             "whiten_rewards",
             || format!("needs a batch_size of at least 8, found {}", self.batch_size),
         );
+    }
+
+    fn check_evaluations(&self, errors: &mut ConfigErrors) {
+        errors.check_count("evaluate.prompts", self.evaluate.prompts);
+        errors.check_count("evaluate.answers", self.evaluate.answers);
+        errors.check_positive_if_set("stop.max_kl", self.stop.max_kl);
+        let selects = self.select != Select::Last;
+        errors.check(
+            self.evaluate.every > 0 || !selects && self.stop == StopConfig::default(),
+            "evaluate.every",
+            || "0, but ppo.select and ppo.stop go by evaluations on held-out prompts".into(),
+        );
+        errors.check(self.stop.patience == 0 || selects, "stop.patience", || {
+            "expected ppo.select to say by what an evaluation is better: `score`, `reward` or `judge`".into()
+        });
     }
 
     fn check_ptx(&self, errors: &mut ConfigErrors) {

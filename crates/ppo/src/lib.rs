@@ -21,6 +21,7 @@ mod config;
 mod cursor;
 mod episode;
 mod error;
+mod evaluate;
 mod faults;
 mod flops;
 #[cfg(test)]
@@ -31,6 +32,7 @@ mod loss;
 mod memory;
 mod models;
 mod ptx;
+mod report;
 mod reward;
 mod rollout;
 mod scorer;
@@ -45,6 +47,7 @@ pub use config::{
 };
 pub use episode::{Episode, Response, Scored, Steps};
 pub use error::{Error, Result};
+pub use evaluate::{EvaluateConfig, Evaluation, Select, StopConfig};
 pub use kl::{KlController, KlEstimator, token_kl};
 pub use loss::{
     PolicyLoss, PolicyStats, PolicyTerms, Reduction, ValueLoss, ValueStats, ValueTerms, policy_loss, token_weights,
@@ -53,8 +56,9 @@ pub use loss::{
 pub use memory::memory_forecast;
 pub use models::PpoModels;
 pub use ptx::{GradientPair, PtxUnit, ptx_weights};
+pub use report::{PpoOutcome, PpoReport};
 pub use reward::{MissingEos, Terminal, effective_score, token_rewards, whiten_rewards};
 pub use rollout::{PpoPrompt, RolloutModels, RolloutRequest, collect_rollout};
 pub use scorer::{Answer, RewardModel, Scorer, ScorerError};
 pub use summary::{KL_COEF, OBJECTIVE_KL, OBJECTIVE_SCORES};
-pub use train::{Observer, PpoData, PpoOutcome, PpoReport, train};
+pub use train::{Observer, PpoData, train};

@@ -6,6 +6,7 @@ use rlhf_model::{HeadUse, LargestPass, PassesAtOnce};
 
 use crate::config::{EmaPer, PpoConfig};
 use crate::error::Result;
+use crate::evaluate::Select;
 use crate::models::PpoModels;
 use crate::train::PpoData;
 
@@ -22,9 +23,13 @@ pub fn memory_forecast(models: &PpoModels, data: PpoData<'_>, config: &PpoConfig
         EmaPer::Off => 0,
         EmaPer::Step | EmaPer::Iteration => policy_size.trained,
     };
+    let best = match config.select {
+        Select::Last => 0,
+        Select::Score | Select::Reward | Select::Judge => policy_size.trained,
+    };
     let reward = reward_model_bytes(models, config);
     let between = MemoryForecast {
-        weights: sft.all + reward + policy_size.trained + value_size.trained + ema,
+        weights: sft.all + reward + policy_size.trained + value_size.trained + ema + best,
         optimizer: 2 * (policy_size.trained + value_size.trained),
         ..MemoryForecast::default()
     };

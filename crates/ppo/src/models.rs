@@ -16,6 +16,8 @@ pub struct PpoModels {
     pub sft: CausalLm,
     /// Source of the scores.
     pub scorer: Box<dyn Scorer>,
+    /// Somebody else who scores the answers to held-out prompts, if there is one: nothing is optimised for them.
+    pub judge: Option<Box<dyn Scorer>>,
 }
 
 impl PpoModels {
@@ -24,7 +26,11 @@ impl PpoModels {
     /// model's adapters.
     pub fn with_reward_model(sft: CausalLm, reward: ScalarModel, config: &PpoConfig) -> Self {
         let scorer = Box::new(RewardModel::new(reward, config.microbatch_tokens));
-        Self { sft, scorer }
+        Self {
+            sft,
+            scorer,
+            judge: None,
+        }
     }
 
     /// The policy before the first step: the SFT model, with adapters if that is what is trained.

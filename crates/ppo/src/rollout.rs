@@ -53,6 +53,8 @@ pub struct RolloutRequest<'a> {
     pub stop_token_ids: &'a [u32],
     /// Seed of the run.
     pub seed: u64,
+    /// What the random numbers are for: requests of different purposes share none.
+    pub purpose: &'static str,
     /// Random stream of the first episode.
     pub first_stream: u64,
     /// Weight of the KL penalty, in reward per nat.
@@ -89,6 +91,45 @@ pub fn collect_rollout(
         .collect())
 }
 
+/// Responses, their scores, and what a judge says of them.
+pub(crate) struct AnsweredPrompts {
+    pub(crate) responses: Vec<Response>,
+    pub(crate) scored: Vec<Scored>,
+    /// Empty without a judge.
+    pub(crate) judged: Vec<Option<f64>>,
+}
+
+/// One response per chosen prompt, scored; nothing is learnt from them.
+pub(crate) fn answer_and_score(
+    models: &RolloutModels<'_>,
+    judge: Option<&dyn Scorer>,
+    request: &RolloutRequest<'_>,
+    config: &PpoConfig,
+) -> Result<AnsweredPrompts> {
+    let responses = sample(models.policy, request, config)?;
+    let scored = score(&responses, models, request.prompts, config)?;
+    let judged = match judge {
+        None => Vec::new(),
+        Some(judge) => judge
+            .score(&answers(&responses, request.prompts))
+            .map_err(|source| Error::Scorer { source })?,
+    };
+    Ok(AnsweredPrompts {
+        responses,
+        scored,
+        judged,
+    })
+}
+
+/// Responses as scorers see them.
+fn answers<'a>(responses: &'a [Response], prompts: &'a [PpoPrompt]) -> Vec<Answer<'a>> {
+    let of = |response: &'a Response| Answer {
+        response,
+        task: prompts[response.prompt].task.as_ref(),
+    };
+    responses.iter().map(of).collect()
+}
+
 /// One response per chosen prompt.
 fn sample(policy: &CausalLm, request: &RolloutRequest<'_>, config: &PpoConfig) -> Result<Vec<Response>> {
     let prompt_of = |prompt: usize| &request.prompts[prompt].input_ids;
@@ -100,7 +141,7 @@ fn sample(policy: &CausalLm, request: &RolloutRequest<'_>, config: &PpoConfig) -
         batch_size: config.rollout_batch_size,
         sampling: Sampling::at_temperature(config.temperature),
         seed: request.seed,
-        purpose: "ppo.rollout",
+        purpose: request.purpose,
         first_stream: request.first_stream,
     };
     let completions = Generator::new(policy).generate(&prompts, &options)?;
@@ -151,14 +192,9 @@ fn score(
 
 /// The score of every response.
 fn scores(responses: &[Response], scorer: &dyn Scorer, prompts: &[PpoPrompt]) -> Result<Vec<f64>> {
-    let answers: Vec<Answer<'_>> = responses
-        .iter()
-        .map(|response| Answer {
-            response,
-            task: prompts[response.prompt].task.as_ref(),
-        })
-        .collect();
-    let scores = scorer.score(&answers).map_err(|source| Error::Scorer { source })?;
+    let scores = scorer
+        .score(&answers(responses, prompts))
+        .map_err(|source| Error::Scorer { source })?;
     if scores.len() != responses.len() {
         return Err(Error::ScoreCount {
             expected: responses.len(),

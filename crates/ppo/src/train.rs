@@ -13,11 +13,13 @@ use crate::config::{AdvantageWhitening, EmaPer, PpoConfig};
 use crate::cursor::{Cursor, Phase, minibatch_rows};
 use crate::episode::Episode;
 use crate::error::{Error, Result};
+use crate::evaluate::{Evaluation, Watch};
 use crate::flops::{rollout_flops, step_flops};
 use crate::invariants::{check_first_step, check_kl_sign, check_rollout};
 use crate::kl::KlController;
 use crate::models::PpoModels;
 use crate::ptx::GradientPair;
+use crate::report::{PpoOutcome, PpoReport};
 use crate::rollout::{PpoPrompt, RolloutModels, RolloutRequest, collect_rollout, whiten_episodes};
 use crate::scorer::Scorer;
 use crate::step::{policy_gradients, ptx_gradients, value_gradients};
@@ -26,14 +28,23 @@ use crate::summary::{PtxReport, RolloutSummary, StepReport, StepsSummary, Update
 /// The data that PPO learns from.
 #[derive(Debug, Clone, Copy)]
 pub struct PpoData<'a> {
-    /// Prompts that are answered.
+    /// Prompts that are answered: those to learn from, and behind them those held out.
     pub prompts: &'a [PpoPrompt],
+    /// Prompts held out, for evaluations alone: so many of the last.
+    pub held_out: usize,
     /// Pretraining sequences for PPO-ptx; may be empty when `ptx.coef` is 0.
     pub pretraining: &'a [TokenSequence],
     /// Token that ends a response.
     pub eos_token_id: u32,
     /// Others that do.
     pub stop_token_ids: &'a [u32],
+}
+
+impl PpoData<'_> {
+    /// Prompts to learn from.
+    pub(crate) fn learnt(&self) -> usize {
+        self.prompts.len().saturating_sub(self.held_out)
+    }
 }
 
 /// Somebody who reads along.
@@ -47,11 +58,11 @@ pub trait Observer {
     /// Whatever went wrong; it ends the run.
     fn sampled(&mut self, update: u64, episodes: &[Episode]) -> Result<(), Self::Error>;
 
-    /// Called with the policy after `updates` updates, off the autodiff graph, when a checkpoint of it has been written.
+    /// Called with the policy after every `keep_every`-th update, off the autodiff graph.
     ///
     /// # Errors
     /// Whatever went wrong; it ends the run.
-    fn checkpointed(&mut self, updates: u64, policy: &CausalLm) -> Result<(), Self::Error> {
+    fn kept(&mut self, updates: u64, policy: &CausalLm) -> Result<(), Self::Error> {
         let _ = (updates, policy);
         Ok(())
     }
@@ -63,34 +74,6 @@ impl Observer for Quiet {
     fn sampled(&mut self, _: u64, _: &[Episode]) -> Result<()> {
         Ok(())
     }
-}
-
-/// The networks that PPO ends with.
-#[derive(Debug, Clone)]
-pub struct PpoOutcome {
-    /// The policy after the last step.
-    pub policy: CausalLm,
-    /// Its exponential moving average, if there is one.
-    pub ema: Option<CausalLm>,
-    /// The value network.
-    pub value: ScalarModel,
-    /// Figures of the run.
-    pub report: PpoReport,
-}
-
-/// Figures of a run.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct PpoReport {
-    /// Rollouts.
-    pub updates: u64,
-    /// Optimiser steps.
-    pub steps: u64,
-    /// Mean score of the first rollout.
-    pub first_score: f64,
-    /// Mean score of the last rollout.
-    pub last_score: f64,
-    /// Mean KL of the last rollout, in nats per response.
-    pub last_kl: f64,
 }
 
 /// Optimises the SFT model against the reward model.
@@ -109,13 +92,16 @@ pub fn train<O: Observer>(
     observer: &mut O,
 ) -> Result<PpoOutcome, O::Error> {
     let mut run = Run::start(models, data, config, context)?;
-    while run.state.cursor.update < config.updates() as u64 {
+    if run.state.watch.evaluations.is_empty() {
+        run.evaluate_if_due()?;
+    }
+    while run.state.cursor.update < config.updates() as u64 && run.state.watch.stopped.is_none() {
         match run.state.cursor.next {
             Phase::Rollout => run.roll_out()?,
             Phase::Step { epoch, minibatch } => run.step(epoch, minibatch)?,
             Phase::EndOfUpdate => run.end_update(observer)?,
         }
-        run.checkpoint_if_due(observer)?;
+        run.checkpoint_if_due()?;
     }
     Ok(run.finish())
 }
@@ -129,6 +115,8 @@ struct State {
     negative_kl: usize,
     report: PpoReport,
     in_hand: InHand,
+    #[serde(default)]
+    watch: Watch,
 }
 
 /// The update in work; empty between two of them.
@@ -146,9 +134,12 @@ struct Run<'a> {
     context: &'a StageContext<'a>,
     reference: CausalLm,
     scorer: Box<dyn Scorer>,
+    judge: Option<Box<dyn Scorer>>,
     policy: Learner<CausalLm>,
     value: Learner<ScalarModel>,
     ema: Option<CausalLm>,
+    /// The best of the policies evaluated, where one is to be selected.
+    best: Option<CausalLm>,
     state: State,
 }
 
@@ -160,8 +151,12 @@ impl<'a> Run<'a> {
         config: &'a PpoConfig,
         context: &'a StageContext<'a>,
     ) -> Result<Self> {
-        if data.prompts.is_empty() {
+        if data.learnt() == 0 {
             return Err(Error::NoData { what: "prompts" });
+        }
+        if config.evaluate.every > 0 && data.held_out == 0 {
+            let what = "held-out prompts";
+            return Err(Error::NoData { what });
         }
         if config.ptx_examples_per_minibatch() > 0 && data.pretraining.is_empty() {
             let what = "pretraining sequences";
@@ -181,12 +176,15 @@ impl<'a> Run<'a> {
             value: Learner::new(value.train(), config.adamw.clone()),
             reference: models.sft,
             scorer: models.scorer,
+            judge: models.judge,
+            best: None,
             state: State {
                 cursor: Cursor::START,
                 controller: config.kl.controller(),
                 negative_kl: 0,
                 report: PpoReport::default(),
                 in_hand: InHand::default(),
+                watch: Watch::default(),
             },
         };
         if let Some(checkpoint) = context.resume()? {
@@ -195,6 +193,9 @@ impl<'a> Run<'a> {
             run.value = Learner::load(&checkpoint, "value", run.value.into_module(), adamw())?;
             run.ema = run.ema.map(|ema| load_module(&checkpoint, "ema", ema)).transpose()?;
             run.state = checkpoint.json("state")?;
+            if run.state.watch.best(config.select).is_some() {
+                run.best = Some(load_module(&checkpoint, "best", run.policy.module().valid())?);
+            }
         }
         let asked = config.updates() as u64;
         if run.state.cursor.lies_beyond(asked) {
@@ -221,6 +222,7 @@ impl<'a> Run<'a> {
             eos_token_id: self.data.eos_token_id,
             stop_token_ids: self.data.stop_token_ids,
             seed: self.context.seed,
+            purpose: "ppo.rollout",
             first_stream: first_episode,
             kl_coef,
         };
@@ -310,22 +312,61 @@ impl<'a> Run<'a> {
         if self.config.sample_every > 0 && update.is_multiple_of(self.config.sample_every as u64) {
             observer.sampled(update, &episodes[..self.config.samples.min(episodes.len())])?;
         }
+        self.evaluate_if_due()?;
+        let keep_every = self.config.keep_every as u64;
+        if keep_every > 0 && (update + 1).is_multiple_of(keep_every) {
+            observer.kept(update + 1, &self.policy.module().valid())?;
+        }
         let limit = self.config.abort_negative_kl_iterations;
         Ok(check_kl_sign(update, kl, &mut self.state.negative_kl, limit)?)
     }
 
+    /// Answers the held-out prompts if it is time to, and remembers the policy if it is the best so far.
+    fn evaluate_if_due(&mut self) -> Result<()> {
+        let (update, last) = (self.state.cursor.update, self.config.updates() as u64);
+        let every = self.config.evaluate.every as u64;
+        if every == 0 || !update.is_multiple_of(every) && update != last {
+            return Ok(());
+        }
+        let policy = self.policy.module().valid();
+        let held_out = self.config.evaluate.prompts.min(self.data.held_out);
+        let first = self.data.learnt();
+        let request = RolloutRequest {
+            prompts: self.data.prompts,
+            chosen: &(first..first + held_out)
+                .flat_map(|prompt| std::iter::repeat_n(prompt, self.config.evaluate.answers))
+                .collect::<Vec<_>>(),
+            eos_token_id: self.data.eos_token_id,
+            stop_token_ids: self.data.stop_token_ids,
+            seed: self.context.seed,
+            purpose: "ppo.evaluate",
+            first_stream: 0,
+            kl_coef: self.state.controller.coef(),
+        };
+        let models = RolloutModels {
+            policy: &policy,
+            reference: &self.reference,
+            value: &self.value.module().valid(),
+            scorer: self.scorer.as_ref(),
+        };
+        let evaluation = Evaluation::new(update, &models, self.judge.as_deref(), &request, self.config)?;
+        self.context.log(update, &evaluation.metrics())?;
+        tracing::info!(update, score = evaluation.score, kl = evaluation.kl, "evaluation");
+        if self.state.watch.add(evaluation, self.config) {
+            self.best = Some(policy);
+        }
+        Ok(())
+    }
+
     /// Writes a checkpoint when one is due between two updates, or when somebody wants the run to stop, wherever it is.
-    fn checkpoint_if_due<O: Observer>(&self, observer: &mut O) -> Result<(), O::Error> {
+    fn checkpoint_if_due(&self) -> Result<()> {
         let (done, total) = (self.state.cursor.update, self.config.updates() as u64);
         let between_updates = self.state.cursor.next == Phase::Rollout;
         match self.context.pause(done, total, self.config.checkpoint_every) {
-            Pause::Checkpoint if between_updates => {
-                self.save()?;
-                observer.checkpointed(done, &self.policy.module().valid())
-            }
+            Pause::Checkpoint if between_updates => Ok(self.save()?),
             Pause::Stop => {
                 self.save()?;
-                Err(Error::Interrupted { update: done }.into())
+                Err(Error::Interrupted { update: done })
             }
             _ => Ok(()),
         }
@@ -338,17 +379,27 @@ impl<'a> Run<'a> {
             if let Some(ema) = &self.ema {
                 save_module(writer, "ema", ema)?;
             }
+            if let Some(best) = &self.best {
+                save_module(writer, "best", best)?;
+            }
             writer.add_json("state", &self.state)
         })?;
         Ok(())
     }
 
     fn finish(self) -> PpoOutcome {
+        let Watch { evaluations, stopped } = self.state.watch.clone();
+        let best = self.state.watch.best(self.config.select);
         PpoOutcome {
-            policy: self.policy.module().valid(),
+            report: PpoReport {
+                selected: best.map_or(self.state.report.updates, |best| evaluations[best].update),
+                evaluations,
+                stopped,
+                ..self.state.report
+            },
+            policy: self.best.unwrap_or_else(|| self.policy.module().valid()),
             ema: self.ema,
             value: self.value.module().valid(),
-            report: self.state.report,
         }
     }
 
@@ -357,7 +408,7 @@ impl<'a> Run<'a> {
     fn prompts_from(&self, first_episode: u64) -> Vec<usize> {
         let (seed, each) = (self.context.seed, self.config.samples_per_prompt);
         let (first, count) = (first_episode / each as u64, self.config.batch_size / each);
-        let rows = cyclic_rows(self.data.prompts.len(), "ppo.prompts", seed, first, count);
+        let rows = cyclic_rows(self.data.learnt(), "ppo.prompts", seed, first, count);
         rows.into_iter()
             .flat_map(|row| std::iter::repeat_n(row, each))
             .collect()
@@ -441,18 +492,5 @@ impl InHand {
         let kls = self.steps[of_epoch..].iter().map(|step| step.policy.approx_kl_k3);
         let epoch_kl: f64 = kls.map(|kl| kl / config.n_minibatches as f64).sum();
         config.target_kl.is_some_and(|target| epoch_kl > target)
-    }
-}
-
-impl PpoReport {
-    /// The report once another update has ended.
-    fn after(&self, update: u64, steps: u64, score: f64, kl: f64) -> Self {
-        Self {
-            updates: update + 1,
-            steps,
-            first_score: if update == 0 { score } else { self.first_score },
-            last_score: score,
-            last_kl: kl,
-        }
     }
 }

@@ -11,8 +11,8 @@ use rlhf_core::{
 use rlhf_data::TokenSequence;
 use rlhf_model::{CausalLm, Gpt2Config, LoraConfig, ModelConfig, ScalarModel};
 use rlhf_ppo::{
-    ControllerConfig, EmaConfig, Error, KlConfig, PpoConfig, PpoData, PpoModels, PpoOutcome, PpoPrompt, PtxConfig,
-    train,
+    ControllerConfig, EmaConfig, Error, EvaluateConfig, KlConfig, PpoConfig, PpoData, PpoModels, PpoOutcome, PpoPrompt,
+    PtxConfig, Select, train,
 };
 
 fn settings() -> PpoConfig {
@@ -82,6 +82,8 @@ fn run(dir: &Path, settings: &PpoConfig, stop: bool) -> Result<PpoOutcome, Error
     }
     let data = PpoData {
         prompts: &prompts,
+        // As many as are learnt from, where they are evaluated.
+        held_out: if settings.evaluate.every > 0 { 2 } else { 0 },
         pretraining: &text,
         eos_token_id: 0,
         stop_token_ids: &[],
@@ -115,6 +117,21 @@ fn a_run_with_adapters_stopped_after_the_rollout_and_after_every_step_ends_with_
     let reference = named_parameters(&CausalLm::init(&config(), 1, &Device::flex()));
     assert!(named_parameters(&outcome.policy.without_lora()) == reference);
     assert!(named_parameters(&outcome.ema.expect("the defaults average").without_lora()) == reference);
+}
+
+#[test]
+fn a_run_that_keeps_the_best_policy_of_its_evaluations_ends_with_the_same_bytes() {
+    let settings = PpoConfig {
+        evaluate: EvaluateConfig {
+            every: 1,
+            prompts: 2,
+            answers: 2,
+        },
+        select: Select::Score,
+        ..settings()
+    };
+    let report = interrupted_everywhere(&settings).report;
+    assert_eq!(report.evaluations.len(), 4, "{report:?}");
 }
 
 #[test]

@@ -112,9 +112,11 @@ fn run_on(
     let models = PpoModels {
         sft: policy(),
         scorer: Box::new(scorer),
+        judge: None,
     };
     let data = PpoData {
         prompts,
+        held_out: 0,
         pretraining: text,
         eos_token_id: EOS,
         stop_token_ids: &[],

@@ -1,11 +1,9 @@
 //! Curves of a run as lines that a plot can hold.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 
-use rlhf_files::parse_json;
+use rlhf_curves::METRICS_FILE;
 
 use crate::folder::Problem;
 
@@ -19,60 +17,34 @@ pub(crate) type Curves = BTreeMap<String, Metrics>;
 /// Points of a line at most: a phone has no more pixels for them.
 const MOST_POINTS: usize = 150;
 
-/// Name of the rows of a stage.
-const METRICS: &str = "metrics.jsonl";
-
-/// The curves of a run; files with rows that cannot be read are problems. A value that is null, as what was not finite is written, is a point
-/// that is no number.
+/// The curves of a run; lines that are no rows are problems. A value that was not finite is a point that is no number.
 pub(crate) fn read_curves(path: &Path, problems: &mut Vec<Problem>) -> Curves {
+    let read = rlhf_curves::Curves::read(path).unwrap_or_else(|error| {
+        problems.push(Problem {
+            file: METRICS_FILE.to_owned(),
+            what: error.to_string(),
+        });
+        rlhf_curves::Curves::default()
+    });
     let mut curves = Curves::new();
-    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-        let (stage, file) = (entry.file_name().display().to_string(), entry.path().join(METRICS));
-        let text = match fs::read(&file) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => continue,
-            Err(error) => {
-                problems.push(Problem {
-                    file: format!("{stage}/{METRICS}"),
-                    what: error.to_string(),
-                });
-                continue;
-            }
-        };
-        let (metrics, damaged) = metrics_of(&text);
-        if let Some(first) = damaged.first() {
+    for (stage, found) in read.stages {
+        if let Some(first) = found.faults.first() {
             problems.push(Problem {
-                file: format!("{stage}/{METRICS}"),
-                what: format!("{} of its lines are no rows, the first is line {first}", damaged.len()),
+                file: format!("{stage}/{METRICS_FILE}"),
+                what: format!(
+                    "{} of its lines are no rows, the first is line {}: {}",
+                    found.n_faults, first.line, first.message
+                ),
             });
         }
-        curves.insert(stage, metrics);
+        let points = |series: rlhf_curves::Series| -> Points {
+            let point = |point: &rlhf_curves::Point| (point.step as f64, point.value.unwrap_or(f64::NAN));
+            series.points.iter().map(point).collect()
+        };
+        let metrics = found.series.into_iter().map(|(name, series)| (name, points(series)));
+        curves.insert(stage, metrics.collect());
     }
     curves
-}
-
-/// The metrics in rows, and the numbers of lines that are none. A last line that is cut off is being written.
-fn metrics_of(text: &str) -> (Metrics, Vec<usize>) {
-    let (mut metrics, mut damaged) = (Metrics::new(), Vec::new());
-    for (number, line) in text.split_inclusive('\n').enumerate() {
-        let row = parse_json(line.as_bytes()).ok();
-        let Some((step, row)) = row
-            .as_ref()
-            .and_then(|row| Some((row["step"].as_f64()?, row.as_object()?)))
-        else {
-            if line.ends_with('\n') {
-                damaged.push(number + 1);
-            }
-            continue;
-        };
-        for (name, value) in row.iter().filter(|entry| entry.0 != "step") {
-            metrics
-                .entry(name.clone())
-                .or_default()
-                .push((step, value.as_f64().unwrap_or(f64::NAN)));
-        }
-    }
-    (metrics, damaged)
 }
 
 /// A curve with few enough points to draw.
@@ -125,15 +97,6 @@ pub(crate) fn mean_between(points: &[(f64, f64)], from: f64, to: f64) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rows_become_curves_and_lines_that_are_none_are_counted() {
-        let text = "{\"step\":1,\"a\":2.0,\"b\":null}\nno row\n{\"step\":3,\"a\":4.0}\n{\"step\":4,\"a\"";
-        let (metrics, damaged) = metrics_of(text);
-        assert_eq!(metrics["a"], [(1.0, 2.0), (3.0, 4.0)]);
-        assert!(metrics["b"][0].1.is_nan());
-        assert_eq!(damaged, [2], "the last line is being written");
-    }
 
     #[test]
     fn a_long_curve_becomes_means_with_their_range() {

@@ -57,6 +57,7 @@ fn main() -> Result<(), Error> {
     let data = RewardData {
         train: &train_prompts,
         validation: &held_out,
+        test: &held_out,
         held_out_labelers: &[],
         demonstrations: &[],
     };

@@ -37,7 +37,10 @@ pub fn memory_forecast(
         ..MemoryForecast::default()
     };
     let (architecture, device) = (model.transformer.architecture(), model.transformer.device());
-    let lens: Vec<usize> = data.validation.iter().map(RankedPrompt::tokens).collect();
+    let longer = [data.validation, data.test]
+        .into_iter()
+        .max_by_key(|prompts| prompts.len());
+    let lens: Vec<usize> = longer.into_iter().flatten().map(RankedPrompt::tokens).collect();
     let demonstrations: Vec<usize> = data.demonstrations.iter().map(Vec::len).collect();
     let scoring = [lens, demonstrations].map(|lens| PassesAtOnce::of(&model, &device, &lens, config.microbatch_tokens));
     let kept = MemoryForecast {

@@ -1,4 +1,4 @@
-//! Accuracy and calibration of a reward model, on prompts and labelers it has not seen.
+//! Accuracy and calibration of a reward model, on prompts that neither training nor a choice has seen, and on labelers it has not.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub struct RewardReport {
     pub steps: u64,
     /// Validation loss of each seed; the lowest was kept.
     pub seed_losses: Vec<f64>,
-    /// Share of held-out prompts' pairs ordered as the training labelers did. Equal scores count one half.
+    /// Share of the test prompts' pairs ordered as the training labelers did. Equal scores count one half.
     pub pair_accuracy: Interval,
     /// The same against labelers whose rankings were never learnt from.
     pub pair_accuracy_held_out_labelers: Option<Interval>,
@@ -52,7 +52,7 @@ pub struct RewardReport {
 
 /// Scores of a reward model after calibration.
 pub(crate) struct CalibratedScores {
-    pub(crate) validation: Vec<Vec<f64>>,
+    pub(crate) test: Vec<Vec<f64>>,
     pub(crate) held_out_labelers: Vec<Vec<f64>>,
     pub(crate) demonstrations: Vec<f64>,
 }
@@ -65,7 +65,7 @@ pub(crate) fn report(
     seed_losses: Vec<f64>,
     steps: u64,
 ) -> RewardReport {
-    let pairs = scored_pairs(data.validation, &scores.validation);
+    let pairs = scored_pairs(data.test, &scores.test);
     let held_out = scored_pairs(data.held_out_labelers, &scores.held_out_labelers);
     let (demonstration_mean, demonstration_std) = mean_std(&scores.demonstrations);
     let calibration = calibration_curve(&pairs, config.calibration_bins);
@@ -77,8 +77,8 @@ pub(crate) fn report(
         pair_accuracy: pair_accuracy(&pairs),
         pair_accuracy_held_out_labelers: (!held_out.is_empty()).then(|| pair_accuracy(&held_out)),
         by_labeler,
-        length: LengthReport::new(data.validation, scores.validation.iter().map(Vec::as_slice), seed),
-        by_source: by_source(data.validation, &scores.validation, seed),
+        length: LengthReport::new(data.test, scores.test.iter().map(Vec::as_slice), seed),
+        by_source: by_source(data.test, &scores.test, seed),
         base_logprob: None,
         by_length: accuracy_by_length(&pairs, &config.length_edges),
         by_confidence: accuracy_by_confidence(&pairs, &config.confidence_edges),

@@ -23,9 +23,11 @@ use crate::report::{CalibratedScores, RewardReport, report};
 pub struct RewardData<'a> {
     /// Ranked prompts to learn from.
     pub train: &'a [RankedPrompt],
-    /// Ranked prompts held out.
+    /// Ranked prompts held out, by which the best of several seeds is chosen.
     pub validation: &'a [RankedPrompt],
-    /// The held-out prompts as ranked by labelers whose rankings were never learnt from; may be empty.
+    /// Others, which nothing is chosen by: the report is of them. May be those of `validation`, where nothing is chosen.
+    pub test: &'a [RankedPrompt],
+    /// The prompts of the test as ranked by labelers whose rankings were never learnt from; may be empty.
     pub held_out_labelers: &'a [RankedPrompt],
     /// Demonstrations, prompt and answer in one sequence: their scores are brought to mean 0.
     pub demonstrations: &'a [Vec<u32>],
@@ -97,7 +99,7 @@ struct Run<'a> {
     learner: Learner<ScalarModel>,
     best: Option<ScalarModel>,
     position: Position,
-    /// Scores of the held-out completions by `best`, before calibration, if this process has computed them.
+    /// Scores of the completions of `validation` by `best`, before calibration, if this process has computed them.
     best_scores: Option<Vec<Vec<f64>>>,
     /// Weight of each token of a completion in the loss.
     per_token: f64,
@@ -114,7 +116,11 @@ impl<'a> Run<'a> {
         config: &'a RewardConfig,
         context: &'a StageContext<'a>,
     ) -> Result<Self> {
-        for (what, rows) in [("training", data.train), ("validation", data.validation)] {
+        for (what, rows) in [
+            ("training", data.train),
+            ("validation", data.validation),
+            ("test", data.test),
+        ] {
             if rows.is_empty() {
                 return Err(Error::NoData { what });
             }
@@ -305,16 +311,16 @@ impl<'a> Run<'a> {
             let of_prompt = |scores: Vec<f64>| scores.into_iter().map(|score| map.apply(score)).collect();
             scores.into_iter().map(of_prompt).collect()
         };
-        let validation = self.best_scores.take();
-        let validation =
-            validation.unwrap_or_else(|| self.scores_of(&model, self.data.validation, "held-out prompts scored"));
+        let is_validation = std::ptr::eq(self.data.test, self.data.validation);
+        let known = self.best_scores.take().filter(|_| is_validation);
+        let test = known.unwrap_or_else(|| self.scores_of(&model, self.data.test, "prompts of the test scored"));
         let held_out = self.scores_of(
             &model,
             self.data.held_out_labelers,
             "prompts of held-out labelers scored",
         );
         let scores = CalibratedScores {
-            validation: calibrated(validation),
+            test: calibrated(test),
             held_out_labelers: calibrated(held_out),
             demonstrations: demonstrations.iter().map(|&score| map.apply(score)).collect(),
         };

@@ -69,6 +69,7 @@ fn run(settings: &RewardConfig) -> RewardOutcome {
     let data = RewardData {
         train: &learnt,
         validation: &held_out,
+        test: &held_out,
         held_out_labelers: &held_out[..10],
         demonstrations: &demonstrations,
     };
@@ -86,6 +87,33 @@ fn an_order_that_can_be_expressed_is_learnt_the_right_way_round() {
     assert!(scores.windows(2).all(|pair| pair[0] < pair[1]), "{scores:?}");
     // Calibrated on demonstrations.
     assert!(report.demonstration_mean.abs() < 1e-5 && report.demonstration_std > 0.1);
+}
+
+#[test]
+fn what_is_reported_is_of_the_test_and_not_of_what_chose() {
+    let (learnt, validation) = (prompts(0..400), prompts(1000..1100));
+    let mut test = prompts(2000..2060);
+    for prompt in &mut test {
+        let pairs = &mut prompt.annotations[0].pairs;
+        *pairs = pairs.iter().map(|&(better, worse)| (worse, better)).collect();
+    }
+    let data = RewardData {
+        train: &learnt,
+        validation: &validation,
+        test: &test,
+        held_out_labelers: &[],
+        demonstrations: &[],
+    };
+    let report = train(trunk(), data, &settings(), &StageContext::scratch(Device::flex(), 1))
+        .expect("it learns")
+        .report;
+    assert!(
+        report.seed_losses[0] < 0.3,
+        "chosen by the validation prompts: {report:?}"
+    );
+    assert!(report.pair_accuracy.value < 0.05, "{report:?}");
+    let pairs: usize = test.iter().map(|p| p.annotations[0].pairs.len()).sum();
+    assert_eq!(report.pair_accuracy.n, pairs);
 }
 
 #[test]
@@ -137,6 +165,7 @@ fn the_learning_rate_starts_anew_with_each_seed() {
     let data = RewardData {
         train: &learnt,
         validation: &learnt[..4],
+        test: &learnt[..4],
         held_out_labelers: &[],
         demonstrations: &[],
     };
@@ -166,6 +195,7 @@ fn without_rankings_a_run_says_so() {
         let data = RewardData {
             train: train_rows,
             validation,
+            test: validation,
             held_out_labelers: &[],
             demonstrations: &[],
         };

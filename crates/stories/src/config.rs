@@ -22,7 +22,7 @@ pub struct StoriesConfig {
     pub validation_reward_prompts: usize,
     /// Prompts for PPO.
     pub ppo_prompts: usize,
-    /// Prompts for the final evaluation; their words are held out.
+    /// Prompts held out from PPO, half for choices, half for the test; their words are held out.
     pub held_out_prompts: usize,
 }
 

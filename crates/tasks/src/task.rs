@@ -14,11 +14,11 @@ use crate::judge::GoldJudge;
 pub enum PromptSet {
     /// For comparisons that train the reward model.
     Reward,
-    /// For comparisons that measure the reward model.
+    /// For comparisons that choose and measure the reward model: half of them each.
     RewardValidation,
     /// For PPO.
     Ppo,
-    /// For the final evaluation.
+    /// For choices and for the final evaluation: half of them each.
     HeldOut,
 }
 

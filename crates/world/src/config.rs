@@ -20,11 +20,11 @@ pub struct WorldConfig {
     pub flawed_share: f64,
     /// Prompts for comparisons.
     pub reward_prompts: usize,
-    /// Prompts for comparisons that only measure the reward model, from the held-out side of the split.
+    /// Prompts for comparisons that only measure the reward model, from the held-out side of the split: half choose, half test.
     pub validation_reward_prompts: usize,
     /// Prompts for PPO.
     pub ppo_prompts: usize,
-    /// Prompts for the final evaluation; their signatures occur in no training set.
+    /// Prompts held out from PPO, half for choices, half for the test; their signatures occur in no training set.
     pub held_out_prompts: usize,
 }
 

@@ -76,7 +76,10 @@ impl LabelerKind {
 pub struct LabelConfig {
     /// Who ranks.
     pub labeler: LabelerKind,
-    /// Labelers who rank each training prompt; validation prompts are ranked by all.
+    /// Prompts whose answers are ranked to learn from, at most, the first of those that were sampled; 0: all. With
+    /// `rankings_per_prompt` the budget of labels.
+    pub prompts: usize,
+    /// Simulated labelers who rank each training prompt; validation prompts are ranked by all.
     pub rankings_per_prompt: usize,
     /// The simulated labelers.
     pub simulated: LabelerConfig,
@@ -96,6 +99,7 @@ impl Default for LabelConfig {
     fn default() -> Self {
         Self {
             labeler: LabelerKind::Simulated,
+            prompts: 0,
             rankings_per_prompt: 10,
             simulated: LabelerConfig::default(),
             reward_model: PathBuf::new(),
@@ -110,7 +114,7 @@ impl Default for LabelConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvalConfig {
-    /// Held-out prompts at most.
+    /// Prompts of the test at most: of the half of the held-out prompts that nothing before the end has seen.
     pub prompts: usize,
     /// Tokens of an answer at most.
     pub max_new_tokens: usize,

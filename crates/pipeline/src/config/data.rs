@@ -57,9 +57,10 @@ pub struct DataConfig {
     pub comparisons_part: Part,
     /// Prompts whose sampled answers are to be ranked.
     pub reward_prompts: Vec<Source>,
-    /// Prompts for PPO. A part of them, see `validation_fraction`, is held out for evaluation.
+    /// Prompts for PPO. A part of them, see `validation_fraction`, is held out.
     pub ppo_prompts: Vec<Source>,
-    /// Share of every list that is kept from training, chosen by a hash of the prompt.
+    /// Share of every list that is kept from training, chosen by a hash of the prompt. Half of these prompts, by another hash, serve
+    /// every choice before the end, the other half the test alone.
     pub validation_fraction: f64,
     /// Longest sequence of any stage, in tokens, where the model's own context is longer: packed text, conversations, prompts
     /// with their answers. Memory for activations grows with it. 2,048 is what GPT-3 and the first Llama were trained on.

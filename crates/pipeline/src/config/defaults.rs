@@ -4,15 +4,15 @@ use rlhf_constraints::ConstraintsConfig;
 use rlhf_core::{AdamWConfig, LrSchedule, ScheduleKind, WeightDecayOn};
 use rlhf_data::TokenizerConfig;
 use rlhf_inference::Sampling;
-use rlhf_ppo::{EmaConfig, KlConfig, PpoConfig, PtxConfig};
+use rlhf_ppo::{EmaConfig, EvaluateConfig, KlConfig, PpoConfig, PtxConfig};
 use rlhf_reward::RewardConfig;
 use rlhf_sft::SftConfig;
 use rlhf_stories::StoriesConfig;
 use rlhf_world::WorldConfig;
 
 use super::{
-    ArchitectureConfig, CheckpointConfig, Config, DataConfig, EvalConfig, LabelConfig, PpoRewardConfig, SampleConfig,
-    SelectionConfig, SftMixConfig,
+    ArchitectureConfig, CheckpointConfig, Config, DataConfig, EvalConfig, LabelConfig, OveroptConfig, PpoJudgeConfig,
+    PpoRewardConfig, SampleConfig, SelectionConfig, SftMixConfig,
 };
 
 impl Default for Config {
@@ -26,6 +26,9 @@ impl Default for Config {
                 document_bytes: 12_000_000,
                 demonstrations: 10_000,
                 reward_prompts: 6_000,
+                // Half for choices, half for the test.
+                validation_reward_prompts: 800,
+                held_out_prompts: 1_000,
                 ..WorldConfig::default()
             },
             stories: StoriesConfig::default(),
@@ -48,7 +51,9 @@ impl Default for Config {
             reward: reward(),
             ppo: ppo(),
             ppo_reward: PpoRewardConfig::default(),
+            ppo_judge: PpoJudgeConfig::default(),
             eval: EvalConfig::default(),
+            overopt: OveroptConfig::default(),
         }
     }
 }
@@ -127,6 +132,11 @@ fn ppo() -> PpoConfig {
         ema: EmaConfig {
             decay: 0.9,
             ..EmaConfig::default()
+        },
+        evaluate: EvaluateConfig {
+            every: 8,
+            prompts: 128,
+            answers: 1,
         },
         checkpoint_every: 8,
         ..PpoConfig::default()

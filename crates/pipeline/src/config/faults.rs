@@ -6,9 +6,9 @@ use rlhf_config::ConfigErrors;
 use rlhf_data::Clock;
 use rlhf_hub::HubId;
 use rlhf_model::Family;
-use rlhf_ppo::ValueInit;
+use rlhf_ppo::{Select, ValueInit};
 
-use super::{Config, DataSource, LabelerKind, RewardSource};
+use super::{Config, DataSource, JudgeSource, LabelerKind, RewardSource};
 use crate::locations::on_hub;
 
 impl Config {
@@ -20,6 +20,9 @@ impl Config {
             ("checkpoints.keep", self.checkpoints.keep),
             ("sample.batch_size", self.sample.batch_size),
             ("eval.batch_size", self.eval.batch_size),
+            ("overopt.prompts", self.overopt.prompts),
+            ("overopt.best_of_n_prompts", self.overopt.best_of_n_prompts),
+            ("overopt.answers", self.overopt.answers),
         ] {
             errors.check_count(path, count);
         }
@@ -37,6 +40,7 @@ impl Config {
         self.check_answers(&mut errors);
         self.check_labelers(&mut errors);
         self.check_reward(&mut errors);
+        self.check_judge(&mut errors);
         errors.check(self.eval.prompts > 0, "eval.prompts", || {
             "0, expected at least 1".into()
         });
@@ -158,6 +162,8 @@ impl Config {
         check("data.base", &data.base, HubId::model);
         check("label.reward_model", &self.label.reward_model, HubId::model);
         check("ppo_reward.model", &self.ppo_reward.model, HubId::model);
+        check("ppo_judge.model", &self.ppo_judge.model, HubId::model);
+        check("overopt.gold", &self.overopt.gold, HubId::model);
         check(
             "sft_selection.reward_model",
             &self.sft_selection.reward_model,
@@ -271,6 +277,27 @@ impl Config {
             from == RewardSource::Trained || self.ppo.value_init == ValueInit::ZeroHead,
             "ppo.value_init",
             || "`reward_model` is a copy of the reward model that the run trains, expected `zero_head` where ppo_reward.from is another".into(),
+        );
+    }
+}
+
+impl Config {
+    fn check_judge(&self, errors: &mut ConfigErrors) {
+        let from = self.ppo_judge.from;
+        errors.check(
+            from != JudgeSource::Judge || self.data.source.is_judged(),
+            "ppo_judge.from",
+            || "`judge` needs a task with a judge: data.source `world`, `stories` or `constraints`".into(),
+        );
+        errors.check(
+            (from == JudgeSource::Model) != self.ppo_judge.model.as_os_str().is_empty(),
+            "ppo_judge.model",
+            || "expected a reward model where ppo_judge.from is `model`, and none elsewhere".into(),
+        );
+        errors.check(
+            self.ppo.select != Select::Judge || from != JudgeSource::Nobody,
+            "ppo.select",
+            || "`judge` needs somebody who judges: ppo_judge.from".into(),
         );
     }
 }

@@ -5,6 +5,7 @@ mod data;
 mod defaults;
 mod faults;
 mod model;
+mod overopt;
 mod part;
 mod ppo_reward;
 mod sft;
@@ -23,8 +24,9 @@ use serde_json::Value;
 pub use answers::{EvalConfig, LabelConfig, LabelerKind, SampleConfig};
 pub use data::{DataConfig, DataSource, LongPrompts, TemplateSource};
 pub use model::ArchitectureConfig;
+pub use overopt::OveroptConfig;
 pub use part::Part;
-pub use ppo_reward::{PpoRewardConfig, RewardSource};
+pub use ppo_reward::{JudgeSource, PpoJudgeConfig, PpoRewardConfig, RewardSource};
 pub use sft::{SelectionConfig, SftMixConfig};
 
 /// Keys of earlier versions, with those that took their place.
@@ -71,8 +73,12 @@ pub struct Config {
     pub ppo: PpoConfig,
     /// What PPO optimises.
     pub ppo_reward: PpoRewardConfig,
+    /// Who judges the answers to held-out prompts while PPO goes on.
+    pub ppo_judge: PpoJudgeConfig,
     /// The eval stage.
     pub eval: EvalConfig,
+    /// The look for over-optimisation, `rlhf overopt`.
+    pub overopt: OveroptConfig,
 }
 
 /// Checkpoints of the training stages. None of this changes a result.
@@ -81,9 +87,9 @@ pub struct Config {
 pub struct CheckpointConfig {
     /// Newest checkpoints of a stage that are kept; older ones go.
     pub keep: usize,
-    /// Units of work (optimiser steps; updates of PPO) after which the model is kept whole beside the checkpoint of that moment, in
-    /// the folder models of the stage's, to be talked with or to start from; 0 keeps none. It is kept where a checkpoint is
-    /// written, so a multiple of `checkpoint_every`. Stages `pretrain`, `sft` and `ppo`.
+    /// Optimiser steps after which the model is kept whole beside the checkpoint of that moment, in the folder models of the stage's,
+    /// to be talked with or to start from; 0 keeps none. It is kept where a checkpoint is written, so a multiple of
+    /// `checkpoint_every`. Stages `pretrain` and `sft`; for PPO see `ppo.keep_every`.
     pub models_every: usize,
 }
 

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::path::Path;
 
 use rlhf_core::{StopFlag, atomic};
-use rlhf_data::{Prompt, Split, load_demonstrations, pack_documents};
+use rlhf_data::{Prompt, load_demonstrations, pack_documents};
 use rlhf_eval::{
     Answers, BASE, BEST_OF_N, Exam, PPO, PPO_EMA, Rouge, RougeJudge, SFT, SecondJudge, Summary, n_of_equal_kl,
 };
@@ -92,10 +92,11 @@ impl Stage for Eval {
         } else {
             None
         };
-        let mut prompts = work.ppo_prompts(&[Split::Validation])?.validation;
-        prompts.truncate(settings.prompts);
-        let (prompt_ids, kept) =
+        let prompts = work.held_out_prompts()?.test;
+        let (mut prompt_ids, mut kept) =
             work.prompt_ids(&tokenizer, &prompts, settings.max_new_tokens, work.max_seq_len(&config))?;
+        prompt_ids.truncate(settings.prompts);
+        kept.truncate(settings.prompts);
         let prompts: Vec<Prompt> = kept.into_iter().map(|row| prompts[row].clone()).collect();
         let text = pack_documents(&tokenizer, &work.documents(&[])?.validation, work.max_seq_len(&config));
         let judge = gold_judge(work)?;
@@ -130,7 +131,7 @@ impl Stage for Eval {
     fn findings(&self, work: &Workspace<'_>) -> Result<Option<String>> {
         let summary = self.summary(work)?;
         Ok(Some(format!(
-            "\n{summary}{} held-out prompts; answers side by side in {}, the model card in {}\n",
+            "\n{summary}{} prompts of the test; answers side by side in {}, the model card in {}\n",
             summary.prompts,
             work.dir().samples_path().display(),
             work.dir().path().join(Self::CARD).display()

@@ -7,13 +7,13 @@ use rlhf_tasks::{GoldJudge, Labeler, LabelerPool, Ranking, SimulatedLabeler};
 use serde_json::Value;
 
 use super::opinions::{Opinion, OutsideModel};
-use super::rankings::{by_command, by_openai, by_people, by_score, rankings_of_people};
+use super::rankings::{by_command, by_openai, by_people, by_score, rankings_of_people, sampled};
 use super::sample::Answered;
 use super::task::{gold_judge, rows_of_judge};
 use super::{REPORT, Sample, WEIGHTS};
 use crate::config::{Config, LabelerKind};
 use crate::error::Result;
-use crate::files::{read_rows, write_json, write_rows};
+use crate::files::{write_json, write_rows};
 use crate::inputs::Inputs;
 use crate::settings::Settings;
 use crate::stage::Stage;
@@ -52,11 +52,11 @@ impl Stage for Label {
             LabelerKind::Nobody => settings.keys(self.name(), &config.label, &["labeler"]),
             LabelerKind::Simulated | LabelerKind::Judge => settings.section(self.name(), &config.label).task(config),
             LabelerKind::RewardModel => settings
-                .keys(self.name(), &config.label, &["labeler", "reward_model"])
+                .keys(self.name(), &config.label, &["labeler", "prompts", "reward_model"])
                 .keys("data", &config.data, &["max_seq_len"]),
-            LabelerKind::Export => settings.keys(self.name(), &config.label, &["labeler"]),
-            LabelerKind::Command => settings.keys(self.name(), &config.label, &["labeler", "command"]),
-            LabelerKind::Openai => settings.keys(self.name(), &config.label, &["labeler", "openai"]),
+            LabelerKind::Export => settings.keys(self.name(), &config.label, &["labeler", "prompts"]),
+            LabelerKind::Command => settings.keys(self.name(), &config.label, &["labeler", "prompts", "command"]),
+            LabelerKind::Openai => settings.keys(self.name(), &config.label, &["labeler", "prompts", "openai"]),
         }
         .into()
     }
@@ -128,8 +128,7 @@ fn from_files(work: &Workspace<'_>) -> Result<LabelReport> {
 
 fn simulated(work: &Workspace<'_>) -> Result<LabelReport> {
     let config = &work.config().label;
-    let train: Vec<Answered> = read_rows(&work.output(&Sample, Sample::TRAINING)?)?;
-    let validation: Vec<Answered> = read_rows(&work.output(&Sample, Sample::VALIDATION)?)?;
+    let [train, validation] = sampled(work)?;
     let judge = gold_judge(work)?.expect("simulated labelers are refused where no judge is");
     let mut pool = LabelerPool::new(work.seed(), judge.clone(), &config.simulated);
     calibrate(work, &mut pool, &validation)?;
@@ -147,7 +146,10 @@ fn simulated(work: &Workspace<'_>) -> Result<LabelReport> {
     let report = LabelReport::of_simulated(judge.as_ref(), &comparisons, &training, &held_out, work.seed())?;
     if let (Some(labelers), Some(gold)) = (&report.labeler_agreement, &report.gold_accuracy) {
         work.note(&format!(
-            "{} pairs; labelers agree on {:.1} % of pairs, the noise-free judge with them on {:.1} %",
+            "{} prompts ranked by {} labelers each, {} rankings, {} pairs; labelers agree on {:.1} % of pairs, the noise-free judge with them on {:.1} %",
+            train.len(),
+            config.rankings_per_prompt,
+            comparisons.len(),
             report.pairs,
             100.0 * labelers.value,
             100.0 * gold.value,

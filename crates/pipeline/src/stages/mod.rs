@@ -5,6 +5,7 @@ mod base_logprob;
 mod eval;
 mod label;
 mod opinions;
+mod overopt;
 mod ppo;
 mod pretrain;
 mod rankings;
@@ -19,6 +20,7 @@ use crate::stage::Stage;
 
 pub use eval::Eval;
 pub use label::Label;
+pub use overopt::Overopt;
 pub use ppo::Ppo;
 pub use pretrain::Pretrain;
 pub use reward::Reward;

@@ -21,8 +21,10 @@ const TOKENS_AT_ONCE: usize = 8192;
 
 /// Somebody who scores answers as text.
 pub(super) enum Opinion {
-    /// The judge of the task.
+    /// The judge of the task: its reward, which is shaped where nearly right is worth something.
     Judge(Arc<dyn GoldJudge>),
+    /// The judge of the task: its verdict.
+    Gold(Arc<dyn GoldJudge>),
     /// A reward model that came from elsewhere.
     Model(Box<OutsideModel>),
     /// A program of the user's.
@@ -33,6 +35,7 @@ impl fmt::Debug for Opinion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Judge(_) => "Judge",
+            Self::Gold(_) => "Gold",
             Self::Model(_) => "Model",
             Self::Command(_) => "Command",
         })
@@ -48,6 +51,9 @@ impl Opinion {
         let rows = prompts.iter().zip(answers);
         match self {
             Self::Judge(judge) => rows.map(|(prompt, answer)| Ok(judge.reward(prompt, answer)?)).collect(),
+            Self::Gold(judge) => rows
+                .map(|(prompt, answer)| Ok(judge.assess(prompt, answer)?.gold))
+                .collect(),
             Self::Model(model) => model.answer_scores(rows),
             Self::Command(command) => {
                 // Several answers to one prompt are rows of their own.

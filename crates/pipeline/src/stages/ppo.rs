@@ -10,7 +10,8 @@ use rlhf_model::{
     load_scalar_model, save_causal_lm, save_scalar_model,
 };
 use rlhf_ppo::{
-    Episode, Observer, PpoConfig, PpoData, PpoModels, PpoOutcome, PpoPrompt, ValueInit, memory_forecast, train,
+    Episode, Evaluation, Observer, PpoConfig, PpoData, PpoModels, PpoOutcome, PpoPrompt, PpoReport, Scorer, Select,
+    ValueInit, memory_forecast, train,
 };
 use serde_json::{Value, json};
 
@@ -20,7 +21,7 @@ use super::pretrain::save_model;
 use super::samples::{keep_model, write_samples};
 use super::task::{gold_judge, rows_of_judge};
 use super::{REPORT, Reward, Sft, WEIGHTS};
-use crate::config::{Config, RewardSource};
+use crate::config::{Config, JudgeSource, RewardSource};
 use crate::error::{Error, Result};
 use crate::files::write_json;
 use crate::inputs::Inputs;
@@ -44,7 +45,12 @@ impl Ppo {
 
 fn reads(config: &Config) -> Vec<RowsRead> {
     let mixed = config.ppo.ptx.is_on().then(|| DOCUMENTS.train());
-    [PPO_PROMPTS.train()].into_iter().chain(mixed).collect()
+    let prompts = if config.ppo.evaluate.every > 0 {
+        PPO_PROMPTS.both()
+    } else {
+        PPO_PROMPTS.train()
+    };
+    [prompts].into_iter().chain(mixed).collect()
 }
 
 impl Stage for Ppo {
@@ -62,6 +68,11 @@ impl Stage for Ppo {
             .rows(config, &reads(config))
             .keys("data", &config.data, &["long_prompts", "max_seq_len", "chat_date"])
             .keys("ppo_reward", &config.ppo_reward, &["from"]);
+        let settings = match config.ppo_judge.from {
+            JudgeSource::Nobody => settings,
+            JudgeSource::Judge => settings.section("ppo_judge", &config.ppo_judge).task(config),
+            JudgeSource::Model => settings.section("ppo_judge", &config.ppo_judge),
+        };
         match config.ppo_reward.from {
             RewardSource::Judge => settings.task(config),
             RewardSource::Model => settings.keys("ppo_reward", &config.ppo_reward, &["model"]),
@@ -74,6 +85,11 @@ impl Stage for Ppo {
     fn inputs<'a>(&self, work: &'a Workspace<'_>) -> Result<Inputs<'a>> {
         let config = work.config();
         let inputs = work.inputs().output(&Sft, WEIGHTS)?.rows(&reads(config))?;
+        let inputs = match config.ppo_judge.from {
+            JudgeSource::Nobody => inputs,
+            JudgeSource::Judge => inputs.rows(&rows_of_judge(config.data.source))?,
+            JudgeSource::Model => inputs.model(&config.ppo_judge.model, &[WEIGHTS])?,
+        };
         match config.ppo_reward.from {
             RewardSource::Judge => inputs.rows(&rows_of_judge(config.data.source)),
             RewardSource::Model => inputs.model(&config.ppo_reward.model, &[WEIGHTS]),
@@ -105,7 +121,11 @@ impl Stage for Ppo {
         let config = load_config(&work.folder(&Sft))?;
         adapters::check(work, self, settings.lora.as_ref(), &config)?;
         let config = config.with_storage(StorageType::F32);
-        let (prompts, rows) = prompts(work, &tokenizer, work.max_seq_len(&config))?;
+        let Prompts {
+            prompts,
+            rows,
+            held_out,
+        } = Prompts::read(work, &tokenizer, work.max_seq_len(&config))?;
         let documents = if settings.ptx.is_on() {
             work.documents(&[Split::Train])?.train
         } else {
@@ -115,15 +135,19 @@ impl Stage for Ppo {
         work.doubt_rates(suggest::parameters_of(&work.folder(&Sft))?);
         let data = PpoData {
             prompts: &prompts,
+            held_out,
             pretraining: &pretraining,
             eos_token_id: tokenizer.eos_token_id(),
             stop_token_ids: tokenizer.other_eos_token_ids(),
         };
+        // Its own memory is that of the process once it is loaded.
+        let judge = judge(work, &tokenizer, &rows)?;
         let models = if work.config().optimises_own_reward_model() {
             models(work, data, &config)?
         } else {
             models_with_opinion(work, data, &config, &tokenizer, rows)?
         };
+        let models = PpoModels { judge, ..models };
         let reward_model = models.scorer.model();
         let reward_has_adapters = reward_model.is_some_and(|model| model.transformer.lora().is_some());
         let value_base = match settings.value_init {
@@ -143,26 +167,116 @@ impl Stage for Ppo {
             "score {:+.3} -> {:+.3} at {:.2} nats from the SFT model",
             report.first_score, report.last_score, report.last_kl,
         ));
+        for line in of_evaluations(report, settings) {
+            work.note(&line);
+        }
         write_json(&work.dir().path().join(REPORT), report)?;
         save(work, &outcome, &value_base, &config, &tokenizer)
     }
 }
 
-/// The prompts that are answered, each with its task, and their rows.
-fn prompts(work: &Workspace<'_>, tokenizer: &Tokenizer, max_seq_len: usize) -> Result<(Vec<PpoPrompt>, Vec<Prompt>)> {
-    let halves = work.ppo_prompts(&[Split::Train])?;
-    if halves.validation.is_empty() {
-        work.note("no prompt is held out (data.validation_fraction): stage `eval` will have none to compare models on");
+/// The prompts that are answered: those to learn from, then those held out for evaluations.
+struct Prompts {
+    /// Each with its task.
+    prompts: Vec<PpoPrompt>,
+    /// Their rows.
+    rows: Vec<Prompt>,
+    /// So many of the last are held out.
+    held_out: usize,
+}
+
+impl Prompts {
+    fn read(work: &Workspace<'_>, tokenizer: &Tokenizer, max_seq_len: usize) -> Result<Self> {
+        let settings = &work.config().ppo;
+        let halves = work.ppo_prompts(&[Split::Train])?;
+        if halves.validation.is_empty() {
+            work.note(
+                "no prompt is held out (data.validation_fraction): stage `eval` will have none to compare models on",
+            );
+        }
+        let mut found = Self {
+            prompts: Vec::new(),
+            rows: Vec::new(),
+            held_out: 0,
+        };
+        let mut add = |prompts: &[Prompt], most: usize| -> Result<usize> {
+            let (ids, kept) = work.prompt_ids(tokenizer, prompts, settings.max_new_tokens, max_seq_len)?;
+            let mut added = 0;
+            for (input_ids, row) in ids.into_iter().zip(kept).take(most) {
+                let task = prompts[row].task.clone();
+                found.prompts.push(PpoPrompt { input_ids, task });
+                found.rows.push(prompts[row].clone());
+                added += 1;
+            }
+            Ok(added)
+        };
+        add(&halves.train, usize::MAX)?;
+        if settings.evaluate.every > 0 {
+            found.held_out = add(&work.held_out_prompts()?.validation, settings.evaluate.prompts)?;
+        }
+        Ok(found)
     }
-    let prompts = halves.train;
-    let max_new_tokens = work.config().ppo.max_new_tokens;
-    let (ids, kept) = work.prompt_ids(tokenizer, &prompts, max_new_tokens, max_seq_len)?;
-    let rows: Vec<Prompt> = kept.into_iter().map(|row| prompts[row].clone()).collect();
-    let with_task = |(input_ids, row): (Vec<u32>, &Prompt)| PpoPrompt {
-        input_ids,
-        task: row.task.clone(),
+}
+
+/// Whoever judges the answers to held-out prompts.
+fn judge(work: &Workspace<'_>, tokenizer: &Tokenizer, rows: &[Prompt]) -> Result<Option<Box<dyn Scorer>>> {
+    let settings = &work.config().ppo_judge;
+    if work.config().ppo.evaluate.every == 0 {
+        return Ok(None);
+    }
+    let opinion = match settings.from {
+        JudgeSource::Nobody => return Ok(None),
+        JudgeSource::Judge => Opinion::Gold(gold_judge(work)?.expect("this judge is refused where no judge is")),
+        JudgeSource::Model => Opinion::Model(Box::new(OutsideModel::load(work, &settings.model)?)),
     };
-    Ok((ids.into_iter().zip(&rows).map(with_task).collect(), rows))
+    Ok(Some(Box::new(TextScorer::new(
+        opinion,
+        tokenizer.clone(),
+        rows.to_vec(),
+    ))))
+}
+
+/// What the evaluations say, and what came of it.
+fn of_evaluations(report: &PpoReport, settings: &PpoConfig) -> Vec<String> {
+    let Some(first) = report.evaluations.first() else {
+        return Vec::new();
+    };
+    let figures = |evaluation: &Evaluation| {
+        let judge = evaluation
+            .judge
+            .map_or_else(String::new, |judge| format!(", judge {judge:.3}"));
+        format!(
+            "score {:+.3}{judge}, {:.2} nats, {:.0} % end, {:.1} tokens",
+            evaluation.score,
+            evaluation.kl,
+            100.0 * evaluation.eos_fraction,
+            evaluation.length
+        )
+    };
+    let line = |name: &str, evaluation: &Evaluation| {
+        format!(
+            "{name} update {} on held-out prompts: {}",
+            evaluation.update,
+            figures(evaluation)
+        )
+    };
+    let last = report.evaluations.last().unwrap_or(first);
+    let mut lines = vec![line("before", first), line("after", last)];
+    if settings.select != Select::Last
+        && let Some(kept) = report
+            .evaluations
+            .iter()
+            .find(|evaluation| evaluation.update == report.selected)
+    {
+        lines.push(line("kept: after", kept));
+    }
+    lines.extend(
+        report
+            .stopped
+            .as_ref()
+            .map(|why| format!("stopped after update {}: {why}", report.updates)),
+    );
+    lines
 }
 
 /// The SFT model and what scores its answers as text, once it is known that there is memory for them.
@@ -194,6 +308,7 @@ fn models_with_opinion(
     let outline = PpoModels {
         sft: outline,
         scorer: Box::new(scorer),
+        judge: None,
     };
     let forecast = memory_forecast(&outline, data, settings, work.seed())?;
     work.announce_memory(&forecast, savings(&Ppo, settings))?;
@@ -315,7 +430,7 @@ impl Observer for RolloutSamples<'_> {
         write_samples(&self.path, update, rows)
     }
 
-    fn checkpointed(&mut self, updates: u64, policy: &CausalLm) -> Result<()> {
+    fn kept(&mut self, updates: u64, policy: &CausalLm) -> Result<()> {
         keep_model(self.work, updates, policy, self.config, self.tokenizer)
     }
 }

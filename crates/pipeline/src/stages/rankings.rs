@@ -22,10 +22,15 @@ const PEOPLE: &str = "people";
 /// Verdicts of the judge behind a server, in the folder of the run for the same reason: they were paid for.
 const JUDGE_CACHE: &str = "judge_cache.jsonl";
 
-/// Answers to training prompts and to validation prompts.
-fn sampled(work: &Workspace<'_>) -> Result<[Vec<Answered>; 2]> {
+/// Answers to training prompts, as many as are to be ranked, and to validation prompts.
+pub(super) fn sampled(work: &Workspace<'_>) -> Result<[Vec<Answered>; 2]> {
     let read = |file: &str| read_rows(&work.output(&Sample, file)?);
-    Ok([read(Sample::TRAINING)?, read(Sample::VALIDATION)?])
+    let mut train: Vec<Answered> = read(Sample::TRAINING)?;
+    match work.config().label.prompts {
+        0 => {}
+        most => train.truncate(most),
+    }
+    Ok([train, read(Sample::VALIDATION)?])
 }
 
 /// Writes the rankings; none are kept from the labeler who made them.

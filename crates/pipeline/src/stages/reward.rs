@@ -4,7 +4,9 @@ use std::path::Path;
 
 use rlhf_core::memory::MemoryForecast;
 use rlhf_core::stats::Interval;
-use rlhf_data::{Comparison, Error as DataError, Tokenizer, all_comparison_tokens, answered_tokens, read_comparisons};
+use rlhf_data::{
+    Comparison, Error as DataError, Tokenizer, all_comparison_tokens, answered_tokens, is_test, read_comparisons,
+};
 use rlhf_model::{ScalarModel, StorageType, load_config, load_decoder, save_scalar_model};
 use rlhf_reward::{
     LengthReport, RankedPrompt, RewardConfig, RewardData, RewardOutcome, RewardReport, group_comparisons,
@@ -20,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::files::write_json;
 use crate::inputs::Inputs;
 use crate::memory::Savings;
-use crate::rows::{BOTH, DEMONSTRATIONS, Halves, RowsRead};
+use crate::rows::{BOTH, DEMONSTRATIONS, Halves, HeldOut, RowsRead};
 use crate::settings::Settings;
 use crate::stage::Stage;
 use crate::workspace::Workspace;
@@ -80,12 +82,14 @@ impl Stage for Reward {
         let Rankings {
             train: train_prompts,
             validation,
+            test,
             held_out,
         } = Rankings::read(work, &tokenizer, max_seq_len)?;
         let demonstrations = demonstrations(work, &tokenizer, max_seq_len)?;
         let data = RewardData {
             train: &train_prompts,
             validation: &validation,
+            test: &test,
             held_out_labelers: &held_out,
             demonstrations: &demonstrations,
         };
@@ -93,7 +97,7 @@ impl Stage for Reward {
         let outline = ScalarModel::outline(&config, placement);
         work.doubt_rates(rlhf_core::count_parameters(&outline));
         let training = memory_forecast(&outline, data, settings, work.seed())?;
-        let reading = base_logprob::forecast(work, &config, &validation, settings.microbatch_tokens);
+        let reading = base_logprob::forecast(work, &config, &test, settings.microbatch_tokens);
         let forecast = MemoryForecast::highest([training, reading]);
         work.announce_memory(&forecast, savings(self, settings))?;
         let (trunk, _) = load_decoder(&base, placement)?;
@@ -102,10 +106,10 @@ impl Stage for Reward {
         adapters::save_scalar(dir, &model, &base)?;
         save_scalar_model(dir, &model, &config)?;
         drop(model);
-        report.base_logprob = Some(base_logprob(work, &validation, settings.microbatch_tokens)?);
+        report.base_logprob = Some(base_logprob(work, &test, settings.microbatch_tokens)?);
         work.finish();
         work.note(&format!(
-            "pair accuracy on held-out prompts {:.1} % ({:.1} to {:.1}); {}",
+            "pair accuracy on test prompts {:.1} % ({:.1} to {:.1}); {}",
             100.0 * report.pair_accuracy.value,
             100.0 * report.pair_accuracy.low,
             100.0 * report.pair_accuracy.high,
@@ -122,8 +126,11 @@ impl Stage for Reward {
 /// What stage `label` handed on, gathered by prompt.
 struct Rankings {
     train: Vec<RankedPrompt>,
+    /// Held-out prompts by which the best seed is chosen.
     validation: Vec<RankedPrompt>,
-    /// The held-out prompts as labelers ranked them whose rankings are never learnt from.
+    /// Those that are measured.
+    test: Vec<RankedPrompt>,
+    /// Those that are measured, as labelers ranked them whose rankings are never learnt from.
     held_out: Vec<RankedPrompt>,
 }
 
@@ -140,13 +147,19 @@ impl Rankings {
             _ => "reward_prompts, ranked in label/comparisons.jsonl and label/validation.jsonl",
         };
         let halves = halves.with(BOTH, list, work.config().data.validation_fraction, Comparison::key)?;
+        let held_out = HeldOut::new(halves.validation, Comparison::key);
+        if held_out.is_shared {
+            work.note_shared("rankings", held_out.test.len());
+        }
+        let is_measured = |row: &Comparison| held_out.is_shared || is_test(row.key());
         Ok(Self {
             train: ranked(&halves.train)?,
-            validation: ranked(&halves.validation)?,
+            validation: ranked(&held_out.validation)?,
+            test: ranked(&held_out.test)?,
             // Nothing is learnt or chosen by these: where they prefer nothing, there is only less to report.
             held_out: match read(Label::HELD_OUT) {
                 Err(Error::Data(DataError::AllTies { .. })) => Vec::new(),
-                found => ranked(&found?)?,
+                found => ranked(&found?.into_iter().filter(is_measured).collect::<Vec<_>>())?,
             },
         })
     }

@@ -43,7 +43,7 @@ pub(super) fn write_samples(path: &Path, step: u64, rows: Vec<Value>) -> Result<
     Ok(atomic::write_file(path, text.as_bytes())?)
 }
 
-/// Keeps the model after so many units of work whole, if it is its turn.
+/// Keeps the model after so many units of work whole.
 pub(super) fn keep_model(
     work: &Workspace<'_>,
     done: u64,
@@ -51,9 +51,6 @@ pub(super) fn keep_model(
     config: &ModelConfig,
     tokenizer: &Tokenizer,
 ) -> Result<()> {
-    if !work.keeps_model(done) {
-        return Ok(());
-    }
     let folder = work.kept_model(done);
     if let Some(parent) = folder.parent() {
         atomic::make_dir(parent)?;
@@ -127,6 +124,9 @@ impl Observer for SampleObserver<'_> {
     }
 
     fn checkpointed(&mut self, step: u64, model: &CausalLm) -> Result<()> {
-        keep_model(self.work, step, model, self.config, self.tokenizer)
+        if self.work.keeps_model(step) {
+            keep_model(self.work, step, model, self.config, self.tokenizer)?;
+        }
+        Ok(())
     }
 }

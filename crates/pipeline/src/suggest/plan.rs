@@ -78,11 +78,13 @@ impl PassPlan {
         let models = PpoModels {
             sft: CausalLm::outline(&model.config, &device),
             scorer: Box::new(NoScorer),
+            judge: None,
         };
         let prompt = lengths.max_seq_len.saturating_sub(lengths.max_new_tokens).max(1);
         let prompts = [PpoPrompt::from(vec![0; prompt])];
         let data = PpoData {
             prompts: &prompts,
+            held_out: 0,
             pretraining: &[],
             eos_token_id: 0,
             stop_token_ids: &[],

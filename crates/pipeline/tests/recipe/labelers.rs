@@ -244,7 +244,7 @@ fn where_nobody_ranks_ppo_optimises_the_judge_of_the_task_and_there_is_no_reward
         config.ppo_reward.from = RewardSource::Judge;
         config.ppo.value_init = ValueInit::ZeroHead;
         config.ppo.samples_per_prompt = 4;
-        config.checkpoints.models_every = 2;
+        config.ppo.keep_every = 2;
         config.ppo.episodes = 64;
     });
     for stage in before(&Ppo) {

@@ -63,6 +63,7 @@ pub(super) fn measure(setting: &Setting) -> Result<Line> {
         let models = PpoModels::with_reward_model(sft, reward, &config);
         let data = PpoData {
             prompts: &prompts,
+            held_out: 0,
             pretraining: &[],
             // No token of the vocabulary: every response is as long as it may be.
             eos_token_id: shape.vocab as u32,

@@ -42,6 +42,7 @@ pub(super) fn measure(setting: &Setting) -> Result<Line> {
         let data = RewardData {
             train: &rows,
             validation: &watched,
+            test: &watched,
             held_out_labelers: &[],
             demonstrations: &[],
         };
