@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use rlhf_curves::METRICS_FILE;
+
 use crate::folder::Problem;
 
 /// Points of one metric, in order of steps.
@@ -15,30 +17,32 @@ pub(crate) type Curves = BTreeMap<String, Metrics>;
 /// Points of a line at most: a phone has no more pixels for them.
 const MOST_POINTS: usize = 150;
 
-/// The curves of a run; files that cannot be read are problems.
+/// The curves of a run; lines that are no rows are problems. A value that was not finite is a point that is no number.
 pub(crate) fn read_curves(path: &Path, problems: &mut Vec<Problem>) -> Curves {
+    let read = rlhf_curves::Curves::read(path).unwrap_or_else(|error| {
+        problems.push(Problem {
+            file: METRICS_FILE.to_owned(),
+            what: error.to_string(),
+        });
+        rlhf_curves::Curves::default()
+    });
     let mut curves = Curves::new();
-    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
-        let Ok(text) = std::fs::read_to_string(entry.path().join("metrics.jsonl")) else {
-            continue;
-        };
-        let metrics = curves.entry(entry.file_name().display().to_string()).or_default();
-        for line in text.lines() {
-            let Ok(row) = rlhf_files::parse_json(line.as_bytes()) else {
-                problems.push(Problem {
-                    file: format!("{}/metrics.jsonl", entry.file_name().display()),
-                    what: "x".into(),
-                });
-                continue;
-            };
-            let step = row["step"].as_f64().unwrap_or(0.0);
-            for (name, value) in row.as_object().into_iter().flatten().filter(|entry| entry.0 != "step") {
-                metrics
-                    .entry(name.clone())
-                    .or_default()
-                    .push((step, value.as_f64().unwrap_or(f64::NAN)));
-            }
+    for (stage, found) in read.stages {
+        if let Some(first) = found.faults.first() {
+            problems.push(Problem {
+                file: format!("{stage}/{METRICS_FILE}"),
+                what: format!(
+                    "{} of its lines are no rows, the first is line {}: {}",
+                    found.n_faults, first.line, first.message
+                ),
+            });
         }
+        let points = |series: rlhf_curves::Series| -> Points {
+            let point = |point: &rlhf_curves::Point| (point.step as f64, point.value.unwrap_or(f64::NAN));
+            series.points.iter().map(point).collect()
+        };
+        let metrics = found.series.into_iter().map(|(name, series)| (name, points(series)));
+        curves.insert(stage, metrics.collect());
     }
     curves
 }

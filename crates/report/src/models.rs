@@ -289,7 +289,7 @@ pub(crate) fn interval_plot(
         about: about.join(" "),
         size: (560, 60 + 30 * rows.len() as u32),
         rules: rule
-            .map(|at| [(at, y.ends().0), (at, y.ends().1)])
+            .map(|at| vec![(at, y.ends().0), (at, y.ends().1)])
             .into_iter()
             .collect(),
         x,

@@ -106,7 +106,7 @@ fn calibration(id: &str, reward: &Value) -> Option<String> {
         y: axis(lowest),
         x_label: "probability that the model gives the answer it prefers".into(),
         left: 48,
-        rules: vec![[(0.5, 0.5), (1.0, 1.0)]],
+        rules: vec![vec![(0.5, 0.5), (1.0, 1.0)]],
         series: vec![Series {
             line: bins
                 .iter()
@@ -174,7 +174,7 @@ pub(crate) fn over_optimisation(id: &str, overopt: &Value) -> Option<OverOptimis
             y: Scale::linear(ends),
             x_label: "distance from the SFT model, √KL".into(),
             left: 48,
-            rules: Vec::new(),
+            rules: fitted(overopt, score, furthest),
             series,
             flat: false,
         };
@@ -218,6 +218,25 @@ fn distances(overopt: &Value, method: &str, name: &str, score: &str) -> Series {
         band: Vec::new(),
         dots,
     }
+}
+
+/// The fitted curves of a score, as gains over the first point of their method.
+fn fitted(overopt: &Value, score: &str, furthest: f64) -> Vec<Vec<(f64, f64)>> {
+    let curve = |fit: &Value| {
+        let method = fit["method"].as_str().filter(|_| fit["score"] == score)?;
+        let (alpha, beta) = (number(&fit["alpha"])?, number(&fit["beta"])?);
+        let start = distances(overopt, method, "", score).dots.first()?.y;
+        let gain = |d: f64| match method {
+            "best_of_n" => d * (alpha - beta * d),
+            _ => d * (alpha - beta * d.ln()),
+        };
+        // Not from 0, which has no logarithm.
+        let places = (1..=60).map(|place| furthest * f64::from(place) / 60.0);
+        Some(places.map(|d| (d, start + gain(d))).collect())
+    };
+    (overopt["fits"].as_array().into_iter().flatten())
+        .filter_map(curve)
+        .collect()
 }
 
 fn described(series: &Series) -> String {

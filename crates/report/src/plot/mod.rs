@@ -57,7 +57,7 @@ pub(crate) struct Plot {
     /// Pixels for the words beside the vertical axis.
     pub(crate) left: u32,
     /// Lines of reference.
-    pub(crate) rules: Vec<[(f64, f64); 2]>,
+    pub(crate) rules: Vec<Vec<(f64, f64)>>,
     pub(crate) series: Vec<Series>,
     /// Intervals lie instead of standing.
     pub(crate) flat: bool,
@@ -105,8 +105,11 @@ impl Plot {
             .y_label_formatter(&|y| self.y.word(*y))
             .draw()?;
         for rule in &self.rules {
-            let line = PathElement::new(rule.to_vec(), Paint::Rule.color().stroke_width(FINE));
-            chart.draw_series([line])?;
+            let shown: Vec<(f64, f64)> = (rule.iter().copied())
+                .filter(|&(x, y)| self.x.holds(x) && self.y.holds(y))
+                .collect();
+            let style = Paint::Rule.color().stroke_width(FINE);
+            chart.draw_series([PathElement::new(shown, style)])?;
         }
         for (look, series) in self.series.iter().enumerate() {
             self.draw_series(&mut chart, look % LOOKS, series)?;
@@ -172,7 +175,7 @@ mod tests {
             y: Scale::linear([0.0, 7.0]),
             x_label: "step".into(),
             left: 44,
-            rules: vec![[(0.0, 3.0), (10.0, 3.0)]],
+            rules: vec![vec![(0.0, 3.0), (10.0, 3.0)]],
             series: vec![
                 Series {
                     name: "training".into(),

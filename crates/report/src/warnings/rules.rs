@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Finding;
 use crate::curves::{Points, mean_between};
 use crate::folder::RunFolder;
-use crate::models::{Witness, called, models, witness};
+use crate::models::{Witness, called, witness};
 use crate::number::{Interval, fixed, number, percent, short, tick};
 
 /// Share of a curve's points that "at the start" and "at the end" mean: a single update is too noisy.
