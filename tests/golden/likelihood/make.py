@@ -292,8 +292,9 @@ def choices(checkpoint, path, limit):
     scored = of_questions(checkpoint, "choices", questions)
 
     def share(values, key):
-        best = max(values)
-        return (values[key] == best) / values.count(best)
+        # The same choice twice is a tie, though rounding may differ by its row of a batch.
+        best = [math.isclose(value, max(values), rel_tol=1e-6) for value in values]
+        return best[key] / sum(best)
 
     for score, (key, lengths) in zip(scored, keys):
         values = [one["logprob"] for one in score]
