@@ -15,6 +15,7 @@
 
 mod config;
 mod error;
+mod evaluation;
 mod gradients;
 mod groups;
 mod length;
@@ -27,13 +28,14 @@ mod train;
 
 pub use config::RewardConfig;
 pub use error::{Error, Result};
+pub use evaluation::{Invariance, REWARD_SCHEMA, RewardCalibration, RewardEvaluation, RewardSubject};
 pub use groups::{Annotation, RankedPrompt, group_comparisons};
 pub use length::{LengthBias, LengthReport, pair_share};
 pub use loss::{KwiseConfig, KwiseLoss, Margin, PairDivisor, kwise_loss, mean_loss, pairs_from_ranking, sigmoid};
 pub use memory::memory_forecast;
 pub use metrics::{
     Bucket, CalibrationBin, ScoredPair, accuracy_by_confidence, accuracy_by_labeler, accuracy_by_length,
-    calibration_curve, calibration_error, pair_accuracy,
+    accuracy_by_margin, calibration_curve, calibration_error, pair_accuracy,
 };
 pub use normalise::{Normalisation, ScoreMap};
 pub use report::RewardReport;
