@@ -160,7 +160,7 @@ fn invariance(model: &ScalarModel, prompts: &[RankedPrompt]) -> Option<Invarianc
             .collect()
     };
     let together = scores(&sequences);
-    let alone: Vec<f64> = sequences.iter().flat_map(|sequence| scores(&[sequence])).collect();
+    let alone: Vec<f64> = sequences.iter().flat_map(|sequence| scores(&[*sequence])).collect();
     let turned: Vec<&[u32]> = sequences.iter().rev().copied().collect();
     let mut turned = scores(&turned);
     turned.reverse();

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use rlhf_core::available_devices;
 use rlhf_model::WeightPrecision;
 use rlhf_pipeline::{Locations, RewardEvaluationOptions, evaluate_reward};
 
