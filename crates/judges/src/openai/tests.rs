@@ -333,6 +333,38 @@ fn without_a_verdict_it_is_asked_once_more_and_then_a_tie() {
 }
 
 #[test]
+fn a_comparison_without_a_verdict_is_missing_and_one_that_depends_on_the_order_a_tie() {
+    use std::cmp::Ordering::{Equal, Greater, Less};
+    let server = Server::start(|request, _| match request.answers() {
+        // In one of the two orders alone.
+        ["mute", _] => said("I cannot say."),
+        answers if answers.contains(&"first") => said("A"),
+        _ => longer(request),
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let judge = judge_of(&config(&server.url), dir.path());
+    let pairs = [
+        ["x", "yy"],
+        ["yyy", "x"],
+        ["mute", "x"],
+        ["first", "x"],
+        ["same", " same"],
+        ["aa", "bb"],
+    ];
+    let tasks: Vec<_> = pairs
+        .iter()
+        .enumerate()
+        .map(|(id, pair)| task(&id.to_string(), pair))
+        .collect();
+    let expected = [Some(Less), Some(Greater), None, Some(Equal), Some(Equal), Some(Equal)];
+    assert_eq!(judge.compare(&tasks, NEVER).unwrap(), expected);
+    // In a ranking, where nobody can be missing, silence is a tie.
+    assert_eq!(judge.rank(&tasks[2..3], NEVER).unwrap()[0].ranks, [0, 0]);
+    let error = judge.compare(&[task("k", &["a", "b", "c"])], NEVER).unwrap_err();
+    assert_eq!(error.to_string(), "task k: 3 completions, expected 2");
+}
+
+#[test]
 fn an_interruption_loses_nothing() {
     let server = Server::start(|request, _| longer(request));
     let dir = tempfile::tempdir().unwrap();

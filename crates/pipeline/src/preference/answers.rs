@@ -12,7 +12,7 @@ use rlhf_hub::Want;
 use rlhf_inference::{GenerateOptions, Generator};
 use rlhf_model::{Placement, load_causal_lm, load_config};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{AnswersOf, Contestant, PreferenceFault, PreferenceOptions, check_stop};
 use crate::error::{Error, Result};
@@ -255,13 +255,22 @@ fn append(path: &Path, rows: &[Row]) -> Result<()> {
 
 const EXPECTED: &str = "rows of {\"id\" or \"prompt\" or \"messages\", \"completion\"}";
 
+/// The id of a row, if it has one.
+pub(super) fn id_of(row: &rlhf_data::Row) -> Result<Option<String>> {
+    Ok(match row.get("id") {
+        None => None,
+        Some(Value::Number(number)) => Some(number.to_string()),
+        Some(_) => Some(row.string("id")?),
+    })
+}
+
 /// The answers in a file: to each prompt that of its id, or that of the same request.
 fn from_file(path: &Path, prompts: &[Prompt]) -> Result<Answered> {
     let (mut by_id, mut by_text) = (HashMap::new(), HashMap::new());
     for row in read_objects(path, EXPECTED)? {
         let text = row.string("completion")?;
-        if row.has("id") {
-            by_id.insert(row.string("id")?, text.clone());
+        if let Some(id) = id_of(&row)? {
+            by_id.insert(id, text.clone());
         }
         if row.has("prompt") || row.has("messages") {
             by_text.insert(prompt_key(&row.prompt()?.0).to_owned(), text);

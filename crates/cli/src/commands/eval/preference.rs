@@ -53,7 +53,8 @@ pub(crate) struct Args {
     config: ConfigArgs,
 }
 
-fn weights(name: &str) -> Result<WeightPrecision, String> {
+/// Reads `--weights`.
+pub(super) fn weights(name: &str) -> Result<WeightPrecision, String> {
     match name {
         "f32" => Ok(WeightPrecision::F32),
         "bf16" => Ok(WeightPrecision::Bf16),
