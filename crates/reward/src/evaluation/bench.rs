@@ -104,7 +104,7 @@ impl RewardBench {
         let sections = SECTIONS.iter().zip(&found);
         let there = sections.filter(|(_, interval)| interval.value.is_finite());
         let score = found[SECTIONS.len()];
-        let all = SECTIONS.iter().map(|(_, section)| pairs_in(section)).sum();
+        let all: usize = SECTIONS.iter().map(|(_, section)| pairs_in(section)).sum();
         Some(Self {
             sections: there
                 .map(|((name, section), interval)| ((*name).to_owned(), with_n(interval, pairs_in(section))))
@@ -132,8 +132,12 @@ fn section_means(names: &[&str], units: &[Unit], drawn: &[u32]) -> Vec<f64> {
         (of > 0.0).then(|| right / of)
     };
     let section = |(_, section): &(&str, &[(&str, f64)])| {
-        let there = section.iter().filter_map(|&(name, weight)| Some((accuracy(name)?, weight)));
-        let (sum, weights) = there.fold((0.0, 0.0), |sum, (share, weight)| (sum.0 + weight * share, sum.1 + weight));
+        let there = section
+            .iter()
+            .filter_map(|&(name, weight)| Some((accuracy(name)?, weight)));
+        let (sum, weights) = there.fold((0.0, 0.0), |sum, (share, weight)| {
+            (sum.0 + weight * share, sum.1 + weight)
+        });
         sum / weights
     };
     let mut means: Vec<f64> = SECTIONS.iter().map(section).collect();

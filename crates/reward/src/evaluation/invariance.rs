@@ -53,7 +53,10 @@ pub fn invariance(model: &ScalarModel, groups: &[Vec<Vec<u32>>]) -> Option<Invar
         let differences = alone.iter().zip(scores);
         let differences = differences.map(|(a, b)| (f64::from(*a) - f64::from(*b)).abs());
         // A score that is no number is as different as can be.
-        differences.fold(0.0_f64, |most, found| if found.is_nan() { f64::INFINITY } else { most.max(found) })
+        differences.fold(
+            0.0_f64,
+            |most, found| if found.is_nan() { f64::INFINITY } else { most.max(found) },
+        )
     };
     let together: Vec<f32> = group_scores(model, &groups, ROW_LEN * ANSWERS_AT_ONCE).concat();
     let spread = mean_std(&alone.iter().map(|&score| f64::from(score)).collect::<Vec<_>>()).1;

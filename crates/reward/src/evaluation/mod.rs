@@ -169,7 +169,11 @@ impl RewardEvaluation {
             .map(|pairs| pairs.iter().map(of_pair).collect())
             .collect();
         let curve = calibration_curve(&pairs, bins);
-        let gaps: Vec<f64> = pairs.iter().map(|pair| pair.gap).filter(|gap| gap.is_finite()).collect();
+        let gaps: Vec<f64> = pairs
+            .iter()
+            .map(|pair| pair.gap)
+            .filter(|gap| gap.is_finite())
+            .collect();
         Self {
             path: String::new(),
             prompts: by_prompt.len(),
@@ -201,7 +205,9 @@ pub fn accuracy_beside(
 ) -> Option<Interval> {
     let mut prompts: BTreeMap<usize, (f64, usize)> = BTreeMap::new();
     for (own, other) in own.iter().zip(other) {
-        let (Some(own), Some(other)) = (own, other) else { continue };
+        let (Some(own), Some(other)) = (own, other) else {
+            continue;
+        };
         if own.pairs != other.pairs {
             continue;
         }
@@ -229,10 +235,7 @@ fn ratio(units: &[(f64, usize)], seed: u64) -> Interval {
     let mean = |drawn: &[u32]| {
         let drawn = units.iter().zip(drawn);
         let (sum, n) = drawn.fold((0.0, 0.0), |(sum, n), (unit, &times)| {
-            (
-                sum + f64::from(times) * unit.0,
-                n + f64::from(times) * unit.1 as f64,
-            )
+            (sum + f64::from(times) * unit.0, n + f64::from(times) * unit.1 as f64)
         });
         vec![sum / n]
     };
@@ -246,7 +249,7 @@ fn ratio(units: &[(f64, usize)], seed: u64) -> Interval {
 fn share_difference(prompts: &[Vec<&ScoredPair>], seed: u64) -> Interval {
     let of_prompt = |pairs: &Vec<&ScoredPair>| {
         let longer = |pair: &ScoredPair| rlhf_core::stats::order_agreement(pair.length_difference() as f64);
-        let sum = pairs.iter().map(|pair| pair.correct() - longer(pair)).sum();
+        let sum: f64 = pairs.iter().map(|pair| pair.correct() - longer(pair)).sum();
         (sum, pairs.len())
     };
     ratio(&prompts.iter().map(of_prompt).collect::<Vec<_>>(), seed)
@@ -293,5 +296,4 @@ impl BestOfNPoint {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;

@@ -156,7 +156,10 @@ impl RewardEvaluation {
         if self.best_of_n.is_empty() {
             return Ok(());
         }
-        writeln!(f, "\n| best of n | score | gold | the best by gold |\n| ---: | ---: | ---: | ---: |")?;
+        writeln!(
+            f,
+            "\n| best of n | score | gold | the best by gold |\n| ---: | ---: | ---: | ---: |"
+        )?;
         for point in &self.best_of_n {
             writeln!(
                 f,

@@ -37,7 +37,10 @@ fn a_model_of_length_is_no_better_than_length_and_says_so() {
     near(found.length.longer.value, 0.75);
     near(found.length.shorter.value, 0.25);
     assert_eq!(
-        (found.length.on_longer_better.value, found.length.on_shorter_better.value),
+        (
+            found.length.on_longer_better.value,
+            found.length.on_shorter_better.value
+        ),
         (1.0, 0.0)
     );
     let beside = found.beside_longer;
@@ -52,7 +55,10 @@ fn a_model_of_length_is_no_better_than_length_and_says_so() {
         .collect();
     assert_eq!(
         names,
-        [("shorter by a tenth to a half", 10, 0.0), ("longer by a tenth to a half", 30, 1.0)]
+        [
+            ("shorter by a tenth to a half", 10, 0.0),
+            ("longer by a tenth to a half", 30, 1.0)
+        ]
     );
     assert_eq!(found.slices.len(), 1, "nothing else is known of these rows");
 }
@@ -133,9 +139,17 @@ fn sections_of_reward_bench_are_weighted_as_it_weights_them() {
         in_subset(5, "donotanswer", false),
         in_subset(6, "llmbar-natural", true),
     ]);
-    let score = RewardEvaluation::new(&rows, 4, 1).reward_bench.expect("subsets").score.expect("all four");
+    let score = RewardEvaluation::new(&rows, 4, 1)
+        .reward_bench
+        .expect("subsets")
+        .score
+        .expect("all four");
     near(score.value, (0.875 + 1.0 + 0.0 + 1.0) / 4.0);
-    assert!(RewardEvaluation::new(&[row(0, [1.0, 0.0], [1, 1])], 4, 1).reward_bench.is_none());
+    assert!(
+        RewardEvaluation::new(&[row(0, [1.0, 0.0], [1, 1])], 4, 1)
+            .reward_bench
+            .is_none()
+    );
 }
 
 #[test]
@@ -155,7 +169,9 @@ fn two_models_are_compared_on_rows_that_both_read_alike() {
 fn what_is_said_ten_times_makes_no_interval_narrower() {
     let rows = |times: usize| -> Vec<ScoredComparison> {
         let scores = |i: usize| if i % 3 == 0 { [0.0, 1.0] } else { [1.0, 0.0] };
-        (0..90 * times).map(|i| row(i / times, scores(i / times), [4, 3])).collect()
+        (0..90 * times)
+            .map(|i| row(i / times, scores(i / times), [4, 3]))
+            .collect()
     };
     let [one, ten] = [1, 10].map(|times| RewardEvaluation::new(&rows(times), 4, 1));
     for of in [
@@ -221,7 +237,13 @@ fn a_summary_begins_with_its_schema_is_read_back_and_shown() {
     let back: RewardSummary = serde_json::from_str(&text).expect("what was written");
     assert_eq!(back.models["rm"].length.accuracy, summary.models["rm"].length.accuracy);
     let card = summary.card();
-    for part in ["### rm", "| all | 2 | 50.0 %", "the longer wins", "calibration error", "| 2 | +1.500"] {
+    for part in [
+        "### rm",
+        "| all | 2 | 50.0 %",
+        "the longer wins",
+        "calibration error",
+        "| 2 | +1.500",
+    ] {
         assert!(card.contains(part), "{part}:\n{card}");
     }
 }
@@ -240,5 +262,8 @@ fn rows_and_ranked_prompts_say_the_same_of_length() {
         source: None,
     };
     let by_prompt = LengthReport::new([&ranked], [&[0.0, 1.0][..]], 1);
-    assert_eq!(RewardEvaluation::new(&[row(0, [0.0, 1.0], [3, 1])], 2, 1).length.longer, by_prompt.longer);
+    assert_eq!(
+        RewardEvaluation::new(&[row(0, [0.0, 1.0], [3, 1])], 2, 1).length.longer,
+        by_prompt.longer
+    );
 }

@@ -96,7 +96,9 @@ pub(crate) fn run(args: &Args, locations: &Locations) -> Result<()> {
         let mut found = evaluation(args, &scored);
         found.path = named.path.display().to_string();
         found.invariance = invariance(&model, encoded.first_answers(ANSWERS_OF_INVARIANCE));
-        found.beside_first = first.as_ref().and_then(|first| accuracy_beside(&scored, first, args.seed));
+        found.beside_first = first
+            .as_ref()
+            .and_then(|first| accuracy_beside(&scored, first, args.seed));
         models.insert(named.name.clone(), found);
         first.get_or_insert(scored);
     }
