@@ -160,14 +160,14 @@ fn warns_and_refuses(whole: &PreferenceOptions, run: &Path) {
         evaluate(&alone)
             .expect_err("nobody else")
             .to_string()
-            .starts_with("1 models, expected at least two")
+            .starts_with("a comparison needs two models or more, found 1")
     );
 }
 
 fn measures_the_reward_model(run: &Path) {
     let options = RewardEvaluationOptions {
         model: run.join("reward"),
-        comparisons: run.join("label/comparisons.validation.jsonl"),
+        comparisons: run.join("label/validation.jsonl"),
         limit: None,
         out: run.join("reward-evaluation"),
         seed: 1,
