@@ -46,6 +46,8 @@ pub struct PreferenceSummary {
 pub struct PreferenceSettings {
     /// The file of prompts, its name alone.
     pub prompts_file: String,
+    /// Which of its prompts: `all`, `test` or `development`.
+    pub part: String,
     /// Tokens of an answer at most.
     pub max_new_tokens: usize,
     /// The choice of tokens.
@@ -228,6 +230,7 @@ mod tests {
             missing: [missing, all],
             settings: PreferenceSettings {
                 prompts_file: "p.jsonl".to_owned(),
+                part: "all".to_owned(),
                 max_new_tokens: 8,
                 sampling: Sampling::default(),
                 seed: 1,

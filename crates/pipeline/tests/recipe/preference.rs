@@ -8,7 +8,8 @@ use rlhf_eval::{PreferenceMatrix, PreferenceSummary};
 use rlhf_inference::Sampling;
 use rlhf_pipeline::stages::Eval;
 use rlhf_pipeline::{
-    AnswersOf, Config, Contestant, Locations, PreferenceJudge, PreferenceOptions, Result, Silent, evaluate_preference,
+    AnswersOf, Config, Contestant, Locations, PreferenceJudge, PreferenceOptions, PromptPart, Result, Silent,
+    evaluate_preference,
 };
 
 use crate::support::{before, finish, tiny_with};
@@ -25,6 +26,7 @@ fn options(run: &Path, out: &str, judge: PreferenceJudge) -> PreferenceOptions {
     PreferenceOptions {
         contestants: vec![model("sft", "sft"), model("ppo", "ppo"), model("twin", "sft")],
         prompts: run.join("data/prompts.held_out.jsonl"),
+        part: PromptPart::All,
         limit: None,
         judge,
         out: run.join(out),
@@ -84,11 +86,9 @@ fn checkpoints_are_compared_and_answers_are_gone_on_with() {
     let matrices: Vec<PreferenceMatrix> = serde_json::from_value(value["matrices"].clone()).expect("matrices");
     let judges: Vec<&str> = matrices.iter().map(|matrix| matrix.judge.as_str()).collect();
     assert_eq!(judges, ["the judge of the task", "the reward model of the run"]);
-    let own = matrices[0].win_rate("ppo", "sft").expect("they were compared");
-    assert_eq!(
-        own.value,
-        value["ppo"]["win_rate_vs_sft"]["value"].as_f64().expect("a rate")
-    );
+    let own = matrices[0].win_rate("ppo", "sft").expect("they were compared").value;
+    let of_summary = value["ppo"]["win_rate_vs_sft"]["value"].as_f64().expect("a rate");
+    assert!((own - of_summary).abs() < 1e-12, "{own} {of_summary}");
 }
 
 /// A few prompts first and the rest later are answered as all at once; answers in files are as good as those made here.
@@ -152,12 +152,21 @@ fn warns_and_refuses(whole: &PreferenceOptions, run: &Path) {
         .remove(0);
     assert_eq!((pair.win_rate.value, pair.win_rate.n, pair.ties), (1.0, 1, Some(0.0)));
 
+    let parts = [PromptPart::Test, PromptPart::Development].map(|part| {
+        let mut halved = whole.clone();
+        halved.out = run.join(format!("{part:?}"));
+        halved.part = part;
+        evaluate(&halved).expect("there are prompts").prompts
+    });
+    let all = evaluate(whole).expect("all is there").prompts;
+    assert!(parts[0] + parts[1] == all && parts[0] > 0, "{parts:?} of {all}");
+
     let mut alone = whole.clone();
     alone.contestants.truncate(1);
     assert!(
         evaluate(&alone)
             .expect_err("nobody else")
             .to_string()
-            .starts_with("1 models, expected at least two")
+            .starts_with("a comparison needs two models or more, found 1")
     );
 }

@@ -7,7 +7,7 @@ use rlhf_hub::Want;
 use rlhf_judges::CommandConfig;
 use rlhf_model::WeightPrecision;
 use rlhf_pipeline::{
-    AnswersOf, Config, Contestant, Locations, PreferenceJudge, PreferenceOptions, evaluate_preference,
+    AnswersOf, Config, Contestant, Locations, PreferenceJudge, PreferenceOptions, PromptPart, evaluate_preference,
 };
 
 use super::named::NamedModel;
@@ -35,6 +35,9 @@ pub(crate) struct Args {
     /// Folder for answers, verdicts and findings; what lies there of an earlier call is gone on with
     #[arg(long, value_name = "DIR", default_value = "evals/preference")]
     out: PathBuf,
+    /// Which prompts of a file that a run holds out: all, test, those that only measure, or development, those that choose
+    #[arg(long, value_name = "PART", default_value = "all", value_parser = part)]
+    part: PromptPart,
     /// Only the first N prompts
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -52,6 +55,15 @@ pub(crate) struct Args {
     weights: WeightPrecision,
     #[command(flatten)]
     config: ConfigArgs,
+}
+
+fn part(name: &str) -> Result<PromptPart, String> {
+    match name {
+        "all" => Ok(PromptPart::All),
+        "test" => Ok(PromptPart::Test),
+        "development" => Ok(PromptPart::Development),
+        _ => Err("expected all, test or development".to_owned()),
+    }
 }
 
 /// The value of `--judge`.
@@ -146,6 +158,7 @@ fn options(args: &Args, locations: &Locations) -> Result<PreferenceOptions> {
     Ok(PreferenceOptions {
         contestants: models.chain(files).map(contestant).collect(),
         prompts: args.prompts.clone(),
+        part: args.part,
         limit: args.limit,
         judge: args.judge.judge(&config),
         out: args.out.clone(),
