@@ -40,7 +40,7 @@ pub use overopt::{
     best_of_n_weights,
 };
 pub use preference::{
-    JudgeCost, ModelRating, Outcomes, PREFERENCE_SCHEMA, PairPreference, PreferenceMatrix, PreferenceModel,
+    JudgeCost, ModelRating, Outcomes, PREFERENCE_SCHEMA, PairPreference, PositionBias, PreferenceMatrix, PreferenceModel,
     PreferenceSettings, PreferenceSummary,
 };
 pub use rouge::{Rouge, RougeJudge};

@@ -140,7 +140,7 @@ impl Exam<'_> {
             let of_all = models
                 .iter()
                 .map(|(_, answers)| Some(scores(answers)?.into_iter().map(Some).collect()));
-            let outcomes = Outcomes::of_scores(&of_all.collect::<Option<Vec<_>>>()?, &texts);
+            let outcomes = Outcomes::of_scores(&of_all.collect::<Option<Vec<Vec<Option<f64>>>>>()?, &texts);
             Some(PreferenceMatrix::new(
                 judge,
                 &names,

@@ -48,7 +48,9 @@ pub use listener::{Bar, Listener, Silent};
 pub use locations::{Locations, RunLocations};
 pub use memory::{Savings, peak_memory};
 pub use pace::ceiling_gflops;
-pub use preference::{AnswersOf, Contestant, PreferenceFault, PreferenceJudge, PreferenceOptions, evaluate_preference};
+pub use preference::{
+    AnswersOf, Contestant, PreferenceFault, PreferenceJudge, PreferenceOptions, PromptPart, evaluate_preference,
+};
 pub use run::{Finished, Options, Run};
 pub use settings::Settings;
 pub use stage::{Extent, Stage};

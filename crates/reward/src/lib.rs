@@ -15,6 +15,7 @@
 
 mod config;
 mod error;
+mod evaluation;
 mod gradients;
 mod groups;
 mod length;
@@ -27,6 +28,10 @@ mod train;
 
 pub use config::RewardConfig;
 pub use error::{Error, Result};
+pub use evaluation::{
+    BestOfNPoint, Calibration, Invariance, REWARD_SCHEMA, RewardBench, RewardEvaluation, RewardEvaluationSettings,
+    RewardSummary, ScoredComparison, Slice, accuracy_beside, invariance,
+};
 pub use groups::{Annotation, RankedPrompt, group_comparisons};
 pub use length::{LengthBias, LengthReport, pair_share};
 pub use loss::{KwiseConfig, KwiseLoss, Margin, PairDivisor, kwise_loss, mean_loss, pairs_from_ranking, sigmoid};

@@ -31,7 +31,7 @@ pub struct PairPreference {
     pub b: String,
     /// The share of prompts on which the judge prefers the answer of `a`, a tie counting half, with the interval of a bootstrap over prompts.
     pub win_rate: Interval,
-    /// The share of prompts that are ties; NaN without any prompt.
+    /// The share of those prompts that are ties; nothing without any.
     #[serde(default)]
     pub ties: Option<f64>,
     /// Prompts on which the judge gave no verdict; they are in no figure.
@@ -327,12 +327,12 @@ mod tests {
 
     #[test]
     fn intervals_of_ratings_and_of_rates_at_equal_lengths_cover_the_truth() {
-        // Fewer repetitions than those of plain means: each is a bootstrap of fits. 400: between 92 and 98 of a hundred.
+        // Fewer repetitions than those of plain means, for each is a bootstrap of fits: between 92 and 98 of a hundred.
         use rand::Rng;
         let mut rng = rlhf_core::rng(3, "preference.coverage", &[]);
         let (theta, phi) = (0.5_f64, 0.8_f64);
         let (mut rating_hits, mut controlled_hits) = (0, 0);
-        let repetitions = 400;
+        let repetitions = 250;
         for repetition in 0..repetitions {
             let mut outcomes = Outcomes::new(2, 80);
             let mut lengths = vec![Vec::new(), Vec::new()];

@@ -2,7 +2,7 @@
 
 /// Points of a rating by which odds are tenfold, as Elo had it.
 const SCALE: f64 = 400.0;
-/// A gradient this small, in games, is nothing.
+/// A gradient this small, as a share of all games, is nothing.
 const SETTLED: f64 = 1e-10;
 const STEPS_AT_MOST: usize = 200;
 
@@ -21,11 +21,12 @@ pub(super) fn ratings(wins: &[f64], models: usize) -> Vec<f64> {
             }
         })
         .collect();
+    let settled = SETTLED * (1.0 + wins.iter().sum::<f64>());
     let mut strengths = vec![0.0; models];
     let mut likelihood = log_likelihood(&wins, &strengths);
     for _ in 0..STEPS_AT_MOST {
         let (gradient, curvature) = derivatives(&wins, &strengths);
-        if gradient.iter().all(|slope| slope.abs() < SETTLED) {
+        if gradient.iter().all(|slope| slope.abs() < settled) {
             break;
         }
         let step = solve(curvature, gradient);
@@ -66,18 +67,19 @@ fn log_likelihood(wins: &[f64], strengths: &[f64]) -> f64 {
 /// The gradient of the log-likelihood, and its curvature turned positive; a constant added to all strengths changes nothing, so a mean of 0 is asked for.
 fn derivatives(wins: &[f64], strengths: &[f64]) -> (Vec<f64>, Vec<Vec<f64>>) {
     let models = strengths.len();
-    let mut gradient = vec![0.0; models];
-    let mut curvature = vec![vec![1.0 / models as f64; models]; models];
-    for a in 0..models {
+    let of_model = |a: usize| {
+        let mut slope = 0.0;
+        let mut row = vec![1.0 / models as f64; models];
         for b in (0..models).filter(|&b| b != a) {
             let games = wins[a * models + b] + wins[b * models + a];
             let p = chance(strengths[a] - strengths[b]);
-            gradient[a] += wins[a * models + b] - games * p;
-            curvature[a][a] += games * p * (1.0 - p);
-            curvature[a][b] -= games * p * (1.0 - p);
+            slope += wins[a * models + b] - games * p;
+            row[a] += games * p * (1.0 - p);
+            row[b] -= games * p * (1.0 - p);
         }
-    }
-    (gradient, curvature)
+        (slope, row)
+    };
+    (0..models).map(of_model).unzip()
 }
 
 /// The solution of a positive definite system, by elimination.

@@ -6,6 +6,7 @@ use std::path::Path;
 use rlhf_data::{Prompt, prompt_key, read_objects};
 use rlhf_eval::Outcomes;
 
+use super::answers::id_of;
 use crate::error::Result;
 
 const EXPECTED: &str =
@@ -26,10 +27,9 @@ pub(super) fn by_choices(path: &Path, names: &[&str], prompts: &[Prompt]) -> Res
         .collect();
     let mut votes: BTreeMap<(usize, usize, usize), i64> = BTreeMap::new();
     for row in read_objects(path, EXPECTED)? {
-        let place = if row.has("id") {
-            by_id.get(row.string("id")?.as_str()).copied()
-        } else {
-            by_text.get(prompt_key(&row.prompt()?.0)).copied()
+        let place = match id_of(&row)? {
+            Some(id) => by_id.get(id.as_str()).copied(),
+            None => by_text.get(prompt_key(&row.prompt()?.0)).copied(),
         };
         let [a, b] = ["a", "b"].map(|field| row.string(field));
         let [a, b] = [a?, b?].map(|name| names.iter().position(|other| *other == name));

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum PreferenceFault {
     /// There is nobody to be compared with.
-    #[error("{found} models, expected at least two: --model NAME=DIR or --answers NAME=FILE.jsonl for each")]
+    #[error(
+        "a comparison needs two models or more, found {found}: --model NAME=DIR or --answers NAME=FILE.jsonl for each"
+    )]
     TooFew {
         /// Models named.
         found: usize,

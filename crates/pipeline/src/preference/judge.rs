@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rlhf_core::{StopFlag, parse_device};
 use rlhf_data::Prompt;
-use rlhf_eval::{JudgeCost, Outcomes};
+use rlhf_eval::{JudgeCost, Outcomes, PositionBias};
 use rlhf_hub::Want;
 use rlhf_judges::{AnswerTask, Command, JudgeConfig, OpenAiJudge, RankTask};
 use rlhf_model::ModelConfig;
@@ -28,6 +28,8 @@ pub(super) struct Judged {
     /// Scores of each model's answers, of a judge that scores.
     pub(super) scores: Option<Vec<Vec<Option<f64>>>>,
     pub(super) cost: Option<JudgeCost>,
+    /// How far it went by places, of a judge that was shown both orders.
+    pub(super) position: Option<PositionBias>,
 }
 
 /// Asks whoever the options name.
@@ -43,6 +45,7 @@ pub(super) fn judged(
         outcomes: Outcomes::of_scores(&scores, &texts),
         scores: Some(scores),
         cost: None,
+        position: None,
     };
     match &options.judge {
         PreferenceJudge::Task(config) => {
@@ -79,6 +82,7 @@ pub(super) fn judged(
                 outcomes: by_choices(path, &names, prompts)?,
                 scores: None,
                 cost: None,
+                position: None,
             })
         }
     }
@@ -142,6 +146,7 @@ fn by_server(options: &PreferenceOptions, path: &Path, prompts: &[Prompt], texts
         outcomes.set(place % prompts.len(), a, b, verdict);
     }
     let spent = judge.spent();
+    let places = judge.positions(&tasks);
     let orders = if config.both_orders {
         "in both orders"
     } else {
@@ -156,5 +161,6 @@ fn by_server(options: &PreferenceOptions, path: &Path, prompts: &[Prompt], texts
             cached_requests: spent.cached.requests,
             cost: spent.cost,
         }),
+        position: PositionBias::new(places.pairs, places.agree, places.first, places.second),
     })
 }

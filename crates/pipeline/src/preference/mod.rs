@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rlhf_core::stats::bootstrap_mean;
 use rlhf_core::{StopFlag, atomic, parse_device};
-use rlhf_data::{Prompt, read_prompts};
+use rlhf_data::{Prompt, is_test, read_prompts};
 use rlhf_eval::{PREFERENCE_SCHEMA, PreferenceMatrix, PreferenceModel, PreferenceSettings, PreferenceSummary};
 use rlhf_inference::Sampling;
 use rlhf_judges::CommandConfig;
@@ -34,7 +34,9 @@ pub struct PreferenceOptions {
     pub contestants: Vec<Contestant>,
     /// Rows of prompts, perhaps with their tasks.
     pub prompts: PathBuf,
-    /// So many of them, from the first; all without.
+    /// Which of them.
+    pub part: PromptPart,
+    /// So many of those, from the first; all without.
     pub limit: Option<usize>,
     /// Who judges.
     pub judge: PreferenceJudge,
@@ -76,6 +78,28 @@ impl AnswersOf {
     fn path(&self) -> &Path {
         match self {
             Self::Model(path) | Self::File(path) => path,
+        }
+    }
+}
+
+/// Prompts of a file that a run holds out, by what runs do with them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PromptPart {
+    /// All of them.
+    #[default]
+    All,
+    /// Those that only measure: [`rlhf_data::is_test`].
+    Test,
+    /// Those by which choices are made: the others.
+    Development,
+}
+
+impl PromptPart {
+    fn has(self, prompt: &Prompt) -> bool {
+        match self {
+            Self::All => true,
+            Self::Test => is_test(prompt.key()),
+            Self::Development => !is_test(prompt.key()),
         }
     }
 }
@@ -170,6 +194,7 @@ fn prompts(options: &PreferenceOptions, locations: &Locations) -> Result<Vec<Pro
     for file in locations.data(&options.prompts)? {
         prompts.extend(read_prompts(file)?.rows);
     }
+    prompts.retain(|prompt| options.part.has(prompt));
     prompts.truncate(options.limit.unwrap_or(usize::MAX));
     if prompts.is_empty() {
         return Err(PreferenceFault::NoPrompts {
@@ -211,6 +236,8 @@ fn summary(
         }
     };
     let (missing, all) = judged.outcomes.missing();
+    let mut warnings = optimised::warnings(options, locations)?;
+    warnings.extend(judged.position.and_then(|position| position.warning()));
     Ok(PreferenceSummary {
         schema: PREFERENCE_SCHEMA.to_owned(),
         judge: judged.name,
@@ -224,13 +251,15 @@ fn summary(
         missing: [missing, all],
         settings: PreferenceSettings {
             prompts_file: file_name(&options.prompts),
+            part: format!("{:?}", options.part).to_lowercase(),
             max_new_tokens: options.max_new_tokens,
             sampling: options.sampling.clone(),
             seed: options.seed,
             max_missing: options.max_missing,
         },
         cost: judged.cost,
-        warnings: optimised::warnings(options, locations)?,
+        position: judged.position,
+        warnings,
         versions: crate::run::versions(),
     })
 }

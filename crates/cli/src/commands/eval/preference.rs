@@ -7,10 +7,11 @@ use rlhf_hub::Want;
 use rlhf_judges::CommandConfig;
 use rlhf_model::WeightPrecision;
 use rlhf_pipeline::{
-    AnswersOf, Config, Contestant, Locations, PreferenceJudge, PreferenceOptions, evaluate_preference,
+    AnswersOf, Config, Contestant, Locations, PreferenceJudge, PreferenceOptions, PromptPart, evaluate_preference,
 };
 
 use super::named::NamedModel;
+use crate::commands::model::weight_precision;
 use crate::config::ConfigArgs;
 use crate::error::{Error, Result};
 use crate::progress::{Terminal, say};
@@ -34,6 +35,9 @@ pub(crate) struct Args {
     /// Folder for answers, verdicts and findings; what lies there of an earlier call is gone on with
     #[arg(long, value_name = "DIR", default_value = "evals/preference")]
     out: PathBuf,
+    /// Which prompts of a file that a run holds out: all, test, those that only measure, or development, those that choose
+    #[arg(long, value_name = "PART", default_value = "all", value_parser = part)]
+    part: PromptPart,
     /// Only the first N prompts
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -47,17 +51,18 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
     max_missing: f64,
     /// Storage type of weights: f32, or bf16 for half the memory
-    #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = weights)]
+    #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = weight_precision)]
     weights: WeightPrecision,
     #[command(flatten)]
     config: ConfigArgs,
 }
 
-fn weights(name: &str) -> Result<WeightPrecision, String> {
+fn part(name: &str) -> Result<PromptPart, String> {
     match name {
-        "f32" => Ok(WeightPrecision::F32),
-        "bf16" => Ok(WeightPrecision::Bf16),
-        _ => Err("expected f32 or bf16".to_owned()),
+        "all" => Ok(PromptPart::All),
+        "test" => Ok(PromptPart::Test),
+        "development" => Ok(PromptPart::Development),
+        _ => Err("expected all, test or development".to_owned()),
     }
 }
 
@@ -153,6 +158,7 @@ fn options(args: &Args, locations: &Locations) -> Result<PreferenceOptions> {
     Ok(PreferenceOptions {
         contestants: models.chain(files).map(contestant).collect(),
         prompts: args.prompts.clone(),
+        part: args.part,
         limit: args.limit,
         judge: args.judge.judge(&config),
         out: args.out.clone(),
