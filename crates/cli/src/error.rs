@@ -60,6 +60,7 @@ as_the_pipeline!(
     rlhf_core::Error,
     rlhf_model::Error,
     rlhf_data::Error,
+    rlhf_eval::Error,
     rlhf_sft::Error,
     rlhf_reward::Error,
     rlhf_ppo::Error

@@ -1,6 +1,7 @@
 //! `rlhf eval NAME`: evaluations of any checkpoints, without a run.
 
 mod likelihood;
+mod named;
 mod preference;
 mod reward;
 mod summaries;
