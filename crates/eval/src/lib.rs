@@ -33,7 +33,8 @@ pub use overopt::{
     BestOfN, Fit, Form, OVEROPT_SCHEMA, Overopt, OveroptFit, OveroptPeak, PolicyPoint, ProxyAndGold, SampledPrompt,
     best_of_n_weights,
 };
-pub use rouge::{Rouge, RougeJudge};
+pub use rlhf_rouge::Rouge;
+pub use rouge::RougeJudge;
 pub use scores::answer_scores;
 pub use second::{OpinionError, SecondJudge, SecondOpinion};
 pub use summary::{
