@@ -5,7 +5,7 @@
 //!
 //! Support: `fixtures` reads `tests/golden/`, `tiny` makes small random models and compares numbers.
 //! Parity with PyTorch: `model_parity` (logits, log-probs, greedy decoding, scores), `training_parity` (loss, gradients,
-//! AdamW, clipping), `family_goldens` (families that came later), `sampling_parity` (the next-token distribution).
+//! AdamW, clipping), `family_goldens` (families that came later), `likelihood` (evaluations by log-likelihood), `sampling_parity` (the next-token distribution).
 //! Laws: `layout` (padding, packing, order, micro-batches), `decoding` (the cache), `generation` (streams, frequencies,
 //! limits, refusals), `families` (parts that no fixture covers), `gradients` (finite differences, accumulation), `weights` (averages, optimiser state),
 //! `checkpoints` (files written and read), `broken_checkpoints` (files refused), `strange_checkpoints` (files as others leave them), `half_weights` (weights held as bf16), `lora` (adapters put on, trained,
@@ -28,6 +28,7 @@ mod gguf;
 mod gradients;
 mod half_weights;
 mod layout;
+mod likelihood;
 mod lora;
 mod model_parity;
 mod peft;

@@ -15,6 +15,8 @@ pub(crate) enum Error {
     ConfigFile(rlhf_config::Error),
     #[error(transparent)]
     Generate(#[from] rlhf_inference::Error),
+    #[error(transparent)]
+    Report(#[from] rlhf_report::Error),
     #[error("interrupted; start again to continue")]
     Interrupted,
     #[error("{}: {source}", path.display())]

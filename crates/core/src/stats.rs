@@ -8,10 +8,16 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::seed::rng;
 
+#[cfg(test)]
+mod coverage;
+mod widened;
+
+use widened::tail;
+
 /// The 97.5 % quantile of the standard normal: intervals here cover 95 %.
 const Z: f64 = 1.959_963_984_540_054;
 
-/// Resamples of a bootstrap; the ends of a 95 % interval then rest on 50 resamples each.
+/// Resamples of a bootstrap; the ends of a 95 % interval then rest on up to 50 resamples each.
 const RESAMPLES: usize = 2000;
 
 /// An estimate and its 95 % interval. Without observations the numbers are NaN, written as `null`.
@@ -37,6 +43,19 @@ impl Interval {
         high: f64::NAN,
         n: 0,
     };
+
+    /// The widened percentile interval of a bootstrap that drew so many units.
+    fn of_replicates(value: f64, replicates: &[f64], units: usize, n: usize) -> Self {
+        let mut sorted = replicates.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let tail = tail(units);
+        Self {
+            value,
+            low: quantile_of_sorted(&sorted, tail),
+            high: quantile_of_sorted(&sorted, 1.0 - tail),
+            n,
+        }
+    }
 }
 
 /// JSON has no NaN: serde_json writes it as `null`, and this reads it back.
@@ -64,7 +83,12 @@ pub fn wilson(successes: f64, n: usize) -> Interval {
     }
 }
 
-/// The mean of `values` with its percentile-bootstrap interval.
+/// The mean of `values` with its bootstrap interval, which never leaves the range of the values.
+///
+/// It is the percentile interval, widened for what a bootstrap of few values leaves out: as far into the tails as Student's t with n - 1 degrees of
+/// freedom and the root of n / (n - 1) ask for (Hesterberg 2015, "What Teachers Should Know About the Bootstrap", section 3.3). In a simulation of 2000
+/// it covers the truth at 93 to 97 % for 10 values or more that spread like a normal or a uniform distribution, and for 100 or more of a distribution as
+/// skewed as the exponential one; of a single value it has no width, for then nothing is known.
 pub fn bootstrap_mean(values: &[f64], seed: u64) -> Interval {
     if values.is_empty() {
         return Interval::NOTHING;
@@ -78,16 +102,12 @@ pub fn bootstrap_mean(values: &[f64], seed: u64) -> Interval {
             sum / values.len() as f64
         })
         .collect();
-    Interval {
-        value: mean(values),
-        low: quantile(&means, 0.025),
-        high: quantile(&means, 0.975),
-        n: values.len(),
-    }
+    Interval::of_replicates(mean(values), &means, values.len(), values.len())
 }
 
-/// A share over observations that come in clusters, such as the pairs of a prompt, with the percentile-bootstrap interval of
-/// drawing clusters: what belongs together is drawn together. Each cluster is its successes, halves for ties, of so many.
+/// A share over observations that come in clusters, such as the pairs of a prompt, with the interval of a bootstrap that draws clusters: what belongs
+/// together is drawn together. Each cluster is its successes, halves for ties, of so many. It is widened as that of [`bootstrap_mean`] is, by the number of
+/// clusters; in a simulation of 2000 it covers the truth at 93 to 97 % for 40 clusters or more, of shares from a fifth to four fifths.
 ///
 /// Where all clusters have the same share, or there is but one, drawing them shows no difference; the interval is Wilson's then, of as many
 /// observations as there are clusters.
@@ -116,12 +136,40 @@ pub fn bootstrap_share(clusters: &[(f64, usize)], seed: u64) -> Interval {
         successes / n as f64
     };
     let shares: Vec<f64> = (0..RESAMPLES).map(share).collect();
-    Interval {
-        value,
-        low: quantile(&shares, 0.025),
-        high: quantile(&shares, 0.975),
-        n,
+    Interval::of_replicates(value, &shares, filled.len(), n)
+}
+
+/// Intervals of statistics of `units` that belong together, such as all that is known of each of so many prompts, by a bootstrap that draws units.
+///
+/// `statistic` is told how often each unit was drawn, and answers with as many numbers as `values` has, the estimates from all units as they are. Numbers
+/// that are not finite are left out; if all are, the interval is unknown. The draws depend on the seed and the number of units alone.
+pub fn bootstrap_intervals(
+    values: &[f64],
+    units: usize,
+    seed: u64,
+    mut statistic: impl FnMut(&[u32]) -> Vec<f64>,
+) -> Vec<Interval> {
+    if units == 0 {
+        return vec![Interval::NOTHING; values.len()];
     }
+    let mut rng = rng(seed, "stats.bootstrap_intervals", &[units as u64]);
+    let mut replicates = vec![Vec::with_capacity(RESAMPLES); values.len()];
+    let mut drawn = vec![0; units];
+    for _ in 0..RESAMPLES {
+        drawn.fill(0);
+        for _ in 0..units {
+            drawn[rng.random_range(0..units)] += 1;
+        }
+        for (found, number) in replicates.iter_mut().zip(statistic(&drawn)) {
+            if number.is_finite() {
+                found.push(number);
+            }
+        }
+    }
+    let intervals = values.iter().zip(&replicates);
+    intervals
+        .map(|(&value, found)| Interval::of_replicates(value, found, units, units))
+        .collect()
 }
 
 /// The share of wins, a tie counting half, with Wilson's interval. `Greater` is a win.
@@ -168,11 +216,15 @@ pub fn mean_std(values: &[f64]) -> (f64, f64) {
 
 /// The `q`-quantile (0 to 1), interpolated between neighbours as NumPy does by default; NaN of nothing.
 fn quantile(values: &[f64], q: f64) -> f64 {
-    if values.is_empty() {
-        return f64::NAN;
-    }
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
+    quantile_of_sorted(&sorted, q)
+}
+
+fn quantile_of_sorted(sorted: &[f64], q: f64) -> f64 {
+    if sorted.is_empty() {
+        return f64::NAN;
+    }
     let position = q.clamp(0.0, 1.0) * (sorted.len() - 1) as f64;
     let below = position.floor() as usize;
     let above = (below + 1).min(sorted.len() - 1);
@@ -267,6 +319,23 @@ mod tests {
         near(found.low, 4.322, 0.015);
         near(found.high, 4.678, 0.015);
         assert_eq!(found, bootstrap_mean(&values, 1));
+    }
+
+    #[test]
+    fn several_statistics_of_the_same_draws_have_their_intervals() {
+        let units = [[1.0, 4.0], [2.0, 2.0], [3.0, 9.0], [5.0, 0.0]];
+        let means = |drawn: &[u32]| -> Vec<f64> {
+            let total = f64::from(drawn.iter().sum::<u32>());
+            let sum = |column: usize| -> f64 { units.iter().zip(drawn).map(|(u, &k)| u[column] * f64::from(k)).sum() };
+            vec![sum(0) / total, sum(1) / total, f64::NAN]
+        };
+        let values = means(&[1; 4]);
+        let found = bootstrap_intervals(&values, units.len(), 3, means);
+        assert_eq!((found[0].value, found[1].value, found[0].n), (2.75, 3.75, 4));
+        assert!(found[0].low >= 1.0 && found[0].low < 2.0 && found[0].high > 3.5 && found[0].high <= 5.0);
+        assert!(found[2].low.is_nan());
+        assert_eq!(found[..2], bootstrap_intervals(&values, units.len(), 3, means)[..2]);
+        assert!(bootstrap_intervals(&[0.5], 0, 3, means)[0].value.is_nan());
     }
 
     #[test]

@@ -18,7 +18,9 @@ mod error;
 mod exam;
 mod kl;
 mod labels;
+mod likelihood;
 mod overopt;
+mod preference;
 mod rouge;
 mod scores;
 mod second;
@@ -29,9 +31,17 @@ pub use error::{Error, Result};
 pub use exam::{Answers, Exam};
 pub use kl::{best_of_n_kl, kl_to_reference, n_of_equal_kl};
 pub use labels::{LabelReport, gold_accuracy};
+pub use likelihood::{
+    LikelihoodScorer, LikelihoodSettings, LikelihoodSummary, ModelLikelihoods, SCHEMA as LIKELIHOOD_SCHEMA, TaskReport,
+    TextReport, paired as paired_likelihoods,
+};
 pub use overopt::{
     BestOfN, Fit, Form, OVEROPT_SCHEMA, Overopt, OveroptFit, OveroptPeak, PolicyPoint, ProxyAndGold, SampledPrompt,
     best_of_n_weights,
+};
+pub use preference::{
+    JudgeCost, ModelRating, Outcomes, PREFERENCE_SCHEMA, PairPreference, PreferenceMatrix, PreferenceModel,
+    PreferenceSettings, PreferenceSummary,
 };
 pub use rlhf_rouge::Rouge;
 pub use rouge::RougeJudge;

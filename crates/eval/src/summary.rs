@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::exam::{Answers, Exam};
+use crate::preference::{Outcomes, PreferenceMatrix};
 use crate::second::SecondOpinion;
 
 /// The model that the others were trained from, in a [`Summary`].
@@ -32,6 +33,9 @@ pub struct Summary {
     /// Figures by model: [`BASE`], [`SFT`], [`BEST_OF_N`], [`PPO`], and [`PPO_EMA`] where there is one.
     #[serde(flatten)]
     pub models: BTreeMap<String, ModelSummary>,
+    /// Every two of the models and their ratings, by the judge of the task and by the reward model, as far as they are there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub matrices: Vec<PreferenceMatrix>,
     /// The n of best-of-n; 0 where nothing was chosen.
     pub best_of_n_samples: usize,
     /// Report of the reward model; null where there is none.
@@ -124,6 +128,32 @@ impl Exam<'_> {
             gains: BTreeMap::new(),
             second: BTreeMap::new(),
         }
+    }
+
+    /// Every two of the named models by the judge of the task, and by the reward model, if they are there.
+    pub fn matrices(&self, models: &[(&str, &Answers)]) -> Vec<PreferenceMatrix> {
+        let names: Vec<String> = models.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let texts: Vec<Vec<String>> = models.iter().map(|(_, answers)| answers.texts.clone()).collect();
+        let lengths = |texts: &Vec<String>| texts.iter().map(|text| text.chars().count()).collect();
+        let lengths: Vec<Vec<usize>> = texts.iter().map(lengths).collect();
+        let by = |judge: &str, scores: &dyn Fn(&Answers) -> Option<Vec<f64>>| {
+            let of_all = models
+                .iter()
+                .map(|(_, answers)| Some(scores(answers)?.into_iter().map(Some).collect()));
+            let outcomes = Outcomes::of_scores(&of_all.collect::<Option<Vec<_>>>()?, &texts);
+            Some(PreferenceMatrix::new(
+                judge,
+                &names,
+                &outcomes,
+                Some(&lengths),
+                self.seed,
+            ))
+        };
+        let found = [
+            by("the judge of the task", &Answers::gold),
+            by("the reward model of the run", &|answers| answers.scores.clone()),
+        ];
+        found.into_iter().flatten().collect()
     }
 
     /// What the second judges say of a model's answers beside those of the base and of the SFT model.

@@ -26,6 +26,7 @@ impl Display for Summary {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.table())?;
         self.write_win_rates(f)?;
+        self.write_ratings(f)?;
         self.write_gains(f)?;
         self.write_opinions(f)?;
         let (reward, labelers) = (&self.reward, &self.labeler_agreement);
@@ -84,6 +85,20 @@ impl Summary {
         let by_score: Vec<String> = by_score.collect();
         if !by_score.is_empty() {
             writeln!(f, "win rates by the reward model of the run: {}", by_score.join("; "))?;
+        }
+        Ok(())
+    }
+
+    /// The ratings of all models by each judge, which are those of every two of them together.
+    fn write_ratings(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for matrix in &self.matrices {
+            let of_model = |(name, label, _): (&str, String, _)| {
+                let found = matrix.ratings.iter().find(|rating| rating.model == name)?;
+                let [value, low, high] = [found.rating.value, found.rating.low, found.rating.high];
+                Some(format!("{label} {value:+.0} ({low:+.0} to {high:+.0})"))
+            };
+            let ratings: Vec<String> = self.rows().filter_map(of_model).collect();
+            writeln!(f, "ratings by {}: {}", matrix.judge, ratings.join("; "))?;
         }
         Ok(())
     }
@@ -213,6 +228,7 @@ mod tests {
                 .iter()
                 .map(|(name, model)| ((*name).to_owned(), model.clone()))
                 .collect(),
+            matrices: Vec::new(),
             best_of_n_samples: 8,
             reward: json!({ "pair_accuracy": wilson(3.0, 4), "demonstration_mean": -1e-9 }),
             labeler_agreement: json!({ "labeler_agreement": null }),

@@ -24,6 +24,14 @@ pub enum Error {
         /// Number of completions.
         found: usize,
     },
+    /// There is more than a pair to compare.
+    #[error("task {id}: {found} completions, expected 2")]
+    TooMany {
+        /// The task's id.
+        id: String,
+        /// Number of completions.
+        found: usize,
+    },
     /// Two tasks have one name, so that answers to them cannot be told apart.
     #[error("two tasks have the id {id:?}: expected another one for each")]
     RepeatedTask {

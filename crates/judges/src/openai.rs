@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::judge_config::JudgeConfig;
 use crate::judge_prompt::{Better, JudgePrompt};
 use crate::spent::{Spent, Usage};
-use crate::task::{RankTask, check_comparable};
+use crate::task::{RankTask, check_comparable, check_pair};
 
 /// Time between two looks at whether to stop.
 const LOOK: Duration = Duration::from_millis(50);
@@ -108,6 +108,39 @@ impl OpenAiJudge {
             "ranked by a judge"
         );
         Ok(tasks.iter().map(|task| self.ranking(task)).collect())
+    }
+
+    /// Says of the two completions of each task whether the first is better; nothing where a question had no verdict, for silence is no
+    /// tie. Verdicts of both orders that disagree are a tie, and so are completions of the same text.
+    ///
+    /// # Errors
+    /// As [`Self::rank`], and a task of other than two completions.
+    pub fn compare(&self, tasks: &[RankTask], stop: &dyn Fn() -> bool) -> Result<Vec<Option<std::cmp::Ordering>>> {
+        for task in tasks {
+            check_pair(&task.id, task.completions.len())?;
+        }
+        self.ask_missing(&self.missing(tasks), stop)?;
+        Ok(tasks.iter().map(|task| self.outcome(task)).collect())
+    }
+
+    /// The outcome of a task of two completions all of whose questions were asked.
+    fn outcome(&self, task: &RankTask) -> Option<std::cmp::Ordering> {
+        let cache = self.lock_cache();
+        let mut seen = None;
+        for (first, second) in self.orders(task, 0, 1) {
+            let key = self.question(task, first, second).key;
+            let verdict = cache.get(&key, self.config.max_tokens)?.verdict?;
+            let verdict = if first == 0 { verdict } else { verdict.swapped() };
+            seen = match seen {
+                Some(earlier) if earlier != verdict => Some(Better::Tie),
+                _ => Some(verdict),
+            };
+        }
+        Some(match seen {
+            Some(Better::A) => std::cmp::Ordering::Greater,
+            Some(Better::B) => std::cmp::Ordering::Less,
+            Some(Better::Tie) | None => std::cmp::Ordering::Equal,
+        })
     }
 
     /// Every question without a verdict, once. Those with one are counted.
@@ -223,7 +256,7 @@ impl OpenAiJudge {
                 task = question.task.id,
                 model = self.config.model,
                 max_tokens = self.config.max_tokens,
-                "no verdict, counted as a tie"
+                "no verdict: a tie in a ranking, missing in a comparison"
             );
         }
         self.lock_cache().insert(Record {

@@ -96,6 +96,18 @@ pub(crate) fn check_comparable(id: &str, completions: usize) -> Result<()> {
     Ok(())
 }
 
+/// Refuses what is no pair.
+pub(crate) fn check_pair(id: &str, completions: usize) -> Result<()> {
+    check_comparable(id, completions)?;
+    if completions > 2 {
+        return Err(Error::TooMany {
+            id: id.to_owned(),
+            found: completions,
+        });
+    }
+    Ok(())
+}
+
 /// Refuses two tasks of one name.
 pub(crate) fn check_distinct<'a>(ids: impl Iterator<Item = &'a str>) -> Result<()> {
     let mut seen = std::collections::BTreeSet::new();

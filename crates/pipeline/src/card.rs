@@ -215,6 +215,7 @@ mod tests {
         let summary = Summary {
             prompts: 4,
             models: Default::default(),
+            matrices: Vec::new(),
             best_of_n_samples: 0,
             reward: Value::Null,
             labeler_agreement: Value::Null,

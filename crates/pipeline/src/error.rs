@@ -65,6 +65,9 @@ pub enum Error {
     /// The comparison of models.
     #[error(transparent)]
     Eval(#[from] rlhf_eval::Error),
+    /// A comparison of checkpoints.
+    #[error(transparent)]
+    Preference(#[from] crate::preference::PreferenceFault),
     /// Next-token training.
     #[error("sft: {0}")]
     Sft(#[from] rlhf_sft::Error),

@@ -24,6 +24,7 @@
 
 mod card;
 pub mod config;
+mod cost;
 mod error;
 mod files;
 mod inputs;
@@ -31,6 +32,7 @@ mod listener;
 mod locations;
 mod memory;
 mod pace;
+mod preference;
 mod rows;
 mod run;
 mod settings;
@@ -46,6 +48,7 @@ pub use listener::{Bar, Listener, Silent};
 pub use locations::{Locations, RunLocations};
 pub use memory::{Savings, peak_memory};
 pub use pace::ceiling_gflops;
+pub use preference::{AnswersOf, Contestant, PreferenceFault, PreferenceJudge, PreferenceOptions, evaluate_preference};
 pub use run::{Finished, Options, Run};
 pub use settings::Settings;
 pub use stage::{Extent, Stage};

@@ -271,6 +271,7 @@ impl AllAnswers {
         Ok(Summary {
             prompts: exam.prompts.len(),
             models: self.by_name().into_iter().map(figures).collect(),
+            matrices: exam.matrices(&self.by_name()),
             best_of_n_samples: self.best.as_ref().map_or(0, |(n, _)| *n),
             reward: report_of(&Reward)?,
             labeler_agreement: report_of(&Label)?,

@@ -18,6 +18,9 @@ mod tokenizer;
 
 use crate::stage::Stage;
 
+pub(crate) use opinions::OutsideModel;
+pub(crate) use task::judge_of;
+
 pub use eval::Eval;
 pub use label::Label;
 pub use overopt::Overopt;

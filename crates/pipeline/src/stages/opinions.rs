@@ -5,11 +5,12 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use burn::tensor::Device;
 use rlhf_data::{Prompt, Tokenizer, prompt_tokens};
 use rlhf_eval::{OpinionError, SecondJudge};
 use rlhf_hub::Want;
 use rlhf_judges::{AnswerTask, Command};
-use rlhf_model::{ScalarModel, completion_scores, load_config, load_scalar_model};
+use rlhf_model::{ModelConfig, ScalarModel, completion_scores, load_config, load_scalar_model};
 use rlhf_ppo::{Answer, Scorer, ScorerError};
 use rlhf_tasks::GoldJudge;
 
@@ -69,7 +70,7 @@ impl Opinion {
 }
 
 /// A reward model that came from elsewhere, with the tokenizer and the chat template in its folder.
-pub(super) struct OutsideModel {
+pub(crate) struct OutsideModel {
     model: ScalarModel,
     tokenizer: Tokenizer,
     max_seq_len: usize,
@@ -82,15 +83,29 @@ impl OutsideModel {
     /// A place without a model or a tokenizer, or one that cannot write a conversation.
     pub(super) fn load(work: &Workspace<'_>, location: &Path) -> Result<Self> {
         let folder = work.locations().model(location, Want::Model)?;
-        let tokenizer = Tokenizer::load(&folder)?;
+        Self::open(&folder, work.device(), |config| work.max_seq_len(config))
+    }
+
+    /// Loads the model of a folder; `longest` says how long a sequence of it may be.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub(crate) fn open(folder: &Path, device: &Device, longest: impl Fn(&ModelConfig) -> usize) -> Result<Self> {
+        let tokenizer = Tokenizer::load(folder)?;
         tokenizer.check_conversations()?;
-        let max_seq_len = work.max_seq_len(&load_config(&folder)?);
-        let (model, _) = load_scalar_model(&folder, work.device())?;
+        let max_seq_len = longest(&load_config(folder)?);
+        let (model, _) = load_scalar_model(folder, device)?;
         Ok(Self {
             model,
             tokenizer,
             max_seq_len,
         })
+    }
+
+    /// The score of the answer to each prompt.
+    pub(crate) fn scores_of(&self, prompts: &[Prompt], answers: &[String]) -> Result<Vec<f64>> {
+        let prompts: Vec<&Prompt> = prompts.iter().collect();
+        self.answer_scores(prompts.iter().zip(answers))
     }
 
     fn answer_scores<'a>(&self, rows: impl Iterator<Item = (&'a &'a Prompt, &'a String)>) -> Result<Vec<f64>> {
@@ -109,9 +124,7 @@ impl OutsideModel {
 
 impl SecondJudge for OutsideModel {
     fn scores(&self, prompts: &[Prompt], answers: &[String]) -> Result<Vec<Option<f64>>, OpinionError> {
-        let prompts: Vec<&Prompt> = prompts.iter().collect();
-        let scores = self.answer_scores(prompts.iter().zip(answers))?;
-        Ok(scores.into_iter().map(Some).collect())
+        Ok(self.scores_of(prompts, answers)?.into_iter().map(Some).collect())
     }
 }
 

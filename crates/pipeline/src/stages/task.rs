@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use rlhf_constraints::{ConstraintJudge, ConstraintTask};
-use rlhf_data::load_text;
+use rlhf_data::{Source, load_text};
 use rlhf_stories::{StoryBook, StoryJudge};
 use rlhf_tasks::{GoldJudge, JudgedTask};
 use rlhf_world::World;
 
 use crate::config::{Config, DataSource};
 use crate::error::Result;
+use crate::locations::Locations;
 use crate::rows::{DOCUMENTS, RowsRead};
 use crate::workspace::Workspace;
 
@@ -31,6 +32,24 @@ pub(super) fn judged_task(work: &Workspace<'_>) -> Result<Option<Box<dyn JudgedT
             let rows = work.rows_of_user()?;
             Some(Box::new(ConstraintTask::new(rows, &config.constraints, config.seed)?))
         }
+        DataSource::Files => None,
+    })
+}
+
+/// The noise-free judge of a configured task, if it has one, outside of any run: that of stories has read what would be written of them.
+pub(crate) fn judge_of(config: &Config, locations: &Locations) -> Result<Option<Arc<dyn GoldJudge>>> {
+    Ok(match config.data.source {
+        DataSource::World => Some(world(config).judge()),
+        DataSource::Stories => {
+            let mut sources = Vec::new();
+            for source in &config.data.pretrain {
+                let files = locations.data(&source.path)?;
+                sources.extend(files.into_iter().map(|path| Source { path, ..source.clone() }));
+            }
+            let stories = load_text(&sources, &config.data.root, config.seed)?.rows;
+            Some(StoryBook::new(stories, &config.stories, config.seed)?.judge())
+        }
+        DataSource::Constraints => Some(Arc::new(ConstraintJudge::new(config.constraints.shaping))),
         DataSource::Files => None,
     })
 }
