@@ -11,7 +11,7 @@
 //! `checkpoints` (files written and read), `broken_checkpoints` (files refused), `strange_checkpoints` (files as others leave them), `half_weights` (weights held as bf16), `lora` (adapters put on, trained,
 //! merged and taken off), `adapters` (their files), `damage` (files with a few bytes or numbers changed).
 //! Where `RLHF_PYTHON` names a Python that has them, `python` asks others: `transformers` what it makes of files that we wrote,
-//! `peft` PEFT what our adapters mean.
+//! `peft` PEFT what our adapters mean, `tensorboard` TensorBoard what curves we drew.
 //! `gguf` reads the files of other programs and writes them; `smollm2` does so with a real chat model where `RLHF_SMOLLM2_GGUF` names it.
 //! `stories` reproduces a pretrained model's reference where `RLHF_STORIES260K` names its folder.
 
@@ -37,6 +37,7 @@ mod sampling_parity;
 mod smollm2;
 mod stories;
 mod strange_checkpoints;
+mod tensorboard;
 mod tiny;
 mod training_parity;
 mod transformers;

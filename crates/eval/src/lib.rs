@@ -24,6 +24,7 @@ mod preference;
 mod rouge;
 mod scores;
 mod second;
+mod summaries;
 mod summary;
 mod table;
 
@@ -43,9 +44,14 @@ pub use preference::{
     JudgeCost, ModelRating, Outcomes, PREFERENCE_SCHEMA, PairPreference, PositionBias, PreferenceMatrix, PreferenceModel,
     PreferenceSettings, PreferenceSummary,
 };
-pub use rouge::{Rouge, RougeJudge};
+pub use rlhf_rouge::Rouge;
+pub use rouge::RougeJudge;
 pub use scores::answer_scores;
 pub use second::{OpinionError, SecondJudge, SecondOpinion};
+pub use summaries::{
+    SCHEMA as SUMMARIES_SCHEMA, SummariesSettings, SummariesSummary, SummarisedArticle, SummaryInput, SummaryOptions,
+    SummaryPair, SummarySystem, WrittenSummary, evaluate_summaries, summary_figures,
+};
 pub use summary::{
     ALL_PROMPTS, BASE, BEST_OF_N, Gain, ModelSummary, PPO, PPO_EMA, SFT, Summary, gold_by_kind, untrue_share,
 };

@@ -19,6 +19,7 @@ mod score;
 mod stages;
 mod template;
 mod turns;
+mod watch;
 
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
@@ -77,6 +78,8 @@ pub(crate) enum Command {
     Config(config::Args),
     /// Measure how fast this machine trains and samples: one JSON line a measurement
     Bench(bench::Args),
+    /// Show the curves of a run in the terminal while it goes on
+    Watch(watch::Args),
     /// Look at data files
     #[command(subcommand)]
     Data(data::Command),
@@ -96,6 +99,7 @@ pub(crate) fn run(command: Command, locations: &Locations) -> Result<()> {
         Command::Init(args) => init::run(&args, locations),
         Command::Config(args) => config::run(&args, locations),
         Command::Bench(args) => bench::run(&args),
+        Command::Watch(args) => watch::run(&args),
         Command::Data(command) => data::run(&command, locations),
     };
     match result {
