@@ -106,11 +106,6 @@ impl RunFolder {
         Ok(run)
     }
 
-    /// The stage of that name, if it has begun.
-    pub(crate) fn stage(&self, name: &str) -> Option<&StageRecord> {
-        self.stages.iter().find(|stage| stage.name == name)
-    }
-
     /// A setting by its dotted path.
     pub(crate) fn setting(&self, path: &str) -> Option<&toml::Value> {
         let mut parts = path.split('.');

@@ -4,20 +4,20 @@ use serde_json::Value;
 
 /// A figure with its 95 % interval, as every summary of the workspace writes it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Interval {
+pub(crate) struct Interval {
     /// The figure.
-    pub value: f64,
+    pub(crate) value: f64,
     /// Lower end.
-    pub low: f64,
+    pub(crate) low: f64,
     /// Upper end.
-    pub high: f64,
+    pub(crate) high: f64,
     /// Independent observations.
-    pub n: u64,
+    pub(crate) n: u64,
 }
 
 impl Interval {
     /// The interval that a JSON value is; nothing where a part is missing or is no finite number, which JSON writes as null.
-    pub fn of(value: &Value) -> Option<Self> {
+    pub(crate) fn of(value: &Value) -> Option<Self> {
         let part = |name: &str| number(&value[name]);
         Some(Self {
             value: part("value")?,
