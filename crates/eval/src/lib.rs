@@ -41,8 +41,8 @@ pub use overopt::{
     best_of_n_weights,
 };
 pub use preference::{
-    JudgeCost, ModelRating, Outcomes, PREFERENCE_SCHEMA, PairPreference, PositionBias, PreferenceMatrix, PreferenceModel,
-    PreferenceSettings, PreferenceSummary,
+    JudgeCost, ModelRating, Outcomes, PREFERENCE_SCHEMA, PairPreference, PositionBias, PreferenceMatrix,
+    PreferenceModel, PreferenceSettings, PreferenceSummary,
 };
 pub use rlhf_rouge::Rouge;
 pub use rouge::RougeJudge;
