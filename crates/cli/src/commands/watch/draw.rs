@@ -60,9 +60,10 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, watch: &Watch) {
     for (place, name) in watch.stages.iter().enumerate() {
         let is_done = watch.facts.stages.get(name).is_some_and(|facts| facts.is_done);
         let mark = if is_done { "✓" } else { "" };
-        let style = match place == watch.selected {
-            true => Style::new().add_modifier(Modifier::REVERSED),
-            false => Style::new(),
+        let style = if place == watch.selected {
+            Style::new().add_modifier(Modifier::REVERSED)
+        } else {
+            Style::new()
         };
         tabs.push(Span::styled(format!(" {} {name}{mark} ", place + 1), style));
     }
