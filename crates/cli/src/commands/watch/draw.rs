@@ -262,7 +262,7 @@ mod tests {
             "objective/scores 3.7500",
             "objective/kl 18.00",
             "policy/clipfrac 0.0625",
-            "value/explained_variance no number",
+            "value/explained_variance no n",
             "q quit",
         ] {
             assert!(shown.contains(said), "{said} in\n{shown}");
