@@ -2,7 +2,7 @@
 //!
 //! `support` runs the binary and makes small models; `arguments`, `configuration`, `rows`, `inspect` and `stages` hold
 //! what users get wrong; `numbers` compares with PyTorch; `generation` and `chat` let a model speak; `template` shows how
-//! conversations are written; `merge` merges adapters; `init` writes configurations; `likelihood` evaluates by log-likelihood; `gguf` reads and writes files of llama.cpp; `report` writes pages of runs; `hub` names models and data by `hf://…`, with the server of the hub's
+//! conversations are written; `merge` merges adapters; `init` writes configurations; `likelihood` evaluates by log-likelihood; `gguf` reads and writes files of llama.cpp; `summaries` scores summaries; `watch` prints curves; `report` writes pages of runs; `hub` names models and data by `hf://…`, with the server of the hub's
 //! own tests.
 
 mod arguments;
@@ -21,5 +21,7 @@ mod rows;
 #[path = "../../../hub/tests/support/mod.rs"]
 mod server;
 mod stages;
+mod summaries;
 mod support;
 mod template;
+mod watch;
