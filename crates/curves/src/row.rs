@@ -13,9 +13,9 @@ pub(crate) struct Row {
 
 /// Reads a line; what is wrong with it otherwise.
 pub(crate) fn parse(line: &[u8]) -> Result<Row, String> {
-    let mut fields: Map<String, Value> =
+    let fields: Map<String, Value> =
         serde_json::from_slice(line).map_err(|error| format!("expected an object of numbers: {error}"))?;
-    let step = match fields.remove(STEP) {
+    let step = match fields.get(STEP) {
         None => return Err("expected a whole number `step`, found none".to_owned()),
         // A writer of another kind may write 3.0.
         Some(value) => (value.as_u64())
@@ -32,7 +32,8 @@ pub(crate) fn parse(line: &[u8]) -> Result<Row, String> {
         Value::Number(number) => Ok((name, number.as_f64())),
         other => Err(format!("expected a number or null as `{name}`, found {other}")),
     };
-    let values = fields.into_iter().map(value).collect::<Result<_, _>>()?;
+    let others = fields.into_iter().filter(|(name, _)| name != STEP);
+    let values = others.map(value).collect::<Result<_, _>>()?;
     Ok(Row { step, values })
 }
 

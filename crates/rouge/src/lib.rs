@@ -2,7 +2,7 @@
 //!
 //! [`Rouge`] is Lin's measure ("ROUGE: A Package for Automatic Evaluation of Summaries", 2004) as Python's `rouge-score` 0.1.2 computes it: a
 //! [`Text`] is lower-cased, its words are runs of the letters a to z and of digits, words of more than three characters lose their endings
-//! by NLTK's [`stem`] if that is asked for. [`copied`] is what of a summary stands in the article, n-grams and the fragments of Grusky et al. ("Newsroom",
+//! by NLTK's [`stem`] if that is asked for. [`copied()`] is what of a summary stands in the article, n-grams and the fragments of Grusky et al. ("Newsroom",
 //! 2018).
 //!
 //! Letters beyond a to z part words here, because they do there: of a text in another script ROUGE sees nothing.

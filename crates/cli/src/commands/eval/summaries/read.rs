@@ -1,7 +1,7 @@
 //! Rows of articles, references and summaries.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::Path;
 
 use rlhf_data::{Message, Role, Row};
 use rlhf_eval::{SummarisedArticle, SummaryInput, WrittenSummary};
@@ -107,7 +107,7 @@ impl Asked {
         Ok(())
     }
 
-    fn system(&mut self, name: &str, path: &PathBuf) -> &mut SummaryInput {
+    fn system(&mut self, name: &str, path: &Path) -> &mut SummaryInput {
         let place = self.systems.iter().position(|system| system.name == name);
         let place = place.unwrap_or_else(|| {
             self.systems.push(SummaryInput {
