@@ -287,7 +287,7 @@ pub(crate) fn interval_plot(
     let plot = Plot {
         title: title.to_owned(),
         about: about.join(" "),
-        size: (560, 60 + 30 * rows.len() as u32),
+        size: (440, 60 + 28 * rows.len() as u32),
         rules: rule
             .map(|at| vec![(at, y.ends().0), (at, y.ends().1)])
             .into_iter()
@@ -295,7 +295,7 @@ pub(crate) fn interval_plot(
         x,
         y,
         x_label: x_label.to_owned(),
-        left: (longest * 6 + 16).clamp(60, 240),
+        left: (longest * 6 + 16).clamp(60, 200),
         series: vec![Series {
             dots: dots.collect(),
             ..Series::default()

@@ -58,7 +58,7 @@ pub(crate) fn short(number: f64) -> String {
     if number == 0.0 {
         return "0".into();
     }
-    if size >= 1e7 || size < 1e-4 {
+    if !(1e-4..1e7).contains(&size) {
         let text = format!("{number:.2e}");
         let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         return signed(format!("{}e{exponent}", without_zeros(digits)));

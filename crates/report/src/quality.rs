@@ -160,9 +160,7 @@ pub(crate) fn over_optimisation(id: &str, overopt: &Value) -> Option<OverOptimis
             .collect();
         let series: Vec<Series> = series.into_iter().filter(|series| !series.dots.is_empty()).collect();
         let dots = || series.iter().flat_map(|series| &series.dots);
-        if dots().next().is_none() {
-            return None;
-        }
+        dots().next()?;
         let furthest = dots().map(|dot| dot.x).fold(1.0, f64::max);
         let ends = dots().flat_map(|dot| dot.range.map_or([dot.y; 2], |(low, high)| [low, high]));
         let about: Vec<String> = series.iter().map(described).collect();

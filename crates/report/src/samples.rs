@@ -225,8 +225,9 @@ fn sample(pair: &Pair<'_>, kind: &str, measure: &str, names: (&str, &str), name:
 /// What was said of an answer.
 fn figures_of(answer: &Value) -> String {
     let mut words = Vec::new();
-    for key in ["gold", "score"] {
-        words.extend(number(&answer[key]).map(|value| format!("{key} {}", fixed(value, 2))));
+    // Who is better may be seen in the third decimal of gold, which lies between 0 and 1.
+    for (key, decimals) in [("gold", 3), ("score", 2)] {
+        words.extend(number(&answer[key]).map(|value| format!("{key} {}", fixed(value, decimals))));
     }
     if answer["untrue"].as_bool() == Some(true) {
         words.push("untrue".to_owned());
@@ -332,8 +333,8 @@ mod tests {
         );
         assert_eq!((sample.outcome, sample.outcome_text.as_str()), ("right", "PPO better"));
         assert!(sample.right.wins && !sample.left.wins);
-        assert_eq!(sample.left.figures, "gold 0.20 · untrue");
-        assert_eq!(sample.right.figures, "gold 0.90 · score 1.50");
+        assert_eq!(sample.left.figures, "gold 0.200 · untrue");
+        assert_eq!(sample.right.figures, "gold 0.900 · score 1.50");
         assert_eq!(sample.others[0].model, "base");
     }
 

@@ -114,7 +114,8 @@ fn whole(seed: u64) -> Made {
     run.json(
         "eval/summary.json",
         &json!({
-            "prompts": 500, "best_of_n_samples": 19, "base": model(0.1), "sft": model(0.5), "ppo": model(0.75),
+            "prompts": 500, "best_of_n_samples": 19, "base": model(0.1), "sft": model(0.5), "best_of_n": model(0.7),
+            "ppo": model(0.75),
             "matrices": [{
                 "judge": "gold", "models": ["sft", "ppo"],
                 "pairs": [{ "a": "ppo", "b": "sft", "win_rate": interval(0.65) }],

@@ -204,7 +204,7 @@ mod tests {
             r#"<svg class="plot" viewBox="0 0 1080 600" role="img" aria-labelledby="p1-t p1-d">"#,
             r#"<title id="p1-t">Loss &amp; more</title>"#,
             r#"<desc id="p1-d">Falls from &lt;7&gt; to 1.</desc>"#,
-            ">step\n</text>",
+            ">\nstep\n</text>",
             "class=\"l0\"",
             "class=\"b0\"",
             "class=\"m1\"",
