@@ -43,6 +43,7 @@ impl LikelihoodScorer<'_> {
         };
         let lens: Vec<usize> = encoded.iter().map(tokens).collect();
         let mut scored = Vec::with_capacity(encoded.len());
+        (self.told)(0, encoded.len());
         for part in micro_batches(&lens, TOKENS_AT_ONCE) {
             let questions = &encoded[part];
             let requests: Vec<&Encoded> = questions.iter().flatten().collect();

@@ -57,6 +57,7 @@ impl LikelihoodScorer<'_> {
         }
         let lens: Vec<usize> = sequences.iter().map(|sequence| sequence.len()).collect();
         let mut losses: Vec<(f64, usize)> = Vec::with_capacity(sequences.len());
+        (self.told)(0, sequences.len());
         for part in micro_batches(&lens, TOKENS_AT_ONCE) {
             let scored = self.logprobs(&sequences[part.clone()], &from[part], false)?;
             losses.extend(scored.iter().map(|scored| (-scored.logprob, scored.tokens)));
