@@ -20,13 +20,16 @@ use crate::stages::{OutsideModel, judge_of};
 /// Verdicts of a judge that is asked over a network, in the folder of the evaluation.
 const VERDICTS: &str = "verdicts.jsonl";
 
+/// Scores of a model's answers; nothing where the judge has no opinion.
+type Scores = Vec<Option<f64>>;
+
 /// What a judge said.
 pub(super) struct Judged {
     /// What the judge is called.
     pub(super) name: String,
     pub(super) outcomes: Outcomes,
     /// Scores of each model's answers, of a judge that scores.
-    pub(super) scores: Option<Vec<Vec<Option<f64>>>>,
+    pub(super) scores: Option<Vec<Scores>>,
     pub(super) cost: Option<JudgeCost>,
 }
 
@@ -38,7 +41,7 @@ pub(super) fn judged(
     answers: &[Answered],
 ) -> Result<Judged> {
     let texts: Vec<Vec<String>> = answers.iter().map(|answers| answers.texts.clone()).collect();
-    let scored = |name: String, scores: Vec<Vec<Option<f64>>>| Judged {
+    let scored = |name: String, scores: Vec<Scores>| Judged {
         name,
         outcomes: Outcomes::of_scores(&scores, &texts),
         scores: Some(scores),
@@ -52,11 +55,11 @@ pub(super) fn judged(
         PreferenceJudge::Reward(location) => {
             let folder = locations.model(location, Want::Model)?;
             let model = OutsideModel::open(&folder, &parse_device(&options.device)?, ModelConfig::max_seq_len)?;
-            let of_model = |texts: &Vec<String>| {
+            let of_model = |texts: &Vec<String>| -> Result<Scores> {
                 let scores = model.scores_of(prompts, texts)?;
                 Ok(scores.into_iter().map(Some).collect())
             };
-            let scores = texts.iter().map(of_model).collect::<Result<_>>()?;
+            let scores = texts.iter().map(of_model).collect::<Result<Vec<Scores>>>()?;
             Ok(scored(format!("the reward model {}", location.display()), scores))
         }
         PreferenceJudge::Command(config) => {
@@ -84,22 +87,17 @@ pub(super) fn judged(
     }
 }
 
-fn by_task(
-    config: &Config,
-    locations: &Locations,
-    prompts: &[Prompt],
-    texts: &[Vec<String>],
-) -> Result<Vec<Vec<Option<f64>>>> {
+fn by_task(config: &Config, locations: &Locations, prompts: &[Prompt], texts: &[Vec<String>]) -> Result<Vec<Scores>> {
     let judge = judge_of(config, locations)?.ok_or(PreferenceFault::NoJudge)?;
-    let of_model = |texts: &Vec<String>| {
+    let of_model = |texts: &Vec<String>| -> Result<Scores> {
         let verdicts = judge.assess_answers(prompts, texts)?;
         Ok(verdicts.into_iter().map(|verdict| Some(verdict.gold)).collect())
     };
     texts.iter().map(of_model).collect()
 }
 
-fn by_command(command: &Command, prompts: &[Prompt], texts: &[Vec<String>]) -> Result<Vec<Vec<Option<f64>>>> {
-    let of_model = |texts: &Vec<String>| {
+fn by_command(command: &Command, prompts: &[Prompt], texts: &[Vec<String>]) -> Result<Vec<Scores>> {
+    let of_model = |texts: &Vec<String>| -> Result<Scores> {
         // Prompts of one name are rows of their own.
         let task = |(row, (prompt, text)): (usize, (&Prompt, &String))| AnswerTask {
             id: row.to_string(),

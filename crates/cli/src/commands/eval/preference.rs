@@ -10,7 +10,7 @@ use rlhf_pipeline::{
     AnswersOf, Config, Contestant, Locations, PreferenceJudge, PreferenceOptions, PromptPart, evaluate_preference,
 };
 
-use super::named::NamedModel;
+use super::named::{NamedModel, check_names};
 use crate::config::ConfigArgs;
 use crate::error::{Error, Result};
 use crate::progress::{Terminal, say};
@@ -118,6 +118,7 @@ impl JudgeArg {
 
 /// Evaluates.
 pub(crate) fn run(args: &Args, locations: &Locations) -> Result<()> {
+    check_names(&args.model)?;
     let options = options(args, locations)?;
     let summary = evaluate_preference(&options, locations, &Terminal)?;
     for line in summary.to_string().lines() {
