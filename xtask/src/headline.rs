@@ -77,8 +77,8 @@ fn plans(kl: &[f64]) -> Vec<Plan> {
         kl.iter()
             .map(|kl| plan(&format!("small-kl-{kl}"), &[&format!("ppo.kl.coef={kl}")], WHOLE, true)),
     );
-    plans.push(larger("medium", 4, 128, 4, 1.0));
-    plans.push(larger("large", 5, 256, 8, 0.5));
+    plans.push(larger("medium", 3, 128, 4, 1.0));
+    plans.push(larger("large", 7, 192, 6, 0.67));
     plans
 }
 

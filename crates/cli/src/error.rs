@@ -15,6 +15,8 @@ pub(crate) enum Error {
     ConfigFile(rlhf_config::Error),
     #[error(transparent)]
     Generate(#[from] rlhf_inference::Error),
+    #[error(transparent)]
+    Report(#[from] rlhf_report::Error),
     #[error("interrupted; start again to continue")]
     Interrupted,
     #[error("{}: {source}", path.display())]
@@ -60,6 +62,7 @@ as_the_pipeline!(
     rlhf_core::Error,
     rlhf_model::Error,
     rlhf_data::Error,
+    rlhf_eval::Error,
     rlhf_sft::Error,
     rlhf_reward::Error,
     rlhf_ppo::Error

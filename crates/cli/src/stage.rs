@@ -101,7 +101,6 @@ impl Subcommand for StageCommand {
         all().fold(command, |command, stage| {
             // Said last, for the arguments would say what they are.
             let own = StageArgs::augment_args(Command::new(stage.name()));
-            let own = own.about(stage.about()).long_about(None);
             let own = if stage.name() == Eval.name() {
                 Evaluation::augment_subcommands(own)
                     .subcommand_required(false)
@@ -110,7 +109,7 @@ impl Subcommand for StageCommand {
             } else {
                 own
             };
-            command.subcommand(own)
+            command.subcommand(own.about(stage.about()).long_about(None))
         })
     }
 

@@ -135,6 +135,7 @@ fn a_run_killed_in_every_stage_ends_with_the_bytes_of_an_undisturbed_one() {
         );
     }
     summary_is_complete(&quiet);
+    a_page_tells_of_every_stage_and_what_it_took(&quiet);
     a_finished_stage_is_skipped_and_never_overwritten_unasked(&quiet);
 }
 
@@ -225,6 +226,39 @@ fn summary_is_complete(run: &Path) {
     // Labelers may find nothing to order in what so small a model writes; the figure is there all the same.
     assert!(summary["labeler_agreement"]["labeler_agreement"]["n"].is_number());
     assert!(number(&summary["labeler_agreement"]["pairs"]) > 0.0);
+}
+
+fn a_page_tells_of_every_stage_and_what_it_took(run: &Path) {
+    let read = |file: &str| std::fs::read_to_string(run.join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
+    for stage in stages() {
+        let json = |file: &str| -> serde_json::Value { serde_json::from_str(&read(file)).expect("JSON") };
+        let cost = json(&format!("{stage}/cost.json"));
+        assert_eq!(cost["processes"], 1, "{stage} was not disturbed");
+        assert_eq!(
+            cost["seconds"],
+            json(&format!("{stage}/complete.json"))["seconds"],
+            "{stage}"
+        );
+        if cfg!(target_os = "linux") {
+            assert!(
+                cost["peak_memory"].as_u64().is_some_and(|bytes| bytes > 1_000_000),
+                "{stage}: {cost}"
+            );
+        }
+    }
+    let page = read("report.html");
+    for said in [
+        "8 stages in",
+        "<strong>Explained variance</strong>",
+        "Calibration",
+        "beside PPO on",
+    ] {
+        assert!(page.contains(said), "{said}");
+    }
+    assert!(
+        !page.contains("could not be read"),
+        "the page of a whole run names damaged files"
+    );
 }
 
 fn a_finished_stage_is_skipped_and_never_overwritten_unasked(run: &Path) {

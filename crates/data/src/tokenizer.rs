@@ -351,6 +351,17 @@ impl Tokenizer {
         [self.around[0].as_slice(), &self.encode(text)].concat()
     }
 
+    /// The ids that a text with nothing before it is predicted after: those that the model learnt to read before one; where there are
+    /// none, bos if the tokenizer names it, and otherwise eos, which stands between texts then.
+    pub fn before_text(&self) -> Vec<u32> {
+        let [before, _] = &self.around;
+        if !before.is_empty() {
+            return before.clone();
+        }
+        let bos = self.special_names.get("bos_token").and_then(Value::as_str);
+        vec![bos.and_then(|bos| self.inner.token_to_id(bos)).unwrap_or(self.eos.1)]
+    }
+
     /// The ids of a text whose special tokens are meant: only for text that a chat template rendered, never for what
     /// users wrote.
     pub fn encode_with_special_tokens(&self, text: &str) -> Vec<u32> {

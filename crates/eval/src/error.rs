@@ -23,6 +23,12 @@ pub enum Error {
         /// Why.
         source: OpinionError,
     },
+    /// A row of an evaluation cannot be read, or not by this model.
+    #[error(transparent)]
+    Likelihood(#[from] rlhf_likelihood::Error),
+    /// A model gives numbers that are none.
+    #[error("the model's log-probabilities are not finite ({0}): its weights lead beyond what f32 holds")]
+    NotFinite(f64),
     /// There is nothing to answer.
     #[error("no held-out prompts: every one was too long, or data.validation_fraction holds none back")]
     NoPrompts,

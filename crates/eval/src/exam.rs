@@ -196,7 +196,8 @@ impl Exam<'_> {
     pub fn side_by_side(&self, models: &[(&str, &Answers)]) -> Vec<Value> {
         let rows = self.prompts.iter().enumerate();
         rows.map(|(row, prompt)| {
-            let mut value = json!({ "id": prompt.id, "messages": prompt.messages });
+            let kind = prompt.task.as_ref().map(|task| &task["kind"]);
+            let mut value = json!({ "id": prompt.id, "kind": kind, "messages": prompt.messages });
             for (name, answers) in models {
                 let verdict = answers.verdicts.as_ref().map(|verdicts| &verdicts[row]);
                 value[*name] = json!({

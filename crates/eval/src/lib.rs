@@ -18,11 +18,13 @@ mod error;
 mod exam;
 mod kl;
 mod labels;
+mod likelihood;
 mod overopt;
 mod preference;
 mod rouge;
 mod scores;
 mod second;
+mod summaries;
 mod summary;
 mod table;
 
@@ -30,17 +32,26 @@ pub use error::{Error, Result};
 pub use exam::{Answers, Exam};
 pub use kl::{best_of_n_kl, kl_to_reference, n_of_equal_kl};
 pub use labels::{LabelReport, gold_accuracy};
+pub use likelihood::{
+    LikelihoodScorer, LikelihoodSettings, LikelihoodSummary, ModelLikelihoods, SCHEMA as LIKELIHOOD_SCHEMA, TaskReport,
+    TextReport, paired as paired_likelihoods,
+};
 pub use overopt::{
     BestOfN, Fit, Form, OVEROPT_SCHEMA, Overopt, OveroptFit, OveroptPeak, PolicyPoint, ProxyAndGold, SampledPrompt,
     best_of_n_weights,
 };
 pub use preference::{
-    JudgeCost, ModelRating, Outcomes, PREFERENCE_SCHEMA, PairPreference, PreferenceMatrix, PreferenceModel,
-    PreferenceSettings, PreferenceSummary,
+    JudgeCost, ModelRating, Outcomes, PREFERENCE_SCHEMA, PairPreference, PositionBias, PreferenceMatrix,
+    PreferenceModel, PreferenceSettings, PreferenceSummary,
 };
-pub use rouge::{Rouge, RougeJudge};
+pub use rlhf_rouge::Rouge;
+pub use rouge::RougeJudge;
 pub use scores::answer_scores;
 pub use second::{OpinionError, SecondJudge, SecondOpinion};
+pub use summaries::{
+    SCHEMA as SUMMARIES_SCHEMA, SummariesSettings, SummariesSummary, SummarisedArticle, SummaryInput, SummaryOptions,
+    SummaryPair, SummarySystem, WrittenSummary, evaluate_summaries, summary_figures,
+};
 pub use summary::{
     ALL_PROMPTS, BASE, BEST_OF_N, Gain, ModelSummary, PPO, PPO_EMA, SFT, Summary, gold_by_kind, untrue_share,
 };

@@ -41,6 +41,7 @@ mod import;
 mod judge_config;
 mod judge_prompt;
 mod openai;
+mod positions;
 mod spent;
 mod task;
 
@@ -51,5 +52,6 @@ pub use import::{Imported, import, ranking_files};
 pub use judge_config::{JudgeConfig, TokenLimit};
 pub use judge_prompt::DEFAULT_TEMPLATE;
 pub use openai::OpenAiJudge;
+pub use positions::Positions;
 pub use spent::{Spent, Usage};
 pub use task::{AnswerTask, RankTask};

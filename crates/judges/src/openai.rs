@@ -22,6 +22,7 @@ use crate::cache::{self, Cache, Record};
 use crate::error::{Error, Result};
 use crate::judge_config::JudgeConfig;
 use crate::judge_prompt::{Better, JudgePrompt};
+use crate::positions::Positions;
 use crate::spent::{Spent, Usage};
 use crate::task::{RankTask, check_comparable, check_pair};
 
@@ -121,6 +122,24 @@ impl OpenAiJudge {
         }
         self.ask_missing(&self.missing(tasks), stop)?;
         Ok(tasks.iter().map(|task| self.outcome(task)).collect())
+    }
+
+    /// How far the verdicts on tasks that were [compared](Self::compare) follow the places of the answers; of none in one order.
+    pub fn positions(&self, tasks: &[RankTask]) -> Positions {
+        let cache = self.lock_cache();
+        let verdict = |task: &RankTask, (first, second)| {
+            let key = self.question(task, first, second).key;
+            cache.get(&key, self.config.max_tokens)?.verdict
+        };
+        let mut found = Positions::default();
+        for task in tasks.iter().filter(|task| task.completions.len() == 2) {
+            if let [there, back] = self.orders(task, 0, 1)[..]
+                && let (Some(there), Some(back)) = (verdict(task, there), verdict(task, back))
+            {
+                found.count([there, back]);
+            }
+        }
+        found
     }
 
     /// The outcome of a task of two completions all of whose questions were asked.

@@ -66,8 +66,8 @@ pub use lora::{
 pub use memory::{HeadUse, LargestPass, PassesAtOnce};
 pub use packed_lm::PackedLm;
 pub use passes::{
-    SequenceLogprobs, completion_scores, group_scores, group_scores_told, last_scores, sequence_logprobs,
-    sequence_scores, sequence_scores_told, sequence_values,
+    SequenceLogprobs, completion_scores, group_scores, group_scores_told, last_scores, sequence_greedy,
+    sequence_logprobs, sequence_scores, sequence_scores_told, sequence_values,
 };
 pub use precision::{Placement, WeightPrecision};
 pub use rlhf_gguf::{GgufTokenizer, TensorType, Written};

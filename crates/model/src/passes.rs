@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 use rlhf_core::lanes::{in_lanes, lanes, side_by_side};
 use rlhf_core::{
     GROUP_ROW_LEN, ROW_LEN, Targets, TokenBatch, completions_of_prompts, last_positions, shared_tokens, to_host,
@@ -53,6 +53,52 @@ pub fn sequence_logprobs<S: AsRef<[u32]> + Sync>(
         logprobs: logprobs.concat(),
         entropy: entropy.concat(),
     }
+}
+
+/// Places whose logits are looked at together: those of a place are as many as the vocabulary has tokens.
+const LOGITS_AT_ONCE: usize = 256;
+
+/// Log-probabilities as of [`sequence_logprobs`] at temperature 1, and for each whether greedy decoding would say the token: whether it is
+/// the likeliest of all there.
+pub fn sequence_greedy<S: AsRef<[u32]> + Sync>(
+    model: &CausalLm,
+    sequences: &[S],
+    from: &[usize],
+    max_tokens: usize,
+) -> (Vec<Vec<f32>>, Vec<Vec<bool>>) {
+    let device = model.transformer.device();
+    let groups = completions_of_prompts(sequences, from);
+    let parts = in_batches(model, &device, sequences, &groups, max_tokens, |range, batch| {
+        let (sequences, from) = (&sequences[range.clone()], &from[range]);
+        let targets = Targets::from_positions(batch, sequences, from);
+        let device = model.transformer.device();
+        let hidden = model.hidden_states_at(&batch.to_device(&device), targets.places());
+        let ids = targets.ids(&device);
+        let said = is_likeliest(model, &hidden, &ids);
+        let logprobs = to_host(model.token_logprobs(hidden, ids, 1.0).logprobs);
+        let counts = entries(sequences, from);
+        (split(logprobs, &counts), split(said, &counts))
+    });
+    let (logprobs, greedy): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+    (logprobs.concat(), greedy.concat())
+}
+
+/// True where the target is the likeliest token; of several that are, the first.
+///
+/// # Shapes
+/// - `hidden`: `[selected, d_model]`
+/// - `targets`: `[selected]`
+fn is_likeliest(model: &CausalLm, hidden: &Tensor<2>, targets: &Tensor<1, Int>) -> Vec<bool> {
+    let [selected, _] = hidden.dims();
+    let mut said = Vec::with_capacity(selected);
+    for start in (0..selected).step_by(LOGITS_AT_ONCE) {
+        let part = start..selected.min(start + LOGITS_AT_ONCE);
+        let logits = model.logits(hidden.clone().slice([part.clone()])); // [part, vocab]
+        let largest = logits.argmax(1).reshape([part.len()]); // [part]
+        let differs = (largest - targets.clone().slice([part])).float();
+        said.extend(to_host(differs).into_iter().map(|difference| difference == 0.0));
+    }
+    said
 }
 
 /// Value before each token `t >= max(from[i], 1)` of sequence `i`: the head at position `t - 1`.
@@ -201,7 +247,7 @@ fn entries<S: AsRef<[u32]>>(sequences: &[S], from: &[usize]) -> Vec<usize> {
     sequences.iter().zip(from).map(tokens).collect()
 }
 
-fn split(values: Vec<f32>, counts: &[usize]) -> Vec<Vec<f32>> {
+fn split<T>(values: Vec<T>, counts: &[usize]) -> Vec<Vec<T>> {
     let mut values = values.into_iter();
     counts.iter().map(|&n| values.by_ref().take(n).collect()).collect()
 }

@@ -24,6 +24,7 @@
 
 mod card;
 pub mod config;
+mod cost;
 mod error;
 mod files;
 mod inputs;
@@ -32,7 +33,6 @@ mod locations;
 mod memory;
 mod pace;
 mod preference;
-mod reward_evaluation;
 mod rows;
 mod run;
 mod settings;
@@ -51,7 +51,6 @@ pub use pace::ceiling_gflops;
 pub use preference::{
     AnswersOf, Contestant, PreferenceFault, PreferenceJudge, PreferenceOptions, PromptPart, evaluate_preference,
 };
-pub use reward_evaluation::{RewardEvaluationOptions, evaluate_reward};
 pub use run::{Finished, Options, Run};
 pub use settings::Settings;
 pub use stage::{Extent, Stage};

@@ -9,6 +9,7 @@ use burn::tensor::Device;
 use rlhf_core::hash::Fingerprint;
 use rlhf_core::{Completion, RunDir, StageLock, parse_device};
 use rlhf_eval::Summary;
+use rlhf_report::REPORT;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -129,6 +130,7 @@ impl Run {
             work.settle(inputs.clone(), fingerprint.clone());
             self.dir.write_config(&self.config_text()?)?;
             let started = Instant::now();
+            work.start_meter();
             stage.run(&work)?;
             work.finish();
             let seconds = started.elapsed().as_secs_f64();
@@ -137,7 +139,7 @@ impl Run {
                 seed: self.config.seed,
                 inputs,
                 versions: versions(),
-                seconds,
+                seconds: work.stop_meter().seconds,
                 extent: extent.map(|extent| extent.asked),
             })?;
             // Before the ceiling is measured, which takes memory of its own.
@@ -145,6 +147,9 @@ impl Run {
             let pace = pace(&work.dir().metrics_path(), &self.device)?;
             let pace = pace.map_or_else(String::new, |pace| format!(": {pace}"));
             work.note(&format!("done in {seconds:.0} s{pace}{memory}"));
+        }
+        if stage.name() == Eval.name() && !(was_complete && self.dir.path().join(REPORT).exists()) {
+            self.write_report(&work);
         }
         Ok(Finished {
             was_complete,
@@ -158,6 +163,15 @@ impl Run {
     /// [`Error::MissingStage`] before the last stage has ended.
     pub fn summary(&self) -> Result<Summary> {
         Eval.summary(&Workspace::new(self, &Eval))
+    }
+
+    /// Writes the run as one page. A run is not worse for having none.
+    fn write_report(&self, work: &Workspace<'_>) {
+        let page = self.dir.path().join(REPORT);
+        match rlhf_report::write(&[self.dir.path()], &page) {
+            Ok(_) => work.note(&format!("the run as a page: {}", page.display())),
+            Err(error) => work.note(&format!("warning: the run has no page: {error}")),
+        }
     }
 
     fn config_text(&self) -> Result<String> {
@@ -249,4 +263,14 @@ pub(crate) fn versions() -> BTreeMap<String, String> {
     .into_iter()
     .map(|(name, version)| (name.to_owned(), version.to_owned()))
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::stages::STAGES;
+
+    #[test]
+    fn a_report_knows_every_stage() {
+        assert_eq!(STAGES.map(crate::stage::Stage::name), rlhf_report::STAGES);
+    }
 }

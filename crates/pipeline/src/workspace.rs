@@ -3,6 +3,7 @@
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use burn::tensor::Device;
 use rlhf_core::hash::Fingerprint;
@@ -12,6 +13,7 @@ use rlhf_core::{StageDir, StopFlag, is_cpu};
 use rlhf_model::ModelConfig;
 
 use crate::config::Config;
+use crate::cost::{Cost, Meter, MeteredBar};
 use crate::error::{Error, Result};
 use crate::inputs::Inputs;
 use crate::listener::{Bar, Listener};
@@ -25,7 +27,9 @@ pub struct Workspace<'r> {
     run: &'r Run,
     name: &'static str,
     dir: StageDir,
-    bar: OnceCell<Box<dyn Bar>>,
+    bar: OnceCell<MeteredBar>,
+    /// Running while the stage is at work.
+    meter: OnceCell<Rc<Meter>>,
     inputs: OnceCell<BTreeMap<String, String>>,
     fingerprint: OnceCell<Fingerprint>,
     /// Bytes that the stage was forecast to need.
@@ -39,6 +43,7 @@ impl<'r> Workspace<'r> {
             name: stage.name(),
             dir: run.dir().stage(stage.name()),
             bar: OnceCell::new(),
+            meter: OnceCell::new(),
             inputs: OnceCell::new(),
             fingerprint: OnceCell::new(),
             forecast: Cell::new(None),
@@ -208,8 +213,21 @@ impl<'r> Workspace<'r> {
         }
     }
 
+    /// From here on the stage is at work, and what it takes is kept.
+    pub(crate) fn start_meter(&self) {
+        self.meter.get_or_init(|| Rc::new(Meter::begin(self.dir.path())));
+    }
+
+    /// What all processes that worked on the stage took, now that it has ended.
+    pub(crate) fn stop_meter(&self) -> Cost {
+        self.meter.get().map_or_else(Cost::default, |meter| meter.finish())
+    }
+
     fn bar(&self) -> &dyn Bar {
-        self.bar.get_or_init(|| self.listener().begin(self.name)).as_ref()
+        self.bar.get_or_init(|| MeteredBar {
+            bar: self.listener().begin(self.name),
+            meter: self.meter.get().cloned(),
+        })
     }
 
     /// Tells how far the stage has come.

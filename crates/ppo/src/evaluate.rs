@@ -14,7 +14,7 @@ use crate::scorer::Scorer;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvaluateConfig {
-    /// Updates between evaluations, of which the first is before the first update and the last behind the last; 0: none.
+    /// Updates between evaluations, of which the first is before the first update; 0: none.
     pub every: usize,
     /// Held-out prompts at most. Every evaluation answers them with the same random numbers, so that two differ by the policy alone.
     pub prompts: usize,

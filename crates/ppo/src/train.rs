@@ -323,9 +323,8 @@ impl<'a> Run<'a> {
 
     /// Answers the held-out prompts if it is time to, and remembers the policy if it is the best so far.
     fn evaluate_if_due(&mut self) -> Result<()> {
-        let (update, last) = (self.state.cursor.update, self.config.updates() as u64);
-        let every = self.config.evaluate.every as u64;
-        if every == 0 || !update.is_multiple_of(every) && update != last {
+        let (update, every) = (self.state.cursor.update, self.config.evaluate.every as u64);
+        if every == 0 || !update.is_multiple_of(every) {
             return Ok(());
         }
         let policy = self.policy.module().valid();

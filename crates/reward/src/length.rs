@@ -49,10 +49,10 @@ pub struct LengthReport {
 }
 
 /// A held-out pair: tokens of the better and of the worse completion, and the gap of their scores.
-struct Pair {
-    better: f64,
-    worse: f64,
-    gap: f64,
+pub(crate) struct Pair {
+    pub(crate) better: f64,
+    pub(crate) worse: f64,
+    pub(crate) gap: f64,
 }
 
 impl LengthReport {
@@ -73,6 +73,11 @@ impl LengthReport {
             pairs.map(pair).collect()
         };
         let clusters: Vec<Vec<Pair>> = prompts.into_iter().zip(scores).map(pairs_of).collect();
+        Self::of_clusters(&clusters, seed)
+    }
+
+    /// The report of pairs, those of each prompt together.
+    pub(crate) fn of_clusters(clusters: &[Vec<Pair>], seed: u64) -> Self {
         let share = |is_asked: &dyn Fn(&Pair) -> bool, gap: &dyn Fn(&Pair) -> f64| {
             let of_cluster = |pairs: &Vec<Pair>| {
                 let asked: Vec<f64> = pairs.iter().filter(|pair| is_asked(pair)).map(gap).collect();
@@ -118,18 +123,24 @@ fn differences(prompts: &[RankedPrompt]) -> Vec<f64> {
     prompts.iter().flat_map(of_prompt).collect()
 }
 
-/// The weight per token that explains most of the preferences: the maximum of `sum ln sigmoid(weight · difference)`, by
-/// Newton's method on a concave function of one number. 0 where lengths say nothing.
+/// The weight per token that explains most of the preferences. 0 where lengths say nothing.
 pub(crate) fn fitted_weight(prompts: &[RankedPrompt]) -> f64 {
-    const STEPS: usize = 50;
-    // A hundred tokens are of the order of one, and preferences that length explains wholly have no maximum.
+    // A hundred tokens are of the order of one.
     const UNIT: f64 = 100.0;
-    const MOST: f64 = 1000.0;
     let differences: Vec<f64> = differences(prompts).into_iter().map(|d| d / UNIT).collect();
+    fitted_scale(&differences) / UNIT
+}
+
+/// The factor that explains most of the preferences for what is higher by these differences: the maximum of
+/// `sum ln sigmoid(factor · difference)`, by Newton's method on a concave function of one number. 0 where they say nothing.
+pub(crate) fn fitted_scale(differences: &[f64]) -> f64 {
+    const STEPS: usize = 50;
+    // Preferences that are explained wholly have no maximum.
+    const MOST: f64 = 1000.0;
     let mut weight = 0.0;
     for _ in 0..STEPS {
         let (mut slope, mut curvature) = (0.0, 0.0);
-        for d in &differences {
+        for d in differences {
             let surprise = 1.0 - sigmoid(weight * d);
             slope += d * surprise;
             curvature += d * d * surprise * (1.0 - surprise);
@@ -139,7 +150,7 @@ pub(crate) fn fitted_weight(prompts: &[RankedPrompt]) -> f64 {
         }
         weight = (weight + slope / curvature).clamp(-MOST, MOST);
     }
-    weight / UNIT
+    weight
 }
 
 /// The prompts without so many of the pairs that length would say right, or wrong, that both are equally many.

@@ -28,14 +28,17 @@ mod train;
 
 pub use config::RewardConfig;
 pub use error::{Error, Result};
-pub use evaluation::{Invariance, REWARD_SCHEMA, RewardCalibration, RewardEvaluation, RewardSubject};
+pub use evaluation::{
+    BestOfNPoint, Calibration, Invariance, REWARD_SCHEMA, RewardBench, RewardEvaluation, RewardEvaluationSettings,
+    RewardSummary, ScoredComparison, Slice, accuracy_beside, invariance,
+};
 pub use groups::{Annotation, RankedPrompt, group_comparisons};
 pub use length::{LengthBias, LengthReport, pair_share};
 pub use loss::{KwiseConfig, KwiseLoss, Margin, PairDivisor, kwise_loss, mean_loss, pairs_from_ranking, sigmoid};
 pub use memory::memory_forecast;
 pub use metrics::{
     Bucket, CalibrationBin, ScoredPair, accuracy_by_confidence, accuracy_by_labeler, accuracy_by_length,
-    accuracy_by_margin, calibration_curve, calibration_error, pair_accuracy,
+    calibration_curve, calibration_error, pair_accuracy,
 };
 pub use normalise::{Normalisation, ScoreMap};
 pub use report::RewardReport;

@@ -90,11 +90,6 @@ pub fn accuracy_by_confidence(pairs: &[ScoredPair], edges: &[f64]) -> Vec<Bucket
     buckets(pairs, edges, |pair| pair.confidence)
 }
 
-/// Accuracy by the distance of the two scores, in the buckets between `edges`, which must rise.
-pub fn accuracy_by_margin(pairs: &[ScoredPair], edges: &[f64]) -> Vec<Bucket> {
-    buckets(pairs, edges, |pair| Some(pair.gap.abs()))
-}
-
 fn buckets(pairs: &[ScoredPair], edges: &[f64], quantity: impl Fn(&ScoredPair) -> Option<f64>) -> Vec<Bucket> {
     (0..=edges.len())
         .map(|i| {

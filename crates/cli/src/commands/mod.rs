@@ -13,11 +13,13 @@ mod logprobs;
 mod merge;
 mod model;
 mod output;
+mod report;
 mod sampling;
 mod score;
 mod stages;
 mod template;
 mod turns;
+mod watch;
 
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
@@ -60,6 +62,11 @@ pub(crate) enum Command {
     Merge(merge::Args),
     /// Write a model as a GGUF file, for llama.cpp, Ollama and LM Studio: with tokenizer and chat template, adapters merged
     Export(export::Args),
+    /// Write a run as one page, report.html, or several runs beside each other
+    ///
+    /// `rlhf report --run DIR` writes DIR/report.html, `rlhf report --run A --run B` writes A/comparison.html, unless --out says where. A
+    /// run may have only some of its stages; what is damaged is named on the page.
+    Report(report::Args),
     /// Print the stages of the recipe in order, one a line
     Stages,
     /// Look at a model, data and this machine, and print a commented configuration that suits them
@@ -71,6 +78,8 @@ pub(crate) enum Command {
     Config(config::Args),
     /// Measure how fast this machine trains and samples: one JSON line a measurement
     Bench(bench::Args),
+    /// Show the curves of a run in the terminal while it goes on
+    Watch(watch::Args),
     /// Look at data files
     #[command(subcommand)]
     Data(data::Command),
@@ -85,10 +94,12 @@ pub(crate) fn run(command: Command, locations: &Locations) -> Result<()> {
         Command::Template(args) => template::run(&args, locations),
         Command::Merge(args) => merge::run(&args, locations),
         Command::Export(args) => export::run(&args, locations),
+        Command::Report(args) => report::run(&args),
         Command::Stages => stages::run(),
         Command::Init(args) => init::run(&args, locations),
         Command::Config(args) => config::run(&args, locations),
         Command::Bench(args) => bench::run(&args),
+        Command::Watch(args) => watch::run(&args),
         Command::Data(command) => data::run(&command, locations),
     };
     match result {

@@ -32,7 +32,15 @@ pub(super) struct ModelArgs {
     weights: WeightPrecision,
 }
 
-fn weight_precision(name: &str) -> Result<WeightPrecision, String> {
+impl ModelArgs {
+    /// Those of a model that a command was given in another way.
+    pub(super) fn new(model: PathBuf, device: Option<String>, weights: WeightPrecision) -> Self {
+        Self { model, device, weights }
+    }
+}
+
+/// Reads `--weights`.
+pub(super) fn weight_precision(name: &str) -> Result<WeightPrecision, String> {
     match name {
         "f32" => Ok(WeightPrecision::F32),
         "bf16" => Ok(WeightPrecision::Bf16),

@@ -2,7 +2,7 @@
 //!
 //! `support` runs the binary and makes small models; `arguments`, `configuration`, `rows`, `inspect` and `stages` hold
 //! what users get wrong; `numbers` compares with PyTorch; `generation` and `chat` let a model speak; `template` shows how
-//! conversations are written; `merge` merges adapters; `init` writes configurations; `gguf` reads and writes files of llama.cpp; `hub` names models and data by `hf://…`, with the server of the hub's
+//! conversations are written; `merge` merges adapters; `init` writes configurations; `likelihood` evaluates by log-likelihood; `gguf` reads and writes files of llama.cpp; `report` writes pages of runs; `reward_evaluation` measures reward models; `hub` names models and data by `hf://…`, with the server of the hub's
 //! own tests.
 
 mod arguments;
@@ -13,8 +13,11 @@ mod gguf;
 mod hub;
 mod init;
 mod inspect;
+mod likelihood;
 mod merge;
 mod numbers;
+mod report;
+mod reward_evaluation;
 mod rows;
 #[path = "../../../hub/tests/support/mod.rs"]
 mod server;

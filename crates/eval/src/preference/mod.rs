@@ -10,4 +10,4 @@ mod report;
 
 pub use matrix::{ModelRating, PairPreference, PreferenceMatrix};
 pub use outcomes::Outcomes;
-pub use report::{JudgeCost, PREFERENCE_SCHEMA, PreferenceModel, PreferenceSettings, PreferenceSummary};
+pub use report::{JudgeCost, PREFERENCE_SCHEMA, PositionBias, PreferenceModel, PreferenceSettings, PreferenceSummary};

@@ -32,6 +32,9 @@ pub struct PreferenceSummary {
     /// What the judge cost, where it is asked over a network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<JudgeCost>,
+    /// How far the judge went by the place of an answer, where answers were shown in both orders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<PositionBias>,
     /// What a reader should know before believing the figures.
     pub warnings: Vec<String>,
     /// Versions of what made it.
@@ -81,6 +84,46 @@ pub struct JudgeCost {
     pub cost: f64,
 }
 
+/// Pairs that a judge was shown in both orders. One on which the verdicts differ is a tie in every figure.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PositionBias {
+    /// Pairs that have a verdict in both orders.
+    pub pairs: usize,
+    /// Share of them on which both verdicts are the same.
+    pub agree: f64,
+    /// Share on which the answer shown first was preferred both times, whichever it was.
+    pub first: f64,
+    /// Share on which that shown second was.
+    pub second: f64,
+}
+
+impl PositionBias {
+    /// The shares of counts; nothing of no pairs.
+    pub fn new(pairs: usize, agree: usize, first: usize, second: usize) -> Option<Self> {
+        let share = |count: usize| count as f64 / pairs as f64;
+        (pairs > 0).then(|| Self {
+            pairs,
+            agree: share(agree),
+            first: share(first),
+            second: share(second),
+        })
+    }
+
+    /// A warning, if a fifth of the verdicts or more follow the place.
+    pub fn warning(&self) -> Option<String> {
+        const MANY: f64 = 0.2;
+        let by_place = self.first + self.second;
+        (by_place >= MANY).then(|| {
+            format!(
+                "the judge went by the place and not by the answer on {:.0} % of the pairs (the one shown first on {:.0} %): those are ties, and rates are \
+                 drawn towards 50 %",
+                100.0 * by_place,
+                100.0 * self.first
+            )
+        })
+    }
+}
+
 impl Display for PreferenceSummary {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for matrix in &self.matrices {
@@ -121,6 +164,21 @@ impl Display for PreferenceSummary {
             writeln!(
                 f,
                 "{requests} requests to the judge, {cached_requests} verdicts from before; cost {cost:.4}"
+            )?;
+        }
+        if let Some(PositionBias {
+            pairs,
+            agree,
+            first,
+            second,
+        }) = self.position
+        {
+            writeln!(
+                f,
+                "{pairs} pairs shown in both orders: the same verdict on {:.0} %, the one shown first both times on {:.0} %, the second on {:.0} %",
+                100.0 * agree,
+                100.0 * first,
+                100.0 * second
             )?;
         }
         for warning in &self.warnings {
@@ -179,6 +237,7 @@ mod tests {
                 max_missing: 0.5,
             },
             cost: None,
+            position: PositionBias::new(4, 2, 1, 1),
             warnings: vec!["nobody is to be trusted".to_owned()],
             versions: BTreeMap::new(),
         };
@@ -190,9 +249,23 @@ mod tests {
             "| one | 0.500 (",
             " | 12.2 | 3.5 | – |",
             "1 of 3 comparisons without",
+            "4 pairs shown in both orders: the same verdict on 50 %, the one shown first both times on 25 %",
             "warning: nobody",
         ] {
             assert!(shown.contains(line), "{line}:\n{shown}");
         }
+    }
+
+    #[test]
+    fn a_judge_that_goes_by_the_place_is_warned_of() {
+        let first = PositionBias::new(10, 0, 10, 0).expect("pairs");
+        assert!(
+            first
+                .warning()
+                .is_some_and(|text| text.contains("on 100 % of the pairs (the one shown first on 100 %)"))
+        );
+        // 1 of 10 is a slip.
+        assert_eq!(PositionBias::new(10, 9, 1, 0).expect("pairs").warning(), None);
+        assert_eq!(PositionBias::new(0, 0, 0, 0), None);
     }
 }

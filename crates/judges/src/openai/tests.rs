@@ -118,6 +118,27 @@ fn a_judge_who_likes_the_first_place_decides_nothing() {
 }
 
 #[test]
+fn comparing_by_the_first_place_is_all_ties_and_reported_as_such() {
+    use std::cmp::Ordering::Equal;
+    let server = Server::start(|_, _| said("A"));
+    let dir = tempfile::tempdir().unwrap();
+    let judge = judge_of(&config(&server.url), dir.path());
+    let many: Vec<_> = (0..10)
+        .map(|id| task(&id.to_string(), &["x", &"y".repeat(id + 1)]))
+        .collect();
+    assert_eq!(judge.compare(&many, NEVER).unwrap(), vec![Some(Equal); 10]);
+    let found = judge.positions(&many);
+    assert_eq!((found.pairs, found.agree, found.first, found.second), (10, 0, 10, 0));
+    let once = JudgeConfig {
+        both_orders: false,
+        ..config(&server.url)
+    };
+    let judge = judge_of(&once, dir.path());
+    judge.compare(&many, NEVER).unwrap();
+    assert_eq!(judge.positions(&many).pairs, 0, "one order shows nothing of places");
+}
+
+#[test]
 fn one_order_is_drawn_by_lot_and_is_the_same_wherever_the_texts_stand() {
     let server = Server::start(|request, _| longer(request));
     let dir = tempfile::tempdir().unwrap();
@@ -358,6 +379,9 @@ fn a_comparison_without_a_verdict_is_missing_and_one_that_depends_on_the_order_a
         .collect();
     let expected = [Some(Less), Some(Greater), None, Some(Equal), Some(Equal), Some(Equal)];
     assert_eq!(judge.compare(&tasks, NEVER).unwrap(), expected);
+    // Four have a verdict in both orders; that with "first" follows the place.
+    let positions = judge.positions(&tasks);
+    assert_eq!((positions.pairs, positions.agree, positions.first), (4, 3, 1));
     // In a ranking, where nobody can be missing, silence is a tie.
     assert_eq!(judge.rank(&tasks[2..3], NEVER).unwrap()[0].ranks, [0, 0]);
     let error = judge.compare(&[task("k", &["a", "b", "c"])], NEVER).unwrap_err();

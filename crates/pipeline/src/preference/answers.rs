@@ -21,6 +21,13 @@ use crate::locations::Locations;
 
 /// Prompts that are answered before their answers are written down.
 const PROMPTS_AT_ONCE: usize = 128;
+/// Files beside its weights that a model is made of.
+const PARTS: [&str; 4] = [
+    "config.json",
+    "tokenizer.json",
+    "chat_template.jinja",
+    "adapter_config.json",
+];
 /// The folder of answers in that of the evaluation.
 const FOLDER: &str = "answers";
 
@@ -207,7 +214,7 @@ pub(super) fn digests(model: &Path) -> Result<BTreeMap<String, String>> {
             .is_some_and(|ending| ending == "safetensors" || ending == "gguf")
             || path
                 .file_name()
-                .is_some_and(|name| name == "config.json" || name == "tokenizer.json" || name == "chat_template.jinja")
+                .is_some_and(|name| PARTS.iter().any(|part| name == *part))
     };
     let files = files.into_iter().filter(|path| path.is_file() && is_part(path));
     files
@@ -221,11 +228,13 @@ fn whole_rows(path: &Path) -> Result<Vec<Row>> {
         path: path.to_owned(),
         source,
     };
-    let text = std::fs::read_to_string(path).map_err(io)?;
-    let whole = text.rfind('\n').map_or(0, |end| end + 1);
-    if whole < text.len() {
-        atomic::write_file(path, &text.as_bytes()[..whole])?;
+    let bytes = std::fs::read(path).map_err(io)?;
+    let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+    if whole < bytes.len() {
+        atomic::write_file(path, &bytes[..whole])?;
     }
+    // Read as bytes: what was cut off may end in the middle of a letter.
+    let text = String::from_utf8_lossy(&bytes[..whole]);
     let row = |(index, line): (usize, &str)| {
         serde_json::from_str(line).map_err(|error| Error::Row {
             path: path.to_owned(),
@@ -233,7 +242,7 @@ fn whole_rows(path: &Path) -> Result<Vec<Row>> {
             message: format!("expected an answer: {error}"),
         })
     };
-    text[..whole].lines().enumerate().map(row).collect()
+    text.lines().enumerate().map(row).collect()
 }
 
 fn append(path: &Path, rows: &[Row]) -> Result<()> {
@@ -331,13 +340,15 @@ mod tests {
         let row = |id: &str| Row {
             id: id.to_owned(),
             prompt: String::new(),
-            completion: "x".to_owned(),
+            completion: "sí".to_owned(),
             tokens: 2,
             finished: true,
         };
         append(&path, &[row("a"), row("b")]).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(&path, &text[..text.len() - 5]).unwrap();
+        // In the middle of the last letter, which has two bytes.
+        let cut = text.rfind('í').unwrap() + 1;
+        std::fs::write(&path, &text.as_bytes()[..cut]).unwrap();
         assert_eq!(whole_rows(&path).unwrap().len(), 1);
         append(&path, &[row("b")]).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), text);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rlhf_core::{StopFlag, parse_device};
 use rlhf_data::Prompt;
-use rlhf_eval::{JudgeCost, Outcomes};
+use rlhf_eval::{JudgeCost, Outcomes, PositionBias};
 use rlhf_hub::Want;
 use rlhf_judges::{AnswerTask, Command, JudgeConfig, OpenAiJudge, RankTask};
 use rlhf_model::ModelConfig;
@@ -31,6 +31,8 @@ pub(super) struct Judged {
     /// Scores of each model's answers, of a judge that scores.
     pub(super) scores: Option<Vec<Scores>>,
     pub(super) cost: Option<JudgeCost>,
+    /// How far it went by places, of a judge that was shown both orders.
+    pub(super) position: Option<PositionBias>,
 }
 
 /// Asks whoever the options name.
@@ -46,6 +48,7 @@ pub(super) fn judged(
         outcomes: Outcomes::of_scores(&scores, &texts),
         scores: Some(scores),
         cost: None,
+        position: None,
     };
     match &options.judge {
         PreferenceJudge::Task(config) => {
@@ -60,15 +63,14 @@ pub(super) fn judged(
                 Ok(scores.into_iter().map(Some).collect())
             };
             let scores = texts.iter().map(of_model).collect::<Result<Vec<Scores>>>()?;
-            Ok(scored(format!("the reward model {}", location.display()), scores))
+            Ok(scored(format!("the reward model {}", last_parts(location)), scores))
         }
         PreferenceJudge::Command(config) => {
             let command = Command::start(config)?;
             let scores = by_command(&command, prompts, &texts)?;
-            Ok(scored(
-                format!("the program {}", file_name(Path::new(&config.program[0]))),
-                scores,
-            ))
+            let words = config.program.iter().map(|word| file_name(Path::new(word)));
+            let words: Vec<String> = words.collect();
+            Ok(scored(format!("the program {}", words.join(" ")), scores))
         }
         PreferenceJudge::OpenAi(path) => by_server(options, path, prompts, &texts),
         PreferenceJudge::Choices(path) => {
@@ -82,9 +84,16 @@ pub(super) fn judged(
                 outcomes: by_choices(path, &names, prompts)?,
                 scores: None,
                 cost: None,
+                position: None,
             })
         }
     }
+}
+
+/// The last two parts of a place, which tell a run's models apart and nothing of the machine.
+fn last_parts(place: &Path) -> String {
+    let parts: Vec<String> = place.iter().map(|part| part.display().to_string()).collect();
+    parts[parts.len().saturating_sub(2)..].join("/")
 }
 
 fn by_task(config: &Config, locations: &Locations, prompts: &[Prompt], texts: &[Vec<String>]) -> Result<Vec<Scores>> {
@@ -140,6 +149,7 @@ fn by_server(options: &PreferenceOptions, path: &Path, prompts: &[Prompt], texts
         outcomes.set(place % prompts.len(), a, b, verdict);
     }
     let spent = judge.spent();
+    let places = judge.positions(&tasks);
     let orders = if config.both_orders {
         "in both orders"
     } else {
@@ -154,5 +164,6 @@ fn by_server(options: &PreferenceOptions, path: &Path, prompts: &[Prompt], texts
             cached_requests: spent.cached.requests,
             cost: spent.cost,
         }),
+        position: PositionBias::new(places.pairs, places.agree, places.first, places.second),
     })
 }

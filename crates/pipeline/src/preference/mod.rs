@@ -236,6 +236,8 @@ fn summary(
         }
     };
     let (missing, all) = judged.outcomes.missing();
+    let mut warnings = optimised::warnings(options, locations)?;
+    warnings.extend(judged.position.and_then(|position| position.warning()));
     Ok(PreferenceSummary {
         schema: PREFERENCE_SCHEMA.to_owned(),
         judge: judged.name,
@@ -256,7 +258,8 @@ fn summary(
             max_missing: options.max_missing,
         },
         cost: judged.cost,
-        warnings: optimised::warnings(options, locations)?,
+        position: judged.position,
+        warnings,
         versions: crate::run::versions(),
     })
 }

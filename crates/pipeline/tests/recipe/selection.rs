@@ -122,7 +122,11 @@ fn what_cannot_choose_is_refused_by_its_key() {
         let errors = tiny_with(change).validate();
         errors.to_string()
     };
-    assert!(said(|c| c.ppo.select = Select::Score).starts_with("ppo.evaluate.every: 0, but ppo.select"));
+    let never = said(|c| {
+        c.ppo.evaluate.every = 0;
+        c.ppo.select = Select::Score;
+    });
+    assert!(never.starts_with("ppo.evaluate.every: 0, but ppo.select"), "{never}");
     let nobody = said(|c| {
         c.ppo.evaluate.every = 1;
         c.ppo.select = Select::Judge;

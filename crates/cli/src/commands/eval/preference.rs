@@ -10,7 +10,8 @@ use rlhf_pipeline::{
     AnswersOf, Config, Contestant, Locations, PreferenceJudge, PreferenceOptions, PromptPart, evaluate_preference,
 };
 
-use super::named::{NamedModel, check_names};
+use super::named::NamedModel;
+use crate::commands::model::weight_precision;
 use crate::config::ConfigArgs;
 use crate::error::{Error, Result};
 use crate::progress::{Terminal, say};
@@ -50,19 +51,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
     max_missing: f64,
     /// Storage type of weights: f32, or bf16 for half the memory
-    #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = weights)]
+    #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = weight_precision)]
     weights: WeightPrecision,
     #[command(flatten)]
     config: ConfigArgs,
-}
-
-/// Reads `--weights`.
-pub(super) fn weights(name: &str) -> Result<WeightPrecision, String> {
-    match name {
-        "f32" => Ok(WeightPrecision::F32),
-        "bf16" => Ok(WeightPrecision::Bf16),
-        _ => Err("expected f32 or bf16".to_owned()),
-    }
 }
 
 fn part(name: &str) -> Result<PromptPart, String> {
@@ -118,7 +110,6 @@ impl JudgeArg {
 
 /// Evaluates.
 pub(crate) fn run(args: &Args, locations: &Locations) -> Result<()> {
-    check_names(&args.model)?;
     let options = options(args, locations)?;
     let summary = evaluate_preference(&options, locations, &Terminal)?;
     for line in summary.to_string().lines() {
