@@ -119,12 +119,22 @@ fn pair(
         .collect();
     let clusters: Vec<(f64, usize)> = shares.iter().map(|&(_, share)| (share, 1)).collect();
     let ties = shares.iter().filter(|(_, share)| *share == 0.5).count();
+    let win_rate = bootstrap_share(&clusters, seed);
     let controlled = lengths.and_then(|lengths| {
         let rows = shares
             .iter()
             .map(|&(prompt, share)| (prompt, [lengths[a][prompt], lengths[b][prompt]], share));
         let control = LengthControl::new(rows)?;
         let value = control.win_rate(|_| 1.0);
+        // Where all prompts say the same, drawing them shows no difference: the ends are those of the win rate.
+        if shares.iter().all(|row| row.1 == shares[0].1) {
+            return Some(Interval {
+                value,
+                low: win_rate.low.min(value),
+                high: win_rate.high.max(value),
+                n: win_rate.n,
+            });
+        }
         // Of the prompts that were judged, so that the draws are of them alone.
         let mut place = vec![0; outcomes.prompts()];
         for (at, &(prompt, _)) in shares.iter().enumerate() {
@@ -138,7 +148,7 @@ fn pair(
     PairPreference {
         a: models[a].clone(),
         b: models[b].clone(),
-        win_rate: bootstrap_share(&clusters, seed),
+        win_rate,
         ties: (!shares.is_empty()).then(|| ties as f64 / shares.len() as f64),
         missing: outcomes.prompts() - shares.len(),
         length_controlled: controlled,
@@ -288,6 +298,11 @@ mod tests {
         assert_eq!((found.pairs[0].win_rate.value, found.pairs[0].ties), (0.5, Some(1.0)));
         assert!(found.ratings.iter().all(|rating| rating.rating.value == 0.0));
         assert!(found.pairs[0].win_rate.low < 0.5 && found.pairs[0].length_controlled.is_none());
+        // At equal lengths it is known no better.
+        let lengths = vec![vec![3; 40]; 2];
+        let found = PreferenceMatrix::new("a test", &names(&["x", "y"]), &outcomes, Some(&lengths), 1);
+        let controlled = found.pairs[0].length_controlled.unwrap();
+        assert_eq!((controlled.value, controlled.low), (0.5, found.pairs[0].win_rate.low));
     }
 
     #[test]

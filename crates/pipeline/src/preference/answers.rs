@@ -102,9 +102,9 @@ fn made(writer: &Writer<'_>, name: &str, location: &Path) -> Result<Vec<Row>> {
         (writer.told)(rows.len(), total, &format!("answers of {name}"));
         let next = &writer.prompts[rows.len()..total.min(rows.len() + PROMPTS_AT_ONCE)];
         let limit = writer.options.max_new_tokens;
-        let ids = next
-            .iter()
-            .map(|prompt| Ok(prompt_tokens(&tokenizer, prompt, config.max_seq_len(), limit)?.value));
+        let ids = next.iter().map(|prompt| -> Result<Vec<u32>> {
+            Ok(prompt_tokens(&tokenizer, prompt, config.max_seq_len(), limit)?.value)
+        });
         let ids = ids.collect::<Result<Vec<Vec<u32>>>>()?;
         let options = GenerateOptions {
             max_new_tokens: limit,

@@ -20,13 +20,16 @@ use crate::stages::{OutsideModel, judge_of};
 /// Verdicts of a judge that is asked over a network, in the folder of the evaluation.
 const VERDICTS: &str = "verdicts.jsonl";
 
+/// Scores of a model's answers; nothing where the judge has no opinion.
+type Scores = Vec<Option<f64>>;
+
 /// What a judge said.
 pub(super) struct Judged {
     /// What the judge is called.
     pub(super) name: String,
     pub(super) outcomes: Outcomes,
     /// Scores of each model's answers, of a judge that scores.
-    pub(super) scores: Option<Vec<Vec<Option<f64>>>>,
+    pub(super) scores: Option<Vec<Scores>>,
     pub(super) cost: Option<JudgeCost>,
     /// How far it went by places, of a judge that was shown both orders.
     pub(super) position: Option<PositionBias>,
@@ -40,7 +43,7 @@ pub(super) fn judged(
     answers: &[Answered],
 ) -> Result<Judged> {
     let texts: Vec<Vec<String>> = answers.iter().map(|answers| answers.texts.clone()).collect();
-    let scored = |name: String, scores: Vec<Vec<Option<f64>>>| Judged {
+    let scored = |name: String, scores: Vec<Scores>| Judged {
         name,
         outcomes: Outcomes::of_scores(&scores, &texts),
         scores: Some(scores),
@@ -55,20 +58,19 @@ pub(super) fn judged(
         PreferenceJudge::Reward(location) => {
             let folder = locations.model(location, Want::Model)?;
             let model = OutsideModel::open(&folder, &parse_device(&options.device)?, ModelConfig::max_seq_len)?;
-            let of_model = |texts: &Vec<String>| {
+            let of_model = |texts: &Vec<String>| -> Result<Scores> {
                 let scores = model.scores_of(prompts, texts)?;
                 Ok(scores.into_iter().map(Some).collect())
             };
-            let scores = texts.iter().map(of_model).collect::<Result<_>>()?;
-            Ok(scored(format!("the reward model {}", location.display()), scores))
+            let scores = texts.iter().map(of_model).collect::<Result<Vec<Scores>>>()?;
+            Ok(scored(format!("the reward model {}", last_parts(location)), scores))
         }
         PreferenceJudge::Command(config) => {
             let command = Command::start(config)?;
             let scores = by_command(&command, prompts, &texts)?;
-            Ok(scored(
-                format!("the program {}", file_name(Path::new(&config.program[0]))),
-                scores,
-            ))
+            let words = config.program.iter().map(|word| file_name(Path::new(word)));
+            let words: Vec<String> = words.collect();
+            Ok(scored(format!("the program {}", words.join(" ")), scores))
         }
         PreferenceJudge::OpenAi(path) => by_server(options, path, prompts, &texts),
         PreferenceJudge::Choices(path) => {
@@ -88,22 +90,23 @@ pub(super) fn judged(
     }
 }
 
-fn by_task(
-    config: &Config,
-    locations: &Locations,
-    prompts: &[Prompt],
-    texts: &[Vec<String>],
-) -> Result<Vec<Vec<Option<f64>>>> {
+/// The last two parts of a place, which tell a run's models apart and nothing of the machine.
+fn last_parts(place: &Path) -> String {
+    let parts: Vec<String> = place.iter().map(|part| part.display().to_string()).collect();
+    parts[parts.len().saturating_sub(2)..].join("/")
+}
+
+fn by_task(config: &Config, locations: &Locations, prompts: &[Prompt], texts: &[Vec<String>]) -> Result<Vec<Scores>> {
     let judge = judge_of(config, locations)?.ok_or(PreferenceFault::NoJudge)?;
-    let of_model = |texts: &Vec<String>| {
+    let of_model = |texts: &Vec<String>| -> Result<Scores> {
         let verdicts = judge.assess_answers(prompts, texts)?;
         Ok(verdicts.into_iter().map(|verdict| Some(verdict.gold)).collect())
     };
     texts.iter().map(of_model).collect()
 }
 
-fn by_command(command: &Command, prompts: &[Prompt], texts: &[Vec<String>]) -> Result<Vec<Vec<Option<f64>>>> {
-    let of_model = |texts: &Vec<String>| {
+fn by_command(command: &Command, prompts: &[Prompt], texts: &[Vec<String>]) -> Result<Vec<Scores>> {
+    let of_model = |texts: &Vec<String>| -> Result<Scores> {
         // Prompts of one name are rows of their own.
         let task = |(row, (prompt, text)): (usize, (&Prompt, &String))| AnswerTask {
             id: row.to_string(),
