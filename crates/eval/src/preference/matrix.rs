@@ -360,8 +360,8 @@ mod tests {
                 squares += (longer * longer) as f64;
             }
             let deviation = ((squares - differences * differences / 80.0) / 79.0).sqrt();
-            for prompt in 0..80 {
-                let x = ((lengths[0][prompt] as f64 - 100.0) / deviation).tanh();
+            for (prompt, &length) in lengths[0].iter().enumerate() {
+                let x = ((length as f64 - 100.0) / deviation).tanh();
                 let is_won = rng.random::<f64>() < 1.0 / (1.0 + (-(theta + phi * x)).exp());
                 outcomes.set(prompt, 0, 1, Some(if is_won { Greater } else { Less }));
             }

@@ -86,12 +86,14 @@ fn derivatives(wins: &[f64], strengths: &[f64]) -> (Vec<f64>, Vec<Vec<f64>>) {
 fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
     let n = right.len();
     for pivot in 0..n {
-        for row in pivot + 1..n {
-            let factor = matrix[row][pivot] / matrix[pivot][pivot];
-            for column in pivot..n {
-                matrix[row][column] -= factor * matrix[pivot][column];
+        let (above, below) = matrix.split_at_mut(pivot + 1);
+        let of_pivot = &above[pivot];
+        for (row, values) in below.iter_mut().enumerate() {
+            let factor = values[pivot] / of_pivot[pivot];
+            for (value, above) in values.iter_mut().zip(of_pivot).skip(pivot) {
+                *value -= factor * above;
             }
-            right[row] -= factor * right[pivot];
+            right[pivot + 1 + row] -= factor * right[pivot];
         }
     }
     for row in (0..n).rev() {

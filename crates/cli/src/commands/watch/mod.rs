@@ -62,10 +62,10 @@ fn show(terminal: &mut ratatui::DefaultTerminal, mut watch: Watch) -> Result<()>
         while event::poll(if is_new { Duration::ZERO } else { WAIT }).map_err(of_terminal)? {
             is_new = true;
             match event::read().map_err(of_terminal)? {
-                Event::Key(key) if key.kind != KeyEventKind::Release => {
-                    if watch.press(key.code, key.modifiers) == After::Leave {
-                        return Ok(());
-                    }
+                Event::Key(key)
+                    if key.kind != KeyEventKind::Release && watch.press(key.code, key.modifiers) == After::Leave =>
+                {
+                    return Ok(());
                 }
                 _ => {}
             }
