@@ -115,6 +115,7 @@ pub struct CalibrationBin {
     /// Upper bound.
     pub high: f64,
     /// Mean predicted probability of the pairs in the bin; NaN, written as null, without pairs.
+    #[serde(deserialize_with = "rlhf_core::stats::null_is_nan")]
     pub predicted: f64,
     /// Share on which the labeler agreed.
     pub observed: Interval,

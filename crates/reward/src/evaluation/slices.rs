@@ -149,7 +149,8 @@ fn by_number(rows: &[ScoredComparison], number: impl Fn(&ScoredComparison) -> Op
         let name = if low == high {
             format!("{low}")
         } else {
-            format!("{low} to {high}")
+            let short = |number: f64| (number * 1e3).round() / 1e3;
+            format!("{} to {}", short(low), short(high))
         };
         let own: Vec<ScoredPair> = pairs[start..end].iter().map(|(_, pair)| pair.clone()).collect();
         slices.push(Slice::new(name, &own));
