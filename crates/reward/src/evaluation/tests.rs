@@ -168,7 +168,7 @@ fn two_models_are_compared_on_rows_that_both_read_alike() {
 #[test]
 fn what_is_said_ten_times_makes_no_interval_narrower() {
     let rows = |times: usize| -> Vec<ScoredComparison> {
-        let scores = |i: usize| if i % 3 == 0 { [0.0, 1.0] } else { [1.0, 0.0] };
+        let scores = |i: usize| if i.is_multiple_of(3) { [0.0, 1.0] } else { [1.0, 0.0] };
         (0..90 * times)
             .map(|i| row(i / times, scores(i / times), [4, 3]))
             .collect()
