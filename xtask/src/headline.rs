@@ -133,6 +133,7 @@ fn matrix(rlhf: &Path, config: &Path, folder: &Path, seed: u64) -> Command {
     command
         .arg("--prompts")
         .arg(folder.join(SMALL).join("data/prompts.held_out.jsonl"))
+        .args(["--part", "test"])
         .arg("--out")
         .arg(folder.join("preference"));
     command

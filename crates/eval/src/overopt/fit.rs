@@ -9,6 +9,7 @@ pub enum Form {
     /// d (α - β d), of best of n.
     BestOfN,
     /// d (α - β ln d), of a policy that learns.
+    #[serde(rename = "ppo")]
     Rl,
 }
 

@@ -360,7 +360,7 @@ mod tests {
         let json = serde_json::to_value(&found).expect("plain data");
         assert_eq!(
             (&json["schema"], &json["fits"][0]["method"]),
-            (&"rlhf-overopt/1".into(), &"rl".into())
+            (&"rlhf-overopt/1".into(), &"ppo".into())
         );
     }
 
