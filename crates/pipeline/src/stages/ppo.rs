@@ -261,7 +261,8 @@ fn of_evaluations(report: &PpoReport, settings: &PpoConfig) -> Vec<String> {
         )
     };
     let last = report.evaluations.last().unwrap_or(first);
-    let mut lines = vec![line("before", first), line("after", last)];
+    let mut lines = vec![line("before", first)];
+    lines.extend((last.update > first.update).then(|| line("after", last)));
     if settings.select != Select::Last
         && let Some(kept) = report
             .evaluations
