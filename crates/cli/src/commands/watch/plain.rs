@@ -92,7 +92,10 @@ fn curve(values: &[f64]) -> String {
     let lowest = means.iter().copied().fold(f64::INFINITY, f64::min);
     let highest = means.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let level = |mean: &f64| match highest - lowest {
-        range if range > 0.0 => LEVELS[((mean - lowest) / range * 7.0).round() as usize],
+        // Means of equal values differ by rounding.
+        range if range > 1e-9 * lowest.abs().max(highest.abs()) => {
+            LEVELS[((mean - lowest) / range * 7.0).round() as usize]
+        }
         _ => LEVELS[0],
     };
     means.iter().map(level).collect()
@@ -107,6 +110,8 @@ mod tests {
         assert_eq!(curve(&[0.0, 7.0]), "▁█");
         assert_eq!(curve(&[1.0, 1.0, 1.0]), "▁▁▁");
         assert_eq!(curve(&[]), "");
+        // 0.2 added up three times and parted by three is no longer 0.2.
+        assert_eq!(curve(&[0.2; 88]), "▁".repeat(WIDTH));
         let long: Vec<f64> = (0..1000).map(f64::from).collect();
         let shown: Vec<char> = curve(&long).chars().collect();
         assert_eq!((shown.len(), shown[0], shown[31]), (WIDTH, '▁', '█'));
