@@ -1,8 +1,11 @@
 //! `cargo xtask headline`: a small model after PPO-ptx beside larger ones after SFT, by `configs/headline.toml`.
 
+mod tables;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::str::FromStr;
 
 use crate::pipeline::build;
 use crate::process::{self, Failure, Result, from_root};
@@ -16,15 +19,54 @@ pub(crate) struct Args {
     #[arg(long, default_value = "runs/headline")]
     run: PathBuf,
     /// Seeds, one after the other
-    #[arg(long, value_delimiter = ',', default_value = "1,2,3")]
+    #[arg(long, value_delimiter = ',', default_value = "21,22,23")]
     seeds: Vec<u64>,
     /// Weights of the KL penalty of PPO-ptx that are tried beside the configured one
     #[arg(long, value_delimiter = ',', default_value = "0.05,0.8")]
     kl: Vec<f64>,
+    /// Larger models, which are only fine-tuned on demonstrations: layers x width x heads
+    #[arg(long, value_delimiter = ',', default_value = "7x192x6,7x384x6")]
+    larger: Vec<Size>,
+    /// A setting of every run, as in `rlhf --set`; may be given several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+/// The shape of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Size {
+    layers: usize,
+    width: usize,
+    heads: usize,
+}
+
+impl Size {
+    /// The name of its run.
+    fn name(self) -> String {
+        format!("sft-{}x{}", self.layers, self.width)
+    }
+}
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(given: &str) -> Result<Self, String> {
+        let numbers: Option<Vec<usize>> = given.split('x').map(|number| number.parse().ok()).collect();
+        match numbers.as_deref() {
+            Some(&[layers, width, heads]) if layers > 0 && heads > 0 && width > 0 && width % heads == 0 => {
+                Ok(Self { layers, width, heads })
+            }
+            _ => Err("expected layers x width x heads, such as 7x192x6, with heads that divide the width".into()),
+        }
+    }
 }
 
 /// The run that the others of a seed are compared with, and forked from.
 const SMALL: &str = "small";
+/// The same without the pretraining mix.
+const WITHOUT_PTX: &str = "small-ppo";
+/// The width up to which the rates of the configuration hold; above, they fall with the width.
+const WIDTH_OF_RATES: usize = 128;
 /// Stages that a fork takes over.
 const SHARED: [&str; 7] = ["data", "tokenizer", "pretrain", "sft", "sample", "label", "reward"];
 
@@ -51,45 +93,61 @@ const WHOLE: &[&str] = &[
 ];
 const FINE_TUNED: &[&str] = &["tokenizer", "pretrain", "sft"];
 
-/// The runs of a seed. Larger models learn at smaller rates, as their width is larger.
-fn plans(kl: &[f64]) -> Vec<Plan> {
-    let plan = |name: &str, set: &[&str], stages, is_fork| Plan {
-        name: name.to_owned(),
-        set: set.iter().map(|set| (*set).to_owned()).collect(),
-        stages,
-        is_fork,
-    };
-    let larger = |name: &str, layers: usize, width: usize, heads: usize, rate: f64| {
-        let set = [
-            format!("model.n_layers={layers}"),
-            format!("model.d_model={width}"),
-            format!("model.n_heads={heads}"),
-            format!("pretrain.lr.peak_lr={}", 4e-3 * rate),
-            format!("sft.lr.peak_lr={}", 1.5e-3 * rate),
-        ];
-        plan(name, &set.each_ref().map(String::as_str), FINE_TUNED, false)
-    };
-    let mut plans = vec![
-        plan(SMALL, &[], WHOLE, false),
-        plan("small-ppo", &["ppo.ptx.coef=0"], WHOLE, true),
-    ];
-    plans.extend(
-        kl.iter()
-            .map(|kl| plan(&format!("small-kl-{kl}"), &[&format!("ppo.kl.coef={kl}")], WHOLE, true)),
-    );
-    plans.push(larger("medium", 3, 128, 4, 1.0));
-    plans.push(larger("large", 7, 192, 6, 0.67));
-    plans
+/// The name of the fork with another weight of the KL penalty.
+fn of_kl(kl: f64) -> String {
+    format!("small-kl-{kl}")
 }
 
-/// The models that stand in the matrix of preferences, by the folder of their run and stage.
-const COMPARED: [(&str, &str, &str); 5] = [
-    ("small-sft", SMALL, "sft"),
-    ("small-ppo", "small-ppo", "ppo"),
-    ("small-ppo-ptx", SMALL, "ppo"),
-    ("medium-sft", "medium", "sft"),
-    ("large-sft", "large", "sft"),
-];
+/// The runs of a seed. Wider models learn at smaller rates.
+fn plans(kl: &[f64], larger: &[Size]) -> Vec<Plan> {
+    let fork = |name: &str, set: String| Plan {
+        name: name.to_owned(),
+        set: vec![set],
+        stages: WHOLE,
+        is_fork: true,
+    };
+    let small = Plan {
+        name: SMALL.to_owned(),
+        set: Vec::new(),
+        stages: WHOLE,
+        is_fork: false,
+    };
+    let sweep = kl.iter().map(|&kl| fork(&of_kl(kl), format!("ppo.kl.coef={kl}")));
+    let larger = larger.iter().map(|&size| {
+        let rate = WIDTH_OF_RATES.min(size.width) as f64 / size.width as f64;
+        Plan {
+            name: size.name(),
+            set: vec![
+                format!("model.n_layers={}", size.layers),
+                format!("model.d_model={}", size.width),
+                format!("model.n_heads={}", size.heads),
+                format!("pretrain.lr.peak_lr={:.2e}", 4e-3 * rate),
+                format!("sft.lr.peak_lr={:.2e}", 1.5e-3 * rate),
+            ],
+            stages: FINE_TUNED,
+            is_fork: false,
+        }
+    });
+    [small, fork(WITHOUT_PTX, "ppo.ptx.coef=0".to_owned())]
+        .into_iter()
+        .chain(sweep)
+        .chain(larger)
+        .collect()
+}
+
+/// The models that stand in the matrix of preferences: name, and folder of run and stage.
+fn compared(larger: &[Size]) -> Vec<(String, PathBuf)> {
+    let of = |name: &str, run: &str, stage: &str| (name.to_owned(), Path::new(run).join(stage));
+    let larger = larger.iter().map(|size| of(&size.name(), &size.name(), "sft"));
+    [
+        of("small-sft", SMALL, "sft"),
+        of("small-ppo", WITHOUT_PTX, "ppo"),
+        of("small-ppo-ptx", SMALL, "ppo"),
+    ]
+    .into_iter()
+    .chain(larger)
+    .collect()
+}
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     process::outlive_interrupts()?;
@@ -100,7 +158,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         .unwrap_or_else(|| from_root("configs/headline.toml"));
     for seed in &args.seeds {
         let folder = args.run.join(format!("seed-{seed}"));
-        for plan in plans(&args.kl) {
+        for plan in plans(&args.kl, &args.larger) {
             let run = folder.join(&plan.name);
             if plan.is_fork {
                 fork(&folder.join(SMALL), &run)?;
@@ -109,25 +167,29 @@ pub(crate) fn run(args: &Args) -> Result<()> {
                 let mut command = Command::new(&rlhf);
                 command.arg(stage).arg("--config").arg(&config).arg("--run").arg(&run);
                 command.args(["--seed", &seed.to_string()]);
-                for set in &plan.set {
+                for set in args.set.iter().chain(&plan.set) {
                     command.args(["--set", set]);
                 }
                 process::run(&mut command)?;
             }
         }
-        process::run(&mut matrix(&rlhf, &config, &folder, *seed))?;
+        process::run(&mut matrix(args, &rlhf, &config, &folder, *seed))?;
     }
+    print!("{}", tables::markdown(args)?);
     Ok(())
 }
 
 /// Everybody's answers to the prompts of the small run's test, judged by the judge of the world.
-fn matrix(rlhf: &Path, config: &Path, folder: &Path, seed: u64) -> Command {
+fn matrix(args: &Args, rlhf: &Path, config: &Path, folder: &Path, seed: u64) -> Command {
     let mut command = Command::new(rlhf);
     command.args(["eval", "preference", "--judge", "task"]);
     command.arg("--config").arg(config);
     command.args(["--seed", &seed.to_string()]);
-    for (name, run, stage) in COMPARED {
-        let model = folder.join(run).join(stage);
+    for set in &args.set {
+        command.args(["--set", set]);
+    }
+    for (name, model) in compared(&args.larger) {
+        let model = folder.join(model);
         command.arg("--model").arg(format!("{name}={}", model.display()));
     }
     command
@@ -178,17 +240,33 @@ mod tests {
 
     #[test]
     fn every_model_of_the_matrix_is_made_by_a_plan_that_has_its_stage() {
-        let plans = plans(&[0.05]);
-        for (name, run, stage) in COMPARED {
-            let plan = plans.iter().find(|plan| plan.name == run);
+        let larger = ["3x128x4", "7x192x6"].map(|size| size.parse().expect("a size"));
+        let plans = plans(&[0.05], &larger);
+        for (name, model) in compared(&larger) {
+            let plan = plans.iter().find(|plan| model.starts_with(&plan.name));
+            let stage = model.file_name().and_then(|name| name.to_str()).expect("a stage");
             assert!(plan.is_some_and(|plan| plan.stages.contains(&stage)), "{name}");
         }
-        assert!(
+        let set = |name: &str| {
             plans
                 .iter()
-                .any(|plan| plan.name == "small-kl-0.05" && plan.set == ["ppo.kl.coef=0.05"])
+                .find(|plan| plan.name == name)
+                .map(|plan| plan.set.join(" "))
+        };
+        assert_eq!(set("small-kl-0.05").as_deref(), Some("ppo.kl.coef=0.05"));
+        let rates = "pretrain.lr.peak_lr=2.67e-3 sft.lr.peak_lr=1.00e-3";
+        assert_eq!(
+            set("sft-7x192"),
+            Some(format!("model.n_layers=7 model.d_model=192 model.n_heads=6 {rates}"))
         );
         assert_eq!(plans[0].name, SMALL, "others are forks of it");
+    }
+
+    #[test]
+    fn a_size_has_three_numbers_and_heads_that_divide_its_width() {
+        for given in ["7x192", "7x192x5", "0x64x4", "axbxc", ""] {
+            assert!(given.parse::<Size>().is_err(), "{given}");
+        }
     }
 
     #[test]

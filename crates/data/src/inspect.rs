@@ -75,6 +75,8 @@ pub struct InspectOptions<'a> {
     pub max_seq_len: Option<usize>,
     /// Tokens that a prompt leaves room for; rows of other kinds are looked at as prompts too if it is given.
     pub max_new_tokens: Option<usize>,
+    /// Tokens that a prompt is brought to by [`trimmed`](crate::trimmed) before anything else.
+    pub max_prompt_tokens: Option<usize>,
     /// The row that is written out, from 1.
     pub row: usize,
 }
@@ -86,6 +88,7 @@ impl Default for InspectOptions<'_> {
             tokenizer: None,
             max_seq_len: None,
             max_new_tokens: None,
+            max_prompt_tokens: None,
             row: 1,
         }
     }
@@ -117,12 +120,14 @@ impl<'a> InspectOptions<'a> {
             tokenizer,
             max_seq_len: self.max_seq_len.unwrap_or(usize::MAX),
             max_new_tokens: self.max_new_tokens,
+            max_prompt_tokens: self.max_prompt_tokens,
         })
     }
 
     /// The same, if a limit was given.
     fn limited(&self) -> Option<Limits<'a>> {
-        self.limits().filter(|_| self.max_seq_len.is_some())
+        self.limits()
+            .filter(|_| self.max_seq_len.is_some() || self.max_prompt_tokens.is_some())
     }
 
     /// The row that is written out: its text, and what a model is given of it.

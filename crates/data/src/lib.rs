@@ -47,6 +47,7 @@ mod split;
 mod text;
 mod thumbs;
 mod tokenizer;
+mod trim;
 mod types;
 
 pub use chat::{Chat, ChatTemplate, Clock, Rendered};
@@ -75,4 +76,5 @@ pub use source::{Source, load_comparisons, load_demonstrations, load_prompts, lo
 pub use split::{Split, is_test, part_by_hash, split_by_hash, split_documents, split_rows};
 pub use text::Documents;
 pub use tokenizer::{DecodeStream, EncodedChat, Tokenizer, TokenizerConfig};
+pub use trim::{Asks, trimmed};
 pub use types::{Comparison, Demonstration, Message, Prompt, Reasoning, Role, decided_pairs, prompt_key};

@@ -1,12 +1,13 @@
 //! Rows that stages read: from the files that a judged task was written to, or from the user's lists in `[data]`.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::Path;
 
 use rlhf_data::{
-    ChatTemplate, Clock, Comparison, Demonstration, Error as DataError, Fitted, LossOn, Prompt, Source, Split,
+    Asks, ChatTemplate, Clock, Comparison, Demonstration, Error as DataError, Fitted, LossOn, Prompt, Source, Split,
     TokenSequence, Tokenizer, demonstration_sequence, is_test, load_comparisons, load_demonstrations, load_prompts,
-    load_text, prompt_tokens, split_documents, split_rows,
+    load_text, prompt_tokens, split_documents, split_rows, trimmed,
 };
 
 use rlhf_constraints::UserRows;
@@ -336,6 +337,28 @@ impl Workspace<'_> {
         Ok(Halves { train, validation })
     }
 
+    /// Rows with their prompts trimmed, where `data.max_prompt_tokens` asks for it; `of` names them.
+    pub(crate) fn trimmed<'a, R: Asks>(&self, tokenizer: &Tokenizer, rows: &'a [R], of: &str) -> Result<Cow<'a, [R]>> {
+        let Some(max_tokens) = self.config().data.max_prompt_tokens else {
+            return Ok(Cow::Borrowed(rows));
+        };
+        let mut cut = 0;
+        let trimmed = rows.iter().map(|row| {
+            let row = trimmed(tokenizer, row, max_tokens)?;
+            cut += usize::from(matches!(row, Cow::Owned(_)));
+            Ok(row.into_owned())
+        });
+        let trimmed = trimmed.collect::<Result<Vec<R>>>()?;
+        if cut > 0 {
+            self.note(&format!(
+                "{cut} of {} {of} had prompts of more than {max_tokens} tokens (data.max_prompt_tokens) and lost the end of their \
+                 last question",
+                rows.len()
+            ));
+        }
+        Ok(Cow::Owned(trimmed))
+    }
+
     /// Token ids of prompts, with the index of each; those that do not fit are an error or left out, as configured.
     pub(crate) fn prompt_ids(
         &self,
@@ -347,7 +370,7 @@ impl Workspace<'_> {
         let mut ids = Vec::with_capacity(prompts.len());
         let mut kept = Vec::with_capacity(prompts.len());
         let mut shortened = 0;
-        for (index, prompt) in prompts.iter().enumerate() {
+        for (index, prompt) in self.trimmed(tokenizer, prompts, "prompts")?.iter().enumerate() {
             match prompt_tokens(tokenizer, prompt, context, max_new_tokens) {
                 Ok(fitted) => {
                     shortened += usize::from(fitted.is_shortened());
@@ -376,7 +399,8 @@ impl Workspace<'_> {
         rows: &[Demonstration],
         context: usize,
     ) -> Result<Vec<TokenSequence>> {
-        let sequences = rows
+        let sequences = self
+            .trimmed(tokenizer, rows, "demonstrations")?
             .iter()
             .filter_map(|row| demonstration_sequence(tokenizer, row, LossOn::Assistant, context).transpose())
             .collect::<Result<Vec<Fitted<TokenSequence>>, _>>()?;

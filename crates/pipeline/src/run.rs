@@ -18,7 +18,7 @@ use crate::locations::{Locations, RunLocations};
 use crate::pace::pace;
 use crate::settings::fingerprint_of;
 use crate::stage::{Extent, Stage};
-use crate::stages::Eval;
+use crate::stages::{Eval, Overopt};
 use crate::workspace::Workspace;
 
 /// Options of a run; none changes a result.
@@ -148,7 +148,8 @@ impl Run {
             let pace = pace.map_or_else(String::new, |pace| format!(": {pace}"));
             work.note(&format!("done in {seconds:.0} s{pace}{memory}"));
         }
-        if stage.name() == Eval.name() && !(was_complete && self.dir.path().join(REPORT).exists()) {
+        let ends_in_page = [Eval.name(), Overopt.name()].contains(&stage.name());
+        if ends_in_page && !(was_complete && self.dir.path().join(REPORT).exists()) {
             self.write_report(&work);
         }
         Ok(Finished {

@@ -59,6 +59,17 @@ impl Settings {
         self
     }
 
+    /// Keys of `[data]` that say how a conversation becomes tokens, and how prompts are trimmed. The latter is left out where they are
+    /// not, so that runs older than that key are still those of their settings.
+    #[must_use]
+    pub(crate) fn conversations(self, config: &Config, keys: &[&str]) -> Self {
+        let settings = self.keys("data", &config.data, keys);
+        match config.data.max_prompt_tokens {
+            Some(_) => settings.keys("data", &config.data, &["max_prompt_tokens"]),
+            None => settings,
+        }
+    }
+
     /// The keys that say which rows those are: the user's lists, unless a judged task was written in their place.
     #[must_use]
     pub(crate) fn rows(self, config: &Config, reads: &[RowsRead]) -> Self {

@@ -29,6 +29,9 @@ pub(crate) struct InspectArgs {
     /// Tokens of a sequence at most; without it the model's own context
     #[arg(long, value_name = "N", requires = "model")]
     max_seq_len: Option<usize>,
+    /// Prompts of more tokens lose the end of their last question, as in a run with this data.max_prompt_tokens
+    #[arg(long, value_name = "N", requires = "model")]
+    max_prompt_tokens: Option<usize>,
     /// Room for an answer that a prompt has to leave, in tokens [default: 64 for files of prompts]
     #[arg(long, value_name = "N", requires = "model")]
     max_new_tokens: Option<usize>,
@@ -53,6 +56,7 @@ pub(super) fn run(command: &Command, locations: &Locations) -> Result<()> {
         tokenizer: tokenizer.as_ref(),
         max_seq_len: args.max_seq_len.or(of_model),
         max_new_tokens: args.max_new_tokens,
+        max_prompt_tokens: args.max_prompt_tokens,
         row: args.row,
     };
     let mut output = Output::open();

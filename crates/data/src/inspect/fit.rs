@@ -1,5 +1,7 @@
 //! Rows that fit into a model's context, counted by the very functions that the stages prepare them with.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -9,6 +11,7 @@ use crate::sequence::{
 };
 use crate::shorten::Fitted;
 use crate::tokenizer::Tokenizer;
+use crate::trim::{Asks, trimmed};
 use crate::types::{Comparison, Demonstration, Prompt};
 
 /// Rows whose numbers are told.
@@ -69,27 +72,44 @@ pub(super) struct Limits<'a> {
     pub(super) tokenizer: &'a Tokenizer,
     pub(super) max_seq_len: usize,
     pub(super) max_new_tokens: Option<usize>,
+    pub(super) max_prompt_tokens: Option<usize>,
 }
 
 impl Limits<'_> {
+    /// The row with its prompt trimmed, where prompts are.
+    pub(super) fn trimmed<'a, R: Asks>(&self, row: &'a R) -> Result<Cow<'a, R>> {
+        match self.max_prompt_tokens {
+            Some(max_tokens) => trimmed(self.tokenizer, row, max_tokens),
+            None => Ok(Cow::Borrowed(row)),
+        }
+    }
+
+    /// What happens to prompts before the rule of a stage, in words.
+    fn first(&self) -> &'static str {
+        match self.max_prompt_tokens {
+            Some(_) => "a long prompt loses its last paragraphs; then ",
+            None => "",
+        }
+    }
+
     pub(super) fn demonstrations(&self, rows: &[Demonstration]) -> Result<Vec<Fit>> {
-        let mut sft = Fit::new(
-            "sft",
-            "a conversation loses its oldest exchanges; one whose last question and answer do not fit is left out",
+        let rule = format!(
+            "{}a conversation loses its oldest exchanges; one whose last question and answer do not fit is left out",
+            self.first()
         );
-        let mut reward = Fit::new(
-            "reward (the zero of its scores)",
-            "a conversation loses its oldest exchanges; one whose last question and answer do not fit is left out",
-        );
+        let mut sft = Fit::new("sft", rule.as_str());
+        let mut reward = Fit::new("reward (the zero of its scores)", rule);
         for row in rows {
-            let sequence = |max_len| demonstration_sequence(self.tokenizer, row, LossOn::Assistant, max_len);
+            let trimmed = self.trimmed(row)?;
+            let sequence = |row, max_len| demonstration_sequence(self.tokenizer, row, LossOn::Assistant, max_len);
             let len = |sequence: Option<Fitted<TokenSequence>>| sequence.map(|sequence| sequence.value.len());
-            let (whole, kept) = (len(sequence(usize::MAX)?), len(sequence(self.max_seq_len)?));
+            let whole = len(sequence(row, usize::MAX)?);
+            let kept = len(sequence(trimmed.as_ref(), self.max_seq_len)?);
             sft.row(whole.unwrap_or(0), kept, usize::from(kept.is_some()));
-            let tokens = |max_len| -> Result<Option<usize>> {
+            let tokens = |row, max_len| -> Result<Option<usize>> {
                 Ok(answered_tokens(self.tokenizer, row, max_len)?.map(|ids| ids.value.len()))
             };
-            let (whole, kept) = (tokens(usize::MAX)?, tokens(self.max_seq_len)?);
+            let (whole, kept) = (tokens(row, usize::MAX)?, tokens(trimmed.as_ref(), self.max_seq_len)?);
             reward.row(whole.unwrap_or(0), kept, usize::from(kept.is_some()));
         }
         let as_prompts = rows.iter().map(|row| Prompt {
@@ -104,15 +124,25 @@ impl Limits<'_> {
     pub(super) fn comparisons(&self, rows: &[Comparison]) -> Result<Vec<Fit>> {
         let mut reward = Fit::new(
             "reward",
-            "a conversation loses its oldest exchanges until all answers fit; one that does not fit even then is left out with its \
-             pairs, and a row without a pair is left out",
+            format!(
+                "{}a conversation loses its oldest exchanges until all answers fit; one that does not fit even then is left out \
+                 with its pairs, and a row without a pair is left out",
+                self.first()
+            ),
         );
-        let tokenized = |max_len| all_comparison_tokens(self.tokenizer, rows, max_len);
+        let trimmed = rows
+            .iter()
+            .map(|row| Ok(self.trimmed(row)?.into_owned()))
+            .collect::<Result<Vec<Comparison>>>()?;
+        let tokenized = |rows, max_len| all_comparison_tokens(self.tokenizer, rows, max_len);
         let tokens = |row: &Fitted<TokenizedComparison>| {
             let completions: usize = row.value.completions.iter().map(Vec::len).sum();
             row.value.prompt.len() + completions
         };
-        for (whole, kept) in tokenized(usize::MAX)?.iter().zip(tokenized(self.max_seq_len)?) {
+        for (whole, kept) in tokenized(rows, usize::MAX)?
+            .iter()
+            .zip(tokenized(&trimmed, self.max_seq_len)?)
+        {
             let sequences = kept.as_ref().map_or(0, |row| row.value.completions.len());
             reward.row(whole.as_ref().map_or(0, tokens), kept.as_ref().map(tokens), sequences);
         }
@@ -140,13 +170,19 @@ impl Limits<'_> {
         let mut fit = Fit::new(
             "sample, ppo, eval",
             format!(
-                "a prompt loses its oldest exchanges; one whose last message leaves no room for {max_new_tokens} new tokens ends \
-                 the stage, or is left out where data.long_prompts is `skip`"
+                "{}a prompt loses its oldest exchanges; one whose last message leaves no room for {max_new_tokens} new tokens ends \
+                 the stage, or is left out where data.long_prompts is `skip`",
+                self.first()
             ),
         );
         for row in rows {
             let whole = prompt_tokens(self.tokenizer, &row, usize::MAX, 0)?.value.len();
-            match prompt_tokens(self.tokenizer, &row, self.max_seq_len, max_new_tokens) {
+            match prompt_tokens(
+                self.tokenizer,
+                self.trimmed(&row)?.as_ref(),
+                self.max_seq_len,
+                max_new_tokens,
+            ) {
                 Ok(ids) => fit.row(whole, Some(ids.value.len()), 1),
                 Err(Error::PromptTooLong { .. }) => fit.row(whole, None, 0),
                 Err(error) => return Err(error),

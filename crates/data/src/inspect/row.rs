@@ -56,14 +56,15 @@ pub(super) fn of_demonstration(limits: Limits, row: &Demonstration) -> Result<Gi
     let Limits {
         tokenizer, max_seq_len, ..
     } = limits;
-    let sequence = |max_len| demonstration_sequence(tokenizer, row, LossOn::Assistant, max_len);
-    let Some(Fitted { value: whole, .. }) = sequence(usize::MAX)? else {
+    let trimmed = limits.trimmed(row)?;
+    let sequence = |row, max_len| demonstration_sequence(tokenizer, row, LossOn::Assistant, max_len);
+    let Some(Fitted { value: whole, .. }) = sequence(row, usize::MAX)? else {
         return Ok((Vec::new(), Some("left out: nobody asks anything".to_owned())));
     };
     let tokens = whole.len();
-    let (shown, fate) = match sequence(max_seq_len)? {
+    let (shown, fate) = match sequence(trimmed.as_ref(), max_seq_len)? {
         Some(kept) => {
-            let fate = kept.is_shortened().then(|| shortened_to(kept.value.len(), tokens));
+            let fate = is_less(&kept, trimmed.as_ref(), row).then(|| shortened_to(kept.value.len(), tokens));
             (kept.value, fate)
         }
         None => (
@@ -82,14 +83,14 @@ pub(super) fn of_comparison(limits: Limits, row: &Comparison) -> Result<Given> {
     let Some(Fitted { value: whole, .. }) = comparison_tokens(tokenizer, row, usize::MAX)? else {
         return Ok((Vec::new(), Some("left out: no pair is decided".to_owned())));
     };
-    let (prompt, fate) = match comparison_tokens(tokenizer, row, max_seq_len)? {
+    let trimmed = limits.trimmed(row)?;
+    let (prompt, fate) = match comparison_tokens(tokenizer, trimmed.as_ref(), max_seq_len)? {
         None => (
             whole.prompt,
             Some(format!("left out: no pair of answers fits {max_seq_len} tokens")),
         ),
         Some(kept) => {
-            let history = kept
-                .is_shortened()
+            let history = is_less(&kept, trimmed.as_ref(), row)
                 .then(|| shortened_to(kept.value.prompt.len(), whole.prompt.len()));
             let answers = (kept.value.dropped > 0).then(|| {
                 format!(
@@ -124,11 +125,12 @@ pub(super) fn of_comparison(limits: Limits, row: &Comparison) -> Result<Given> {
 
 pub(super) fn of_prompt(limits: Limits, row: &Prompt, default_new_tokens: usize) -> Result<Given> {
     let new = limits.max_new_tokens.unwrap_or(default_new_tokens);
-    let tokens = |context, new| prompt_tokens(limits.tokenizer, row, context, new);
-    let whole = tokens(usize::MAX, 0)?.value;
-    let (shown, fate) = match tokens(limits.max_seq_len, new) {
+    let tokens = |row, context, new| prompt_tokens(limits.tokenizer, row, context, new);
+    let whole = tokens(row, usize::MAX, 0)?.value;
+    let trimmed = limits.trimmed(row)?;
+    let (shown, fate) = match tokens(trimmed.as_ref(), limits.max_seq_len, new) {
         Ok(kept) => {
-            let fate = kept.is_shortened().then(|| shortened_to(kept.value.len(), whole.len()));
+            let fate = is_less(&kept, trimmed.as_ref(), row).then(|| shortened_to(kept.value.len(), whole.len()));
             (kept.value, fate)
         }
         Err(error @ Error::PromptTooLong { .. }) => (whole, Some(error.to_string())),
@@ -147,8 +149,13 @@ pub(super) fn of_text(limits: Limits, document: &str) -> Given {
     (part.into_iter().collect(), None)
 }
 
+/// True if the row is not whole.
+fn is_less<T, R: PartialEq>(kept: &Fitted<T>, trimmed: &R, row: &R) -> bool {
+    kept.is_shortened() || trimmed != row
+}
+
 fn shortened_to(kept: usize, tokens: usize) -> String {
-    format!("shortened: of {tokens} tokens the last {kept} stay")
+    format!("shortened: of {tokens} tokens {kept} stay")
 }
 
 fn nothing_taught(input_ids: Vec<u32>) -> TokenSequence {

@@ -28,6 +28,7 @@ fn look(rows: &str, max_seq_len: usize, max_new_tokens: Option<usize>, row: usiz
         tokenizer: Some(&tokenizer),
         max_seq_len: Some(max_seq_len),
         max_new_tokens,
+        max_prompt_tokens: None,
         row,
     };
     inspect(file(&folder, rows), &options).expect("the rows are good")
@@ -163,7 +164,7 @@ fn a_row_is_shown_as_the_model_is_given_it() {
     );
     let (texts, fate) = shown(DEMONSTRATIONS, 8, 2);
     assert_eq!(texts, ["<|user|>c<|assistant|>[[d<|eos|>]]"]);
-    assert_eq!(fate, "shortened: of 10 tokens the last 5 stay");
+    assert_eq!(fate, "shortened: of 10 tokens 5 stay");
     let (texts, fate) = shown(DEMONSTRATIONS, 8, 3);
     assert_eq!(texts, ["<|user|>a<|assistant|>[[0123456789<|eos|>]]"]);
     assert_eq!(fate, "left out: 14 tokens, at most 8 fit");
@@ -174,13 +175,13 @@ fn a_row_is_shown_as_the_model_is_given_it() {
     let talk = r#"[{"role":"user","content":"abc"},{"role":"assistant","content":"d"},{"role":"user","content":"e"}]"#;
     let (texts, fate) = shown(&format!(r#"{{"messages":{talk}}}"#), 8, 1);
     assert_eq!(texts, ["<|user|>e<|assistant|>"]);
-    assert_eq!(fate, "shortened: of 10 tokens the last 3 stay");
+    assert_eq!(fate, "shortened: of 10 tokens 3 stay");
     let row = format!(r#"{{"prompt":{talk},"completions":["f","g","0123456789"],"ranking":[0,1,2]}}"#);
     let (texts, fate) = shown(&row, 8, 1);
     assert_eq!(texts[0], "<|user|>e<|assistant|>");
     assert_eq!(
         fate,
-        "shortened: of 10 tokens the last 3 stay; shortened: 1 of 3 answers do not fit 8 tokens"
+        "shortened: of 10 tokens 3 stay; shortened: 1 of 3 answers do not fit 8 tokens"
     );
     let (texts, fate) = shown("{\"prompt\":\"abcdef\"}\n", 8, 1);
     assert_eq!(texts, ["<|user|>abcdef<|assistant|>"]);

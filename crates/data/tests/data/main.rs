@@ -16,4 +16,5 @@ mod sentencepiece;
 mod shorten;
 mod tokenizer;
 mod tokenizer_files;
+mod trim;
 mod troubles;

@@ -65,6 +65,9 @@ pub struct DataConfig {
     /// Longest sequence of any stage, in tokens, where the model's own context is longer: packed text, conversations, prompts
     /// with their answers. Memory for activations grows with it. 2,048 is what GPT-3 and the first Llama were trained on.
     pub max_seq_len: usize,
+    /// Longest prompt, in tokens, its role tokens included. The last question of a longer one loses its last paragraphs, in every
+    /// stage and whatever the length of its answers; the last line, which asks for the answer, stays. Stiennon et al., N+: 512.
+    pub max_prompt_tokens: Option<usize>,
     /// Treatment of a prompt that does not fit the context together with its answer.
     pub long_prompts: LongPrompts,
     /// Chat template for a model that brings none, or instead of its own: Jinja, recognised by `{{` or `{%`, or the path
@@ -97,6 +100,7 @@ impl Default for DataConfig {
             ppo_prompts: Vec::new(),
             validation_fraction: 0.05,
             max_seq_len: 2048,
+            max_prompt_tokens: None,
             long_prompts: LongPrompts::Error,
             chat_template: String::new(),
             chat_date: String::new(),

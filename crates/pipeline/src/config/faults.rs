@@ -64,6 +64,11 @@ impl Config {
             errors.nest(&path, sampling.validate());
         }
         let (limit, context) = self.longest_sequence();
+        if let Some(tokens) = self.data.max_prompt_tokens {
+            errors.check(tokens > 0 && tokens < context, "data.max_prompt_tokens", || {
+                format!("{tokens} is not in 1 .. {limit} {context}")
+            });
+        }
         for (path, tokens) in [
             ("sample.max_new_tokens", sample.max_new_tokens),
             ("ppo.max_new_tokens", self.ppo.max_new_tokens),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use rlhf_core::atomic;
 use rlhf_core::hash::{Fingerprint, file_sha256, fingerprint};
-use rlhf_data::{Clock, Prompt, Tokenizer, prompt_key, prompt_tokens, read_objects};
+use rlhf_data::{Clock, Prompt, Tokenizer, prompt_key, prompt_tokens, read_objects, trimmed};
 use rlhf_hub::Want;
 use rlhf_inference::{GenerateOptions, Generator};
 use rlhf_model::{Placement, load_causal_lm, load_config};
@@ -102,8 +102,10 @@ fn made(writer: &Writer<'_>, name: &str, location: &Path) -> Result<Vec<Row>> {
         (writer.told)(rows.len(), total, &format!("answers of {name}"));
         let next = &writer.prompts[rows.len()..total.min(rows.len() + PROMPTS_AT_ONCE)];
         let limit = writer.options.max_new_tokens;
+        let max_tokens = writer.options.max_prompt_tokens.unwrap_or(usize::MAX);
         let ids = next.iter().map(|prompt| -> Result<Vec<u32>> {
-            Ok(prompt_tokens(&tokenizer, prompt, config.max_seq_len(), limit)?.value)
+            let prompt = trimmed(&tokenizer, prompt, max_tokens)?;
+            Ok(prompt_tokens(&tokenizer, &prompt, config.max_seq_len(), limit)?.value)
         });
         let ids = ids.collect::<Result<Vec<Vec<u32>>>>()?;
         let options = GenerateOptions {
@@ -188,6 +190,7 @@ fn made_with(options: &PreferenceOptions, model: &Path) -> Result<Fingerprint> {
     Ok(fingerprint(&json!({
         "model": digests(model)?,
         "max_new_tokens": options.max_new_tokens,
+        "max_prompt_tokens": options.max_prompt_tokens,
         "sampling": options.sampling,
         "seed": options.seed,
         "weights": format!("{:?}", options.weights),

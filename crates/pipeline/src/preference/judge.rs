@@ -57,7 +57,8 @@ pub(super) fn judged(
         }
         PreferenceJudge::Reward(location) => {
             let folder = locations.model(location, Want::Model)?;
-            let model = OutsideModel::open(&folder, &parse_device(&options.device)?, ModelConfig::max_seq_len)?;
+            let model = OutsideModel::open(&folder, &parse_device(&options.device)?, ModelConfig::max_seq_len)?
+                .with_max_prompt_tokens(options.max_prompt_tokens);
             let of_model = |texts: &Vec<String>| -> Result<Scores> {
                 let scores = model.scores_of(prompts, texts)?;
                 Ok(scores.into_iter().map(Some).collect())

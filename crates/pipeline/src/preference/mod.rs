@@ -44,6 +44,8 @@ pub struct PreferenceOptions {
     pub out: PathBuf,
     /// Tokens of an answer at most.
     pub max_new_tokens: usize,
+    /// Tokens of a prompt at most: longer ones lose the end of their last question, see [`rlhf_data::trimmed`].
+    pub max_prompt_tokens: Option<usize>,
     /// Way of choosing tokens.
     pub sampling: Sampling,
     /// Seed of answers and intervals.

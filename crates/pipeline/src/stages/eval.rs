@@ -61,7 +61,7 @@ impl Stage for Eval {
             .section(self.name(), &config.eval)
             .task(config)
             .rows(config, &reads(config))
-            .keys("data", &config.data, &["long_prompts", "max_seq_len", "chat_date"])
+            .conversations(config, &["long_prompts", "max_seq_len", "chat_date"])
             .into()
     }
 

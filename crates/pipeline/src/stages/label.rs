@@ -53,7 +53,7 @@ impl Stage for Label {
             LabelerKind::Simulated | LabelerKind::Judge => settings.section(self.name(), &config.label).task(config),
             LabelerKind::RewardModel => settings
                 .keys(self.name(), &config.label, &["labeler", "prompts", "reward_model"])
-                .keys("data", &config.data, &["max_seq_len"]),
+                .conversations(config, &["max_seq_len"]),
             LabelerKind::Export => settings.keys(self.name(), &config.label, &["labeler", "prompts"]),
             LabelerKind::Command => settings.keys(self.name(), &config.label, &["labeler", "prompts", "command"]),
             LabelerKind::Openai => settings.keys(self.name(), &config.label, &["labeler", "prompts", "openai"]),

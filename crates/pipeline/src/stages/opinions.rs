@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use rlhf_data::{Prompt, Tokenizer, prompt_tokens};
+use rlhf_data::{Prompt, Tokenizer, prompt_tokens, trimmed};
 use rlhf_eval::{OpinionError, SecondJudge};
 use rlhf_hub::Want;
 use rlhf_judges::{AnswerTask, Command};
@@ -74,6 +74,8 @@ pub(crate) struct OutsideModel {
     model: ScalarModel,
     tokenizer: Tokenizer,
     max_seq_len: usize,
+    /// Tokens of its own that prompts are brought to.
+    max_prompt_tokens: Option<usize>,
 }
 
 impl OutsideModel {
@@ -83,7 +85,8 @@ impl OutsideModel {
     /// A place without a model or a tokenizer, or one that cannot write a conversation.
     pub(super) fn load(work: &Workspace<'_>, location: &Path) -> Result<Self> {
         let folder = work.locations().model(location, Want::Model)?;
-        Self::open(&folder, work.device(), |config| work.max_seq_len(config))
+        let model = Self::open(&folder, work.device(), |config| work.max_seq_len(config))?;
+        Ok(model.with_max_prompt_tokens(work.config().data.max_prompt_tokens))
     }
 
     /// Loads the model of a folder; `longest` says how long a sequence of it may be.
@@ -99,7 +102,16 @@ impl OutsideModel {
             model,
             tokenizer,
             max_seq_len,
+            max_prompt_tokens: None,
         })
+    }
+
+    /// The same, which reads prompts of at most so many tokens: see [`trimmed`].
+    pub(crate) fn with_max_prompt_tokens(self, max_prompt_tokens: Option<usize>) -> Self {
+        Self {
+            max_prompt_tokens,
+            ..self
+        }
     }
 
     /// The score of the answer to each prompt.
@@ -111,8 +123,9 @@ impl OutsideModel {
     fn answer_scores<'a>(&self, rows: impl Iterator<Item = (&'a &'a Prompt, &'a String)>) -> Result<Vec<f64>> {
         let (mut sequences, mut prompt_lens) = (Vec::new(), Vec::new());
         for (prompt, answer) in rows {
+            let prompt = trimmed(&self.tokenizer, *prompt, self.max_prompt_tokens.unwrap_or(usize::MAX))?;
             let answer = self.tokenizer.encode_completion(&prompt.messages, answer)?;
-            let mut sequence = prompt_tokens(&self.tokenizer, prompt, self.max_seq_len, answer.len())?.value;
+            let mut sequence = prompt_tokens(&self.tokenizer, &prompt, self.max_seq_len, answer.len())?.value;
             prompt_lens.push(sequence.len());
             sequence.extend(answer);
             sequences.push(sequence);

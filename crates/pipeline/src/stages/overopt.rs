@@ -52,7 +52,7 @@ impl Stage for Overopt {
             .keys("ppo_reward", &config.ppo_reward, &["from", "model", "command"])
             .task(config)
             .rows(config, &reads(config))
-            .keys("data", &config.data, &["long_prompts", "max_seq_len", "chat_date"])
+            .conversations(config, &["long_prompts", "max_seq_len", "chat_date"])
             .into()
     }
 

@@ -66,7 +66,7 @@ impl Stage for Ppo {
         let settings = Settings::new()
             .section(self.name(), &config.ppo.identity())
             .rows(config, &reads(config))
-            .keys("data", &config.data, &["long_prompts", "max_seq_len", "chat_date"])
+            .conversations(config, &["long_prompts", "max_seq_len", "chat_date"])
             .keys("ppo_reward", &config.ppo_reward, &["from"]);
         let settings = match config.ppo_judge.from {
             JudgeSource::Nobody => settings,

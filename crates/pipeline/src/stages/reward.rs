@@ -51,7 +51,7 @@ impl Stage for Reward {
         Settings::new()
             .section(self.name(), &config.reward.identity())
             .rows(config, &reads())
-            .keys("data", &config.data, &["max_seq_len", "chat_date"])
+            .conversations(config, &["max_seq_len", "chat_date"])
             .into()
     }
 
@@ -168,7 +168,8 @@ impl Rankings {
 /// Demonstrations that the scores get their zero from, as the reward model reads them.
 fn demonstrations(work: &Workspace<'_>, tokenizer: &Tokenizer, max_seq_len: usize) -> Result<Vec<Vec<u32>>> {
     let rows = work.demonstrations(&[])?.train;
-    let fitted = rows
+    let fitted = work
+        .trimmed(tokenizer, &rows, "demonstrations")?
         .iter()
         .filter_map(|row| answered_tokens(tokenizer, row, max_seq_len).transpose())
         .collect::<Result<Vec<_>, _>>()?;
@@ -254,7 +255,8 @@ fn ranked_prompts(
     tokenizer: &Tokenizer,
     max_seq_len: usize,
 ) -> Result<Vec<RankedPrompt>> {
-    let fitted: Vec<_> = all_comparison_tokens(tokenizer, rows, max_seq_len)?
+    let trimmed = work.trimmed(tokenizer, rows, "comparisons")?;
+    let fitted: Vec<_> = all_comparison_tokens(tokenizer, &trimmed, max_seq_len)?
         .into_iter()
         .flatten()
         .collect();

@@ -66,7 +66,7 @@ impl Stage for Sample {
         settings
             .section(self.name(), &config.sample)
             .rows(config, &reads())
-            .keys("data", &config.data, &["long_prompts", "max_seq_len", "chat_date"])
+            .conversations(config, &["long_prompts", "max_seq_len", "chat_date"])
             .into()
     }
 

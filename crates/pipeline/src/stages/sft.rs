@@ -1,7 +1,7 @@
 //! Supervised fine-tuning on demonstrations.
 
 use rlhf_data::{
-    Demonstration, Error as DataError, Prompt, Split, TokenSequence, mixed_in, pack_documents, prompt_tokens,
+    Demonstration, Error as DataError, Prompt, Split, TokenSequence, mixed_in, pack_documents, prompt_tokens, trimmed,
 };
 use rlhf_hub::Want;
 use rlhf_model::{CausalLm, ScalarModel, StorageType, load_causal_lm, load_config, load_scalar_model};
@@ -61,7 +61,7 @@ impl Stage for Sft {
             .section(self.name(), &config.sft.identity())
             .section("sft_mix", &config.sft_mix)
             .rows(config, &reads(config))
-            .keys("data", &config.data, &["max_seq_len", "chat_date"]);
+            .conversations(config, &["max_seq_len", "chat_date"]);
         if !selects_by_score(config) {
             return settings.into();
         }
@@ -179,7 +179,8 @@ fn sample_prompts(
             task: None,
             origin: row.origin.clone(),
         };
-        prompt_tokens(tokenizer, &prompt, room, 0).map(|fitted| fitted.value)
+        let max_tokens = work.config().data.max_prompt_tokens.unwrap_or(usize::MAX);
+        prompt_tokens(tokenizer, trimmed(tokenizer, &prompt, max_tokens)?.as_ref(), room, 0).map(|fitted| fitted.value)
     });
     let fitting = prompts.filter(|ids| !matches!(ids, Err(DataError::PromptTooLong { .. })));
     let wanted = work.config().sft_selection.prompts.max(SAMPLES);

@@ -1,9 +1,16 @@
 //! Runs of the recipe through the public API.
 //!
-//! `settings` lists what of the configuration each stage depends on; `complete` says which stages stay complete and which are
-//! done again when something changes; `damage` breaks each input of each stage; `few_rows` has lists too short to be parted; `labelers` has everybody who can rank and everything that PPO can
-//! optimise; `judged` has a second reward model beside the one that is optimised; `preference` compares checkpoints outside of a run; `growth` lets PPO go on for more than it was finished with; `selection` evaluates PPO while it goes on; `support` has the tiny
-//! configuration and somebody who writes down what a run says.
+//! - `settings`: what of the configuration each stage depends on
+//! - `complete`: which stages stay complete and which are done again when something changes
+//! - `damage`: each input of each stage broken
+//! - `few_rows`: lists too short to be parted
+//! - `posts`: prompts too long, which lose their last paragraphs
+//! - `labelers`: everybody who can rank, and everything that PPO can optimise
+//! - `judged`: a second reward model beside the one that is optimised
+//! - `preference`: checkpoints compared outside of a run
+//! - `growth`: PPO that goes on for more than it was finished with
+//! - `selection`: PPO that is evaluated while it goes on
+//! - `support`: the tiny configuration, and somebody who writes down what a run says
 
 mod complete;
 mod damage;
@@ -11,6 +18,7 @@ mod few_rows;
 mod growth;
 mod judged;
 mod labelers;
+mod posts;
 mod preference;
 mod selection;
 mod settings;

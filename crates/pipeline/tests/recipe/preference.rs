@@ -31,6 +31,7 @@ fn options(run: &Path, out: &str, judge: PreferenceJudge) -> PreferenceOptions {
         judge,
         out: run.join(out),
         max_new_tokens: 12,
+        max_prompt_tokens: None,
         sampling: Sampling::default(),
         seed: 5,
         max_missing: 0.05,

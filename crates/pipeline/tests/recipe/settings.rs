@@ -144,6 +144,12 @@ fn what_is_not_read_does_not_count() {
     // Pretraining text is no input of stages that mix none of it in.
     let (_, data) = depends_on(&Sft, &with_text(&unmixed));
     assert_eq!(data, "chat_date demonstrations max_seq_len source validation_fraction");
+    // Trimmed prompts are others; where nothing is trimmed, nothing depends on it.
+    let trimmed = tiny_with(|config| config.data.max_prompt_tokens = Some(40));
+    for stage in [&Sample as &dyn Stage, &Ppo, &Eval] {
+        let (_, data) = depends_on(stage, &trimmed);
+        assert!(data.contains("max_prompt_tokens"), "{}: {data}", stage.name());
+    }
     let plain = tiny_with(|config| config.ppo.ptx.coef = 0.0);
     let (_, data) = depends_on(&Ppo, &with_text(&plain));
     assert_eq!(

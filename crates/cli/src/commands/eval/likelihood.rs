@@ -4,24 +4,25 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rlhf_core::StopFlag;
-use rlhf_core::atomic::{make_dir, write_file};
 use rlhf_data::{Documents, read_text};
 use rlhf_eval::{
     LIKELIHOOD_SCHEMA, LikelihoodScorer, LikelihoodSettings, LikelihoodSummary, ModelLikelihoods, TaskReport,
     paired_likelihoods,
 };
-use rlhf_likelihood::{Questions, Scored, Style, Task, WindowRule};
-use rlhf_model::WeightPrecision;
+use rlhf_likelihood::{Question, Questions, Scored, Style, Task, WindowRule};
 use rlhf_pipeline::{Listener, Locations};
 use serde::Serialize;
 
+use super::findings::{Findings, Running, card, json_lines, version};
 use super::named::{NamedModel, check_names};
-use crate::commands::model::{ModelArgs, ModelFolder, weight_precision};
+use crate::commands::model::ModelFolder;
 use crate::error::{Error, Result};
 use crate::progress::{Terminal, note, say};
 
 /// Tokens of a window of text, for models that read so many.
 const WINDOW: usize = 1024;
+/// A row for every question to every model.
+const ROWS: &str = "questions.jsonl";
 
 /// Options of the evaluation.
 #[derive(Debug, clap::Args)]
@@ -62,15 +63,8 @@ pub(crate) struct Args {
     /// Tokens that each window of text predicts after the first; half a window
     #[arg(long, value_name = "TOKENS")]
     stride: Option<usize>,
-    /// Seed of the bootstrap
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Device, as in other commands
-    #[arg(long)]
-    device: Option<String>,
-    /// Storage type of weights: f32, or bf16 for half the memory
-    #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = weight_precision)]
-    weights: WeightPrecision,
+    #[command(flatten)]
+    running: Running,
     /// Folder for summary.json, questions.jsonl and model_card.md
     #[arg(long, value_name = "DIR", default_value = "evals/likelihood")]
     out: PathBuf,
@@ -103,8 +97,7 @@ pub(crate) fn run(args: &Args, locations: &Locations) -> Result<()> {
         .models
         .iter()
         .map(|model| {
-            let model = ModelArgs::new(model.path.clone(), args.device.clone(), args.weights);
-            let folder = ModelFolder::open(&model, locations)?;
+            let folder = args.running.open(&model.path, locations)?;
             window_rule(args, folder.context())?;
             Ok((folder.tokenizer()?.before_text(), folder))
         })
@@ -131,11 +124,16 @@ pub(crate) fn run(args: &Args, locations: &Locations) -> Result<()> {
         settings: LikelihoodSettings {
             limit: args.limit.map(|limit| limit as usize),
             style: args.style(),
-            seed: args.seed,
+            seed: args.running.seed,
         },
-        versions: [("rlhf".to_owned(), env!("CARGO_PKG_VERSION").to_owned())].into(),
+        versions: [version()].into(),
     };
-    write(&args.out, &summary, &rows)?;
+    let findings = Findings {
+        out: &args.out,
+        rows: (ROWS, rows),
+        card: card(summary.card_lines()),
+    };
+    findings.write(&summary)?;
     say(summary.to_string().trim_end())
 }
 
@@ -166,14 +164,15 @@ fn questions_of(
     for (path, documents) in &asked.texts {
         *doing.borrow_mut() = format!("{}: windows of text", named.name);
         let rule = window_rule(args, folder.context())?;
-        texts.push(scorer.text(&path.display().to_string(), documents, rule, args.seed)?);
+        texts.push(scorer.text(&path.display().to_string(), documents, rule, args.running.seed)?);
     }
     let (mut tasks, mut all) = (Vec::new(), Vec::new());
     for (number, (questions, encoded)) in asked.questions.iter().zip(&encoded).enumerate() {
         *doing.borrow_mut() = format!("{}: {}", named.name, questions.task.name());
         let scored = scorer.score(encoded, questions.task.asks_for_greedy())?;
-        let mut report = TaskReport::new(questions, encoded, &scored, args.seed);
-        let pair = |first: &[Vec<Vec<Scored>>]| paired_likelihoods(questions, &scored, &first[number], args.seed);
+        let mut report = TaskReport::new(questions, encoded, &scored, args.running.seed);
+        let pair =
+            |first: &[Vec<Vec<Scored>>]| paired_likelihoods(questions, &scored, &first[number], args.running.seed);
         report.beside_first = first.map(pair);
         tasks.push(report);
         rows.push_str(&question_rows(&named.name, questions, &scored)?);
@@ -251,10 +250,9 @@ fn window_rule(args: &Args, context: usize) -> Result<WindowRule> {
 }
 
 fn question_rows(model: &str, questions: &Questions, scored: &[Vec<Scored>]) -> Result<String> {
-    let mut text = String::new();
-    for (question, scored) in questions.questions.iter().zip(scored) {
+    let row = |(question, scored): (&Question, &Vec<Scored>)| {
         let figures = questions.task.figures().iter().zip(question.figures(scored));
-        let row = QuestionRow {
+        QuestionRow {
             model,
             task: questions.task,
             file: &questions.path,
@@ -264,33 +262,7 @@ fn question_rows(model: &str, questions: &Questions, scored: &[Vec<Scored>]) -> 
             figures: figures
                 .filter_map(|(figure, value)| Some((figure.name, value?)))
                 .collect(),
-        };
-        text.push_str(&json(&row, false)?);
-        text.push('\n');
-    }
-    Ok(text)
-}
-
-fn json(value: &impl Serialize, pretty: bool) -> Result<String> {
-    let text = if pretty {
-        serde_json::to_string_pretty(value)
-    } else {
-        serde_json::to_string(value)
+        }
     };
-    text.map_err(|error| Error::Io {
-        path: "summary.json".into(),
-        source: error.into(),
-    })
-}
-
-/// Writes the folder of an evaluation.
-fn write(out: &Path, summary: &LikelihoodSummary, rows: &str) -> Result<()> {
-    make_dir(out)?;
-    let card: String = (summary.card_lines().iter())
-        .map(|(name, line)| format!("- {name}: {line}\n"))
-        .collect();
-    write_file(out.join("questions.jsonl"), rows.as_bytes())?;
-    write_file(out.join("model_card.md"), card.as_bytes())?;
-    write_file(out.join("summary.json"), (json(summary, true)? + "\n").as_bytes())?;
-    Ok(())
+    json_lines(ROWS, questions.questions.iter().zip(scored).map(row))
 }

@@ -1,5 +1,6 @@
 //! `rlhf eval NAME`: evaluations of any checkpoints, without a run.
 
+mod findings;
 mod likelihood;
 mod named;
 mod preference;

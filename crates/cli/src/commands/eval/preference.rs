@@ -10,6 +10,7 @@ use rlhf_pipeline::{
     AnswersOf, Config, Contestant, Locations, PreferenceJudge, PreferenceOptions, PromptPart, evaluate_preference,
 };
 
+use super::findings::checked;
 use super::named::NamedModel;
 use crate::commands::model::weight_precision;
 use crate::config::ConfigArgs;
@@ -125,9 +126,7 @@ fn options(args: &Args, locations: &Locations) -> Result<PreferenceOptions> {
         .config;
     let mut sampling = config.eval.sampling.clone();
     sampling.temperature = args.temperature.unwrap_or(sampling.temperature);
-    if let Some(fault) = sampling.validate().iter().next() {
-        return Err(Error::Usage(format!("--{}: {}", fault.path, fault.message)));
-    }
+    let sampling = checked(sampling)?;
     let max_new_tokens = args.max_new_tokens.unwrap_or(config.eval.max_new_tokens);
     if max_new_tokens == 0 || args.limit == Some(0) {
         let option = if max_new_tokens == 0 {
@@ -163,6 +162,7 @@ fn options(args: &Args, locations: &Locations) -> Result<PreferenceOptions> {
         judge: args.judge.judge(&config),
         out: args.out.clone(),
         max_new_tokens,
+        max_prompt_tokens: config.data.max_prompt_tokens,
         sampling,
         seed: config.seed,
         max_missing: args.max_missing,

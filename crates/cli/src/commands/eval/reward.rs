@@ -5,9 +5,8 @@ mod rows;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use rlhf_core::atomic::{make_dir, write_file};
 use rlhf_eval::SampledPrompt;
-use rlhf_model::{ScalarModel, WeightPrecision, group_scores};
+use rlhf_model::{ScalarModel, group_scores};
 use rlhf_pipeline::{Listener, Locations};
 use rlhf_reward::{
     BestOfNPoint, REWARD_SCHEMA, RewardEvaluation, RewardEvaluationSettings, RewardSummary, ScoredComparison,
@@ -16,10 +15,10 @@ use rlhf_reward::{
 use serde::Serialize;
 
 use self::rows::{ComparedRow, Encoded, read};
+use super::findings::{Findings, Running, json_lines, version};
 use super::named::{NamedModel, check_names};
-use crate::commands::model::{ModelArgs, ModelFolder, weight_precision};
 use crate::commands::{TOKENS_AT_ONCE, check_finite, check_stop};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::progress::{Terminal, say};
 
 /// Prompts whose answers are scored before the next are looked at.
@@ -42,33 +41,32 @@ pub(crate) struct Args {
     /// The column of what each of a row's completions is worth: an array of numbers, which gives a best-of-n curve
     #[arg(long, value_name = "COLUMN", default_value = "gold")]
     gold: String,
+    /// Prompts of more tokens lose the end of their last question, as in a run with this data.max_prompt_tokens
+    #[arg(long, value_name = "N")]
+    max_prompt_tokens: Option<usize>,
     /// Only the first N rows
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// Bins of the calibration curve
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
     bins: u64,
-    /// Seed of the bootstrap
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Device, as in other commands
-    #[arg(long)]
-    device: Option<String>,
-    /// Storage type of weights: f32, or bf16 for half the memory
-    #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = weight_precision)]
-    weights: WeightPrecision,
+    #[command(flatten)]
+    running: Running,
     /// Folder for summary.json, scores.jsonl and model_card.md
     #[arg(long, value_name = "DIR", default_value = "evals/reward")]
     out: PathBuf,
 }
 
-/// A row of `scores.jsonl`.
+/// A row for every comparison and model.
+const ROWS: &str = "scores.jsonl";
+
+/// One of them.
 #[derive(Serialize)]
-struct ScoreRow<'a> {
-    model: &'a str,
-    file: &'a Path,
+struct ScoreRow {
+    model: String,
+    file: PathBuf,
     line: Option<usize>,
-    scores: &'a [f64],
+    scores: Vec<f64>,
 }
 
 /// Evaluates.
@@ -80,9 +78,8 @@ pub(crate) fn run(args: &Args, locations: &Locations) -> Result<()> {
         .models
         .iter()
         .map(|named| {
-            let model = ModelArgs::new(named.path.clone(), args.device.clone(), args.weights);
-            let folder = ModelFolder::open(&model, locations)?;
-            let encoded = Encoded::new(&rows, &folder)?;
+            let folder = args.running.open(&named.path, locations)?;
+            let encoded = Encoded::new(&rows, &folder, args.max_prompt_tokens)?;
             Ok((folder, encoded))
         })
         .collect::<Result<Vec<_>>>()?;
@@ -98,7 +95,7 @@ pub(crate) fn run(args: &Args, locations: &Locations) -> Result<()> {
         found.invariance = invariance(&model, encoded.first_answers(ANSWERS_OF_INVARIANCE));
         found.beside_first = first
             .as_ref()
-            .and_then(|first| accuracy_beside(&scored, first, args.seed));
+            .and_then(|first| accuracy_beside(&scored, first, args.running.seed));
         models.insert(named.name.clone(), found);
         first.get_or_insert(scored);
     }
@@ -111,15 +108,16 @@ pub(crate) fn run(args: &Args, locations: &Locations) -> Result<()> {
             files: args.comparisons.iter().map(file_name).collect(),
             limit: args.limit.map(|limit| limit as usize),
             bins: args.bins as usize,
-            seed: args.seed,
+            seed: args.running.seed,
         },
-        versions: [("rlhf".to_owned(), env!("CARGO_PKG_VERSION").to_owned())].into(),
+        versions: [version()].into(),
     };
-    make_dir(&args.out)?;
-    let text = serde_json::to_string_pretty(&summary).map_err(unwritten)? + "\n";
-    write_file(args.out.join("scores.jsonl"), lines.as_bytes())?;
-    write_file(args.out.join("model_card.md"), summary.card().as_bytes())?;
-    write_file(args.out.join("summary.json"), text.as_bytes())?;
+    let findings = Findings {
+        out: &args.out,
+        rows: (ROWS, lines),
+        card: summary.card(),
+    };
+    findings.write(&summary)?;
     for line in summary.to_string().trim_end().lines() {
         say(line)?;
     }
@@ -148,9 +146,9 @@ fn scores(model: &ScalarModel, encoded: &Encoded, name: &str) -> Result<Vec<Vec<
 /// What scores say of a model, the rows aside that it could not read.
 fn evaluation(args: &Args, scored: &[Option<ScoredComparison>]) -> RewardEvaluation {
     let rows: Vec<ScoredComparison> = scored.iter().flatten().cloned().collect();
-    let mut found = RewardEvaluation::new(&rows, args.bins as usize, args.seed);
+    let mut found = RewardEvaluation::new(&rows, args.bins as usize, args.running.seed);
     found.left_out = scored.len() - rows.len();
-    found.best_of_n = best_of_n(&rows, args.seed);
+    found.best_of_n = best_of_n(&rows, args.running.seed);
     found
 }
 
@@ -176,24 +174,14 @@ fn best_of_n(rows: &[ScoredComparison], seed: u64) -> Vec<BestOfNPoint> {
 }
 
 fn score_lines(model: &str, rows: &[ComparedRow], scored: &[Option<ScoredComparison>]) -> Result<String> {
-    let mut lines = String::new();
-    for (row, scored) in rows.iter().zip(scored) {
-        let Some(scored) = scored else { continue };
-        let line = serde_json::to_string(&ScoreRow {
-            model,
-            file: row.comparison.origin.path().unwrap_or(Path::new("")),
+    let line = |(row, scored): (&'_ ComparedRow, &'_ Option<ScoredComparison>)| {
+        let scores = scored.as_ref()?.scores.clone();
+        Some(ScoreRow {
+            model: model.to_owned(),
+            file: row.comparison.origin.path().unwrap_or(Path::new("")).to_owned(),
             line: row.comparison.origin.line(),
-            scores: &scored.scores,
-        });
-        lines.push_str(&line.map_err(unwritten)?);
-        lines.push('\n');
-    }
-    Ok(lines)
-}
-
-fn unwritten(error: serde_json::Error) -> Error {
-    Error::Io {
-        path: "summary.json".into(),
-        source: error.into(),
-    }
+            scores,
+        })
+    };
+    json_lines(ROWS, rows.iter().zip(scored).filter_map(line))
 }

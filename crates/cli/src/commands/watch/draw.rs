@@ -135,16 +135,25 @@ fn draw_chart(frame: &mut Frame<'_>, area: Rect, stage: &StageCurves, panel: &Pa
             })
         })
         .collect();
-    let mut title = vec![Span::raw(format!(" {} ", panel.title))];
+    let title = Span::raw(format!(" {} ", panel.title));
+    let mut values = Vec::new();
     for ((metric, points), colour) in panel.metrics.iter().zip(&points).zip(COLOURS) {
         let value = points.last().map_or("no number".to_owned(), |point| number(point.1));
         let said = match panel.metrics.len() {
             1 => format!("{value} "),
             _ => format!("{} {value} ", short(metric)),
         };
-        title.push(Span::styled(said, Style::new().fg(colour)));
+        values.push(Span::styled(said, Style::new().fg(colour)));
     }
-    let block = Block::bordered().title(Line::from(title));
+    let wide = title.width() + values.iter().map(Span::width).sum::<usize>();
+    let block = if wide + 2 > usize::from(area.width) {
+        // Beside the name the values would be cut.
+        values.insert(0, Span::raw(" "));
+        Block::bordered().title(title).title_bottom(Line::from(values))
+    } else {
+        values.insert(0, title);
+        Block::bordered().title(Line::from(values))
+    };
     let Some((x, y)) = bounds(points.iter().flatten()) else {
         frame.render_widget(block, area);
         return;
@@ -295,6 +304,23 @@ mod tests {
         press(&mut watch, "?");
         let shown = screen(&mut watch, 80, 24);
         assert!(shown.contains("the stage that wrote last"), "{shown}");
+    }
+
+    #[test]
+    fn values_that_have_no_room_beside_the_name_stand_below() {
+        let (_dir, mut watch) = example();
+        watch.press(KeyCode::Enter, KeyModifiers::NONE);
+        let beside = screen(&mut watch, 60, 20);
+        assert!(
+            beside.lines().any(|line| line.contains("objective/scores 3.7500")),
+            "{beside}"
+        );
+        let below = screen(&mut watch, 24, 20);
+        assert!(!below.contains("objective/scores 3.7500"), "{below}");
+        assert!(
+            below.contains("objective/scores") && below.contains("3.7500"),
+            "{below}"
+        );
     }
 
     #[test]

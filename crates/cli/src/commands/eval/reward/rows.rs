@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use rlhf_data::{
     Columns, Comparison, Fitted, Row, TokenizedComparison, all_comparison_tokens, read_comparisons_from, read_objects,
+    trimmed,
 };
 use rlhf_pipeline::Locations;
 use rlhf_reward::ScoredComparison;
@@ -125,10 +126,14 @@ impl Encoded {
     ///
     /// # Errors
     /// A model without a tokenizer, a template that refuses a conversation, or rows none of which fits.
-    pub(super) fn new(rows: &[ComparedRow], folder: &ModelFolder) -> Result<Self> {
+    pub(super) fn new(rows: &[ComparedRow], folder: &ModelFolder, max_prompt_tokens: Option<usize>) -> Result<Self> {
         let tokenizer = folder.tokenizer()?;
         tokenizer.check_conversations()?;
-        let comparisons: Vec<Comparison> = rows.iter().map(|row| row.comparison.clone()).collect();
+        let max_tokens = max_prompt_tokens.unwrap_or(usize::MAX);
+        let comparisons = rows
+            .iter()
+            .map(|row| Ok(trimmed(tokenizer, &row.comparison, max_tokens)?.into_owned()))
+            .collect::<Result<Vec<Comparison>>>()?;
         let tokens = all_comparison_tokens(tokenizer, &comparisons, folder.context())?;
         let mut found = Self {
             answers: Vec::new(),

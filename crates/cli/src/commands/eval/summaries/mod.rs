@@ -3,25 +3,23 @@
 mod read;
 mod write;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use rlhf_core::atomic::{make_dir, write_file};
 use rlhf_data::Tokenizer;
-use rlhf_eval::{
-    SummariesSettings, SummariesSummary, SummaryInput, SummaryOptions, evaluate_summaries, summary_figures,
-};
+use rlhf_eval::{SummariesSettings, SummaryInput, SummaryOptions, WrittenSummary, evaluate_summaries, summary_figures};
 use rlhf_hub::Want;
-use rlhf_model::WeightPrecision;
 use rlhf_pipeline::Locations;
 use rlhf_rouge::Stemming;
-use serde::Serialize;
 use serde_json::json;
 
 use self::read::Asked;
+use super::findings::{Findings, Running, card, json_lines, version};
 use super::named::{NamedModel, check_names};
-use crate::commands::model::weight_precision;
 use crate::error::{Error, Result};
 use crate::progress::say;
+
+/// A row for every summary.
+const ROWS: &str = "summaries.jsonl";
 
 /// Options of the evaluation.
 #[derive(Debug, clap::Args)]
@@ -51,18 +49,14 @@ pub(crate) struct Args {
     /// Divides the logits; 0 always takes the most likely token
     #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
     temperature: f64,
+    /// Prompts of more tokens lose the end of their last question, as in a run with this data.max_prompt_tokens
+    #[arg(long, value_name = "N")]
+    max_prompt_tokens: Option<usize>,
     /// Models read articles as plain text, without the chat format
     #[arg(long)]
     raw: bool,
-    /// Seed of sampling and of the bootstrap
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Device, as in other commands
-    #[arg(long)]
-    device: Option<String>,
-    /// Storage type of weights: f32, or bf16 for half the memory
-    #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = weight_precision)]
-    weights: WeightPrecision,
+    #[command(flatten)]
+    running: Running,
     /// Folder for summary.json, summaries.jsonl and model_card.md
     #[arg(long, value_name = "DIR", default_value = "evals/summaries")]
     out: PathBuf,
@@ -96,22 +90,25 @@ pub(crate) fn run(args: &Args, locations: &Locations) -> Result<()> {
             Stemming::Porter
         },
         tokens: count.as_ref().map(|count| count as &dyn Fn(&str) -> usize),
-        seed: args.seed,
+        seed: args.running.seed,
     };
     let has_models = !args.models.is_empty();
     let settings = SummariesSettings {
         stemmed: !args.no_stemmer,
-        seed: args.seed,
+        seed: args.running.seed,
         max_new_tokens: has_models.then_some(args.max_new_tokens),
         temperature: has_models.then_some(args.temperature),
         tokenizer: of_tokens.as_ref().map(|(path, _)| path.display().to_string()),
     };
     let mut summary = evaluate_summaries(&asked.articles, &systems, settings, options);
     summary.warnings.extend(asked.warnings.iter().cloned());
-    summary
-        .versions
-        .insert("rlhf".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-    write_folder(&args.out, &summary, &rows(&asked, &systems, options)?)?;
+    summary.versions.extend([version()]);
+    let findings = Findings {
+        out: &args.out,
+        rows: (ROWS, rows(&asked, &systems, options)?),
+        card: card(summary.card_lines()),
+    };
+    findings.write(&summary)?;
     say(summary.to_string().trim_end())?;
     say(&format!("\nfindings in {}", args.out.display()))
 }
@@ -135,39 +132,19 @@ fn tokenizer(args: &Args, locations: &Locations) -> Result<Option<(PathBuf, Toke
 
 /// A row for every summary, with its own figures.
 fn rows(asked: &Asked, systems: &[SummaryInput], options: SummaryOptions<'_>) -> Result<String> {
-    let mut text = String::new();
-    for system in systems {
-        for summary in &system.summaries {
+    let of_system = |system: &'_ SummaryInput| {
+        let row = |summary: &WrittenSummary| {
             let article = &asked.articles[summary.article];
-            let row = json!({
+            json!({
                 "model": system.name,
                 "article": article.text,
                 "references": article.references,
                 "summary": summary.text,
                 "finished": summary.finished,
                 "figures": summary_figures(article, &summary.text, options),
-            });
-            text.push_str(&row.to_string());
-            text.push('\n');
-        }
-    }
-    Ok(text)
-}
-
-fn write_folder(out: &Path, summary: &SummariesSummary, rows: &str) -> Result<()> {
-    make_dir(out)?;
-    let card: String = (summary.card_lines().iter())
-        .map(|(name, line)| format!("- {name}: {line}\n"))
-        .collect();
-    write_file(out.join("summaries.jsonl"), rows.as_bytes())?;
-    write_file(out.join("model_card.md"), card.as_bytes())?;
-    write_file(out.join("summary.json"), (pretty(summary)? + "\n").as_bytes())?;
-    Ok(())
-}
-
-fn pretty(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string_pretty(value).map_err(|error| Error::Io {
-        path: "summary.json".into(),
-        source: error.into(),
-    })
+            })
+        };
+        system.summaries.iter().map(row).collect::<Vec<_>>()
+    };
+    json_lines(ROWS, systems.iter().flat_map(of_system))
 }

@@ -1,23 +1,23 @@
 //! Summaries that a model writes.
 
 use rlhf_core::StopFlag;
-use rlhf_data::Message;
+use rlhf_data::{Message, trimmed};
 use rlhf_eval::{SummaryInput, WrittenSummary};
 use rlhf_inference::{GenerateOptions, Generator, Sampling};
 use rlhf_pipeline::{Listener, Locations};
 
 use super::Args;
 use super::read::Asked;
+use crate::commands::eval::findings::checked;
 use crate::commands::eval::named::NamedModel;
-use crate::commands::model::{ModelArgs, ModelFolder};
+use crate::commands::model::ModelFolder;
 use crate::commands::{ROWS_AT_ONCE, break_if, check_stop};
 use crate::error::{Error, Result};
 use crate::progress::{Terminal, note};
 
 /// What a model makes of the articles. Those that leave no room for a summary in its context are left out, and told.
 pub(super) fn summaries(args: &Args, named: &NamedModel, asked: &Asked, locations: &Locations) -> Result<SummaryInput> {
-    let model = ModelArgs::new(named.path.clone(), args.device.clone(), args.weights);
-    let folder = ModelFolder::open(&model, locations)?;
+    let folder = args.running.open(&named.path, locations)?;
     let mut prompts = Vec::new();
     for &article in &asked.to_write {
         let ids = prompt_ids(args, &asked.prompts[article], &folder)?;
@@ -52,8 +52,11 @@ fn generate(
         max_new_tokens: args.max_new_tokens,
         eos_token_id: folder.eos_token_id()?,
         stop_token_ids: folder.stop_token_ids(),
-        sampling: sampling(args)?,
-        seed: args.seed,
+        sampling: checked(Sampling {
+            temperature: args.temperature,
+            ..Sampling::default()
+        })?,
+        seed: args.running.seed,
         purpose: "eval.summaries",
         batch_size: ROWS_AT_ONCE,
         ..GenerateOptions::default()
@@ -80,22 +83,14 @@ fn generate(
     Ok(written)
 }
 
-fn prompt_ids(args: &Args, prompt: &[Message], folder: &ModelFolder) -> Result<Vec<u32>> {
+fn prompt_ids(args: &Args, prompt: &Vec<Message>, folder: &ModelFolder) -> Result<Vec<u32>> {
     let tokenizer = folder.tokenizer()?;
-    match prompt {
+    match prompt.as_slice() {
         [message] if args.raw => Ok(tokenizer.encode_opening(&message.content)),
         _ if args.raw => Err(Error::Usage("--raw: a conversation is no plain text".to_owned())),
-        messages => Ok(tokenizer.encode_prompt(messages)?),
-    }
-}
-
-fn sampling(args: &Args) -> Result<Sampling> {
-    let sampling = Sampling {
-        temperature: args.temperature,
-        ..Sampling::default()
-    };
-    match sampling.validate().iter().next() {
-        None => Ok(sampling),
-        Some(fault) => Err(Error::Usage(format!("--{}: {}", fault.path, fault.message))),
+        _ => {
+            let max_tokens = args.max_prompt_tokens.unwrap_or(usize::MAX);
+            Ok(tokenizer.encode_prompt(&trimmed(tokenizer, prompt, max_tokens)?)?)
+        }
     }
 }

@@ -2,49 +2,15 @@
 
 use burn::tensor::Device;
 use rlhf_core::stage::{Quiet, StageContext};
-use rlhf_core::{LrSchedule, ScheduleKind, permutation, rng, stats};
+use rlhf_core::{permutation, rng, stats};
 use rlhf_data::TokenSequence;
-use rlhf_model::{CausalLm, Gpt2Config, ModelConfig, sequence_logprobs};
+use rlhf_model::{CausalLm, sequence_logprobs};
 use rlhf_ppo::{
-    AdvantageWhitening, Answer, EmaConfig, EmaPer, Error, KlConfig, MissingEos, PpoConfig, PpoData, PpoModels,
-    PpoOutcome, PpoPrompt, PtxConfig, RewardWhitening, ScoreBaseline, Scorer, ScorerError, Terminal, ValueInit, train,
+    AdvantageWhitening, Answer, EmaConfig, EmaPer, Error, PpoConfig, PpoData, PpoModels, PpoOutcome, PpoPrompt,
+    PtxConfig, RewardWhitening, ScoreBaseline, Scorer, ScorerError, Terminal, ValueInit, train,
 };
 
-const VOCAB: usize = 8;
-/// Token that ends a response.
-const EOS: u32 = 3;
-/// Token that the bandit pays for.
-const LIKED: u32 = 5;
-
-fn config() -> ModelConfig {
-    let config = Gpt2Config {
-        vocab_size: VOCAB,
-        n_positions: 32,
-        n_embd: 16,
-        n_layer: 1,
-        n_head: 2,
-        ..Default::default()
-    };
-    config.into()
-}
-
-fn policy() -> CausalLm {
-    CausalLm::init(&config(), 1, &Device::flex())
-}
-
-/// Pays for the share of liked tokens.
-#[derive(Debug)]
-struct Bandit;
-
-impl Scorer for Bandit {
-    fn score(&self, answers: &[Answer<'_>]) -> Result<Vec<Option<f64>>, ScorerError> {
-        let share = |answer: &Answer<'_>| {
-            let tokens = answer.response.tokens();
-            tokens.iter().filter(|&&token| token == LIKED).count() as f64 / tokens.len() as f64
-        };
-        Ok(answers.iter().map(|answer| Some(share(answer))).collect())
-    }
-}
+use super::bandit::{BANDIT, EOS, VOCAB, policy, settings};
 
 /// Has the same opinion of everything, or none.
 #[derive(Debug)]
@@ -53,38 +19,6 @@ struct Indifferent(Option<f64>);
 impl Scorer for Indifferent {
     fn score(&self, answers: &[Answer<'_>]) -> Result<Vec<Option<f64>>, ScorerError> {
         Ok(vec![self.0; answers.len()])
-    }
-}
-
-fn constant(peak_lr: f64) -> LrSchedule {
-    LrSchedule {
-        peak_lr,
-        kind: ScheduleKind::Constant,
-        ..Default::default()
-    }
-}
-
-/// A dozen updates of four tokens a response; without a pretraining term.
-fn settings() -> PpoConfig {
-    PpoConfig {
-        episodes: 24 * 32,
-        batch_size: 32,
-        n_minibatches: 2,
-        ppo_epochs: 2,
-        max_new_tokens: 4,
-        lr: constant(3e-3),
-        value_lr: constant(3e-3),
-        missing_eos: MissingEos::None,
-        value_init: ValueInit::ZeroHead,
-        kl: KlConfig {
-            coef: 0.0,
-            ..Default::default()
-        },
-        ptx: PtxConfig {
-            coef: 0.0,
-            ..Default::default()
-        },
-        ..Default::default()
     }
 }
 
@@ -126,7 +60,7 @@ fn run_on(
 }
 
 fn bandit(settings: &PpoConfig) -> PpoOutcome {
-    run(Bandit, &[], settings).expect("it learns")
+    run(BANDIT, &[], settings).expect("it learns")
 }
 
 #[test]
@@ -167,7 +101,7 @@ fn it_rises_when_a_prompt_goes_through_once_for_its_answers() {
         ..settings()
     };
     let prompts: Vec<PpoPrompt> = (1..VOCAB as u32).map(|token| vec![token; 20].into()).collect();
-    let report = run_on(&prompts, 1, Bandit, &[], &settings).expect("it learns").report;
+    let report = run_on(&prompts, 1, BANDIT, &[], &settings).expect("it learns").report;
     assert!(report.first_score < 0.25 && report.last_score > 0.6, "{report:?}");
 }
 
@@ -179,7 +113,7 @@ fn responses_are_drawn_at_the_temperature_and_by_the_seed_of_the_run() {
             temperature,
             ..settings()
         };
-        let outcome = run_seeded(seed, Bandit, &[], &settings);
+        let outcome = run_seeded(seed, BANDIT, &[], &settings);
         outcome.expect("sampler and training pass agree").report.first_score
     };
     let found = first_scores(1, 1.0);
@@ -329,10 +263,10 @@ fn without_scores_data_or_a_reward_model_a_run_says_so() {
         value_init: ValueInit::RewardModel,
         ..settings.clone()
     };
-    assert!(said(run(Bandit, &[], &from_reward_model)).contains("expected `zero_head`"));
+    assert!(said(run(BANDIT, &[], &from_reward_model)).contains("expected `zero_head`"));
     let with_text = PpoConfig {
         ptx: PtxConfig::default(),
         ..settings
     };
-    assert!(said(run(Bandit, &[], &with_text)).starts_with("no pretraining sequences"));
+    assert!(said(run(BANDIT, &[], &with_text)).starts_with("no pretraining sequences"));
 }

@@ -5,22 +5,17 @@ use std::path::Path;
 use burn::tensor::Device;
 use rlhf_core::hash::fingerprint;
 use rlhf_core::stage::{Quiet, StageContext};
-use rlhf_core::{
-    CheckpointStore, LrSchedule, MetricRow, ScheduleKind, StopFlag, named_parameters, permutation, read_metrics, rng,
-};
+use rlhf_core::{CheckpointStore, MetricRow, StopFlag, named_parameters, permutation, read_metrics, rng};
 use rlhf_data::TokenSequence;
-use rlhf_model::{CausalLm, Gpt2Config, LoraConfig, ModelConfig, ScalarModel};
+use rlhf_model::{CausalLm, LoraConfig, ModelConfig, ScalarModel};
 use rlhf_ppo::{
     ControllerConfig, EmaConfig, Error, EvaluateConfig, KlConfig, PpoConfig, PpoData, PpoModels, PpoOutcome, PpoPrompt,
     PtxConfig, Select, train,
 };
 
+use super::bandit::{constant, network};
+
 fn settings() -> PpoConfig {
-    let constant = |peak_lr| LrSchedule {
-        peak_lr,
-        kind: ScheduleKind::Constant,
-        ..Default::default()
-    };
     PpoConfig {
         episodes: 24,
         batch_size: 8,
@@ -48,15 +43,7 @@ fn settings() -> PpoConfig {
 }
 
 fn config() -> ModelConfig {
-    let config = Gpt2Config {
-        vocab_size: 12,
-        n_positions: 12,
-        n_embd: 16,
-        n_layer: 1,
-        n_head: 2,
-        ..Default::default()
-    };
-    config.into()
+    network(12, 12)
 }
 
 /// Starts, or goes on; with `stop` raised the loop stops wherever it looks at the flag.

@@ -1,33 +1,18 @@
 //! Evaluations on held-out prompts while a policy learns: which policy is kept, and when a run stops.
 
 use burn::tensor::Device;
+use rlhf_core::named_parameters;
 use rlhf_core::stage::StageContext;
-use rlhf_core::{LrSchedule, ScheduleKind, named_parameters};
-use rlhf_model::{CausalLm, Gpt2Config};
+use rlhf_model::CausalLm;
 use rlhf_ppo::{
-    Answer, Episode, Error, EvaluateConfig, KlConfig, MissingEos, Observer, PpoConfig, PpoData, PpoModels, PpoOutcome,
-    PpoPrompt, PtxConfig, Scorer, ScorerError, Select, StopConfig, ValueInit, train,
+    Episode, Error, EvaluateConfig, Observer, PpoConfig, PpoData, PpoModels, PpoOutcome, PpoPrompt, Select, StopConfig,
+    train,
 };
 
-const VOCAB: usize = 8;
-const EOS: u32 = 3;
-const LIKED: u32 = 5;
+use super::bandit::{self, BANDIT, EOS, Share, VOCAB, policy};
+
 /// Prompts begin with this token where they are held out.
 const HELD_OUT: u32 = 7;
-
-/// Scores the share of liked tokens as `of` says.
-#[derive(Debug)]
-struct Share(fn(f64) -> f64);
-
-impl Scorer for Share {
-    fn score(&self, answers: &[Answer<'_>]) -> Result<Vec<Option<f64>>, ScorerError> {
-        let share = |answer: &Answer<'_>| {
-            let tokens = answer.response.tokens();
-            (self.0)(tokens.iter().filter(|&&token| token == LIKED).count() as f64 / tokens.len() as f64)
-        };
-        Ok(answers.iter().map(|answer| Some(share(answer))).collect())
-    }
-}
 
 /// Likes some of what is optimised, and less of it the more there is beyond.
 fn judge() -> Share {
@@ -60,33 +45,9 @@ fn weights(policy: &CausalLm) -> Vec<Vec<f32>> {
         .collect()
 }
 
-fn constant(peak_lr: f64) -> LrSchedule {
-    LrSchedule {
-        peak_lr,
-        kind: ScheduleKind::Constant,
-        ..Default::default()
-    }
-}
-
+/// Evaluated after every second update, by 60 prompts that nothing is learnt from.
 fn settings() -> PpoConfig {
     PpoConfig {
-        episodes: 24 * 32,
-        batch_size: 32,
-        n_minibatches: 2,
-        ppo_epochs: 2,
-        max_new_tokens: 4,
-        lr: constant(3e-3),
-        value_lr: constant(3e-3),
-        missing_eos: MissingEos::None,
-        value_init: ValueInit::ZeroHead,
-        kl: KlConfig {
-            coef: 0.0,
-            ..Default::default()
-        },
-        ptx: PtxConfig {
-            coef: 0.0,
-            ..Default::default()
-        },
         evaluate: EvaluateConfig {
             every: 2,
             prompts: 60,
@@ -95,22 +56,14 @@ fn settings() -> PpoConfig {
         sample_every: 1,
         samples: 32,
         keep_every: 2,
-        ..Default::default()
+        ..bandit::settings()
     }
 }
 
 fn run(settings: &PpoConfig) -> (PpoOutcome, Keeper) {
-    let config = Gpt2Config {
-        vocab_size: VOCAB,
-        n_positions: 32,
-        n_embd: 16,
-        n_layer: 1,
-        n_head: 2,
-        ..Default::default()
-    };
     let models = PpoModels {
-        sft: CausalLm::init(&config.into(), 1, &Device::flex()),
-        scorer: Box::new(Share(|share| share)),
+        sft: policy(),
+        scorer: Box::new(BANDIT),
         judge: Some(Box::new(judge())),
     };
     let learnt = (1..VOCAB as u32 - 1).map(|token| vec![token]);
