@@ -149,6 +149,7 @@ fn compared(larger: &[Size]) -> Vec<(String, PathBuf)> {
     .collect()
 }
 
+#[expect(clippy::print_stdout, reason = "the tables are what the command was asked for")]
 pub(crate) fn run(args: &Args) -> Result<()> {
     process::outlive_interrupts()?;
     let rlhf = build("flex")?;

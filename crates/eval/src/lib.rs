@@ -31,7 +31,7 @@ mod table;
 pub use error::{Error, Result};
 pub use exam::{Answers, Exam};
 pub use kl::{best_of_n_kl, kl_to_reference, n_of_equal_kl};
-pub use labels::{LabelReport, gold_accuracy};
+pub use labels::{Ballots, LABELS_SCHEMA, LabelReport, LabelsSummary, gold_accuracy, merged};
 pub use likelihood::{
     LikelihoodScorer, LikelihoodSettings, LikelihoodSummary, ModelLikelihoods, SCHEMA as LIKELIHOOD_SCHEMA, TaskReport,
     TextReport, paired as paired_likelihoods,

@@ -49,7 +49,7 @@ mod seed;
 mod simulated;
 mod task;
 
-pub use agreement::{Agreement, Ballot, agreement};
+pub use agreement::{Ballot, agreement};
 pub use config::LabelerConfig;
 pub use error::{Error, Result};
 pub use judge::{GoldJudge, Verdict, weights};

@@ -141,6 +141,6 @@ impl LabelerPool {
                 .collect::<Result<_>>()?;
             ballots.push(ballot);
         }
-        Ok(agreement(&ballots, 0).value)
+        Ok(agreement(&ballots))
     }
 }

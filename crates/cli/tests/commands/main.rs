@@ -14,6 +14,7 @@ mod gguf;
 mod hub;
 mod init;
 mod inspect;
+mod labels;
 mod likelihood;
 mod merge;
 mod numbers;

@@ -3,11 +3,11 @@
 use std::fmt::{self, Display, Formatter};
 
 use rlhf_core::stats::{Interval, bootstrap_intervals, bootstrap_share};
+use rlhf_preference::ratings;
 use serde::{Deserialize, Serialize};
 
 use super::length::LengthControl;
 use super::outcomes::Outcomes;
-use super::ratings::ratings;
 
 /// What one judge says of every two of several models.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -5,7 +5,6 @@
 mod length;
 mod matrix;
 mod outcomes;
-mod ratings;
 mod report;
 
 pub use matrix::{ModelRating, PairPreference, PreferenceMatrix};

@@ -1,5 +1,6 @@
 //! Rankings of the sampled answers, and how far labelers agree.
 
+use rlhf_core::stats::Interval;
 use rlhf_core::{permutation, rng};
 use rlhf_data::{Comparison, Prompt};
 use rlhf_eval::LabelReport;
@@ -97,7 +98,7 @@ impl Stage for Label {
             LabelerKind::Openai => by_openai(work)?,
             LabelerKind::Nobody => {
                 work.note("nothing: nobody ranks (label.labeler)");
-                LabelReport::of_people(&[])
+                LabelReport::of_people(&[], work.seed())
             }
         };
         write_json(&work.dir().path().join(REPORT), &report)
@@ -117,9 +118,14 @@ fn from_files(work: &Workspace<'_>) -> Result<LabelReport> {
         work.note("all rows are on one side of the split (data.validation_fraction): stage `reward` needs some for training and some for validation");
     }
     write(work, [&halves.train, &halves.validation, &[]])?;
-    let report = LabelReport::of_people(&halves.train);
+    let report = LabelReport::of_people(&halves.train, work.seed());
+    let agreement = report.labeler_agreement.map_or_else(String::new, |found| {
+        let Interval { value, low, high, n } = found;
+        let [value, low, high] = [value, low, high].map(|share| 100.0 * share);
+        format!("; people who ranked the same two answers agree on {value:.1} % ({low:.1} to {high:.1}) of {n}")
+    });
     work.note(&format!(
-        "{} comparisons made by people, {} pairs",
+        "{} comparisons made by people, {} pairs{agreement}",
         halves.train.len(),
         report.pairs
     ));

@@ -36,7 +36,7 @@ pub(super) fn sampled(work: &Workspace<'_>) -> Result<[Vec<Answered>; 2]> {
 /// Writes the rankings; none are kept from the labeler who made them.
 fn written(work: &Workspace<'_>, labeler: &str, [train, validation]: [Vec<Comparison>; 2]) -> Result<LabelReport> {
     write(work, [&train, &validation, &[]])?;
-    let report = LabelReport::of_people(&train);
+    let report = LabelReport::of_people(&train, work.seed());
     let rankings = train.len() + validation.len();
     work.note(&format!(
         "{rankings} rankings by {labeler}, {} pairs to train on",

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rlhf_core::atomic::{make_dir, write_file};
+use rlhf_data::Columns;
 use rlhf_inference::Sampling;
 use rlhf_model::WeightPrecision;
 use rlhf_pipeline::Locations;
@@ -83,6 +84,15 @@ pub(super) fn checked(sampling: Sampling) -> Result<Sampling> {
         None => Ok(sampling),
         Some(fault) => Err(Error::Usage(format!("--{}: {}", fault.path, fault.message))),
     }
+}
+
+/// `FIELD=COLUMN` of every option.
+pub(super) fn columns(given: &[String]) -> Result<Columns> {
+    let pairs = given.iter().map(|pair| match pair.split_once('=') {
+        Some((field, column)) if !field.is_empty() && !column.is_empty() => Ok((field, column)),
+        _ => Err(Error::Usage(format!("--column {pair}: expected FIELD=COLUMN"))),
+    });
+    Ok(Columns::new(pairs.collect::<Result<Vec<_>>>()?))
 }
 
 fn unwritten(path: &Path, error: serde_json::Error) -> Error {

@@ -1,6 +1,7 @@
 //! `rlhf eval NAME`: evaluations of any checkpoints, without a run.
 
 mod findings;
+mod labels;
 mod likelihood;
 mod named;
 mod preference;
@@ -19,6 +20,8 @@ pub(crate) enum Evaluation {
     Likelihood(likelihood::Args),
     /// Win rates among models on a file of prompts, by a judge
     Preference(preference::Args),
+    /// People's comparisons: how far they agree, whom they agree with, what they prefer for its length; one ranking of many
+    Labels(labels::Args),
     /// Summaries beside references: ROUGE, length, what is copied
     Summaries(summaries::Args),
     /// A reward model on comparisons: accuracy by slices, what length explains, calibration
@@ -32,6 +35,7 @@ impl Evaluation {
             Self::Likelihood(args) => likelihood::run(args, locations),
             Self::Preference(args) => preference::run(args, locations),
             Self::Summaries(args) => summaries::run(args, locations),
+            Self::Labels(args) => labels::run(args, locations),
             Self::Reward(args) => reward::run(args, locations),
         }
     }

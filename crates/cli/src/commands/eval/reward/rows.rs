@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use rlhf_data::{
-    Columns, Comparison, Fitted, Row, TokenizedComparison, all_comparison_tokens, read_comparisons_from, read_objects,
-    trimmed,
+    Comparison, Fitted, Row, TokenizedComparison, all_comparison_tokens, read_comparisons_from, read_objects, trimmed,
 };
 use rlhf_pipeline::Locations;
 use rlhf_reward::ScoredComparison;
 use serde_json::Value;
 
 use super::Args;
+use crate::commands::eval::findings::columns;
 use crate::commands::model::ModelFolder;
 use crate::error::{Error, Result};
 
@@ -78,15 +78,6 @@ pub(super) fn read(args: &Args, locations: &Locations) -> Result<Vec<ComparedRow
     }
     rows.truncate(args.limit.map_or(usize::MAX, |limit| limit as usize));
     Ok(rows)
-}
-
-/// `FIELD=COLUMN` of every option.
-fn columns(given: &[String]) -> Result<Columns> {
-    let pairs = given.iter().map(|pair| match pair.split_once('=') {
-        Some((field, column)) if !field.is_empty() && !column.is_empty() => Ok((field, column)),
-        _ => Err(Error::Usage(format!("--column {pair}: expected FIELD=COLUMN"))),
-    });
-    Ok(Columns::new(pairs.collect::<Result<Vec<_>>>()?))
 }
 
 fn extras(row: &Row, gold: &str) -> Result<Extras> {

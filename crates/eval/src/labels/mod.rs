@@ -1,11 +1,16 @@
 //! Agreement of labelers, from their rankings.
 
-use std::collections::BTreeMap;
+mod people;
+mod votes;
 
 use rlhf_core::stats::{Interval, bootstrap_share, order_agreement};
 use rlhf_data::{Comparison, Prompt};
-use rlhf_tasks::{Agreement, Ballot, GoldJudge, Verdict, agreement};
+use rlhf_preference::agreement;
+use rlhf_tasks::{GoldJudge, Verdict};
 use serde::{Deserialize, Serialize};
+
+pub use self::people::{LABELS_SCHEMA, LabelsSummary, merged};
+pub use self::votes::Ballots;
 
 use crate::error::Result;
 
@@ -15,19 +20,19 @@ pub struct LabelReport {
     /// Pairs of completions that a training labeler ordered, ties left out.
     pub pairs: usize,
     /// Share of pairs on which two training labelers agree.
-    pub labeler_agreement: Option<Agreement>,
+    pub labeler_agreement: Option<Interval>,
     /// The same among all labelers, those held out included.
-    pub all_agreement: Option<Agreement>,
+    pub all_agreement: Option<Interval>,
     /// Share of a labeler's pairs that the noise-free judge orders alike: what no reward model can exceed on average.
     pub gold_accuracy: Option<Interval>,
 }
 
 impl LabelReport {
-    /// Rankings of people, of whom no judge knows better.
-    pub fn of_people(rankings: &[Comparison]) -> Self {
+    /// Rankings of people, of whom no judge knows better. They agree as far as several were asked about one pair.
+    pub fn of_people(rankings: &[Comparison], seed: u64) -> Self {
         Self {
             pairs: pairs(rankings),
-            labeler_agreement: None,
+            labeler_agreement: Some(agreement_of(rankings, seed)).filter(|found| found.n > 0),
             all_agreement: None,
             gold_accuracy: None,
         }
@@ -48,8 +53,8 @@ impl LabelReport {
         let everyone: Vec<Comparison> = training.iter().chain(held_out).cloned().collect();
         Ok(Self {
             pairs: pairs(rankings),
-            labeler_agreement: Some(agreement(&ballots(training), seed)),
-            all_agreement: Some(agreement(&ballots(&everyone), seed)),
+            labeler_agreement: Some(agreement_of(training, seed)),
+            all_agreement: Some(agreement_of(&everyone, seed)),
             gold_accuracy: Some(gold_accuracy(judge, training, seed)?),
         })
     }
@@ -59,13 +64,8 @@ fn pairs(rankings: &[Comparison]) -> usize {
     rankings.iter().map(|row| row.pairs().len()).sum()
 }
 
-/// Rankings of the same prompt together.
-fn ballots(rankings: &[Comparison]) -> Vec<Ballot> {
-    let mut by_prompt: BTreeMap<&str, Ballot> = BTreeMap::new();
-    for row in rankings {
-        by_prompt.entry(&row.id).or_default().push(row.ranking.clone());
-    }
-    by_prompt.into_values().collect()
+fn agreement_of(rankings: &[Comparison], seed: u64) -> Interval {
+    agreement(&Ballots::new(rankings).votes, seed).agreement
 }
 
 /// Share of a labeler's pairs that the noise-free judge orders alike; a tie of the judge's counts half. The interval is that of a bootstrap
@@ -116,7 +116,7 @@ mod tests {
         }
     }
 
-    fn ranking(id: &str, completions: &[&str], ranking: &[u32]) -> Comparison {
+    pub(super) fn ranking(id: &str, completions: &[&str], ranking: &[u32]) -> Comparison {
         Comparison {
             id: id.to_owned(),
             messages: vec![Message::user("how long?")],
@@ -149,15 +149,17 @@ mod tests {
     #[test]
     fn a_report_counts_pairs_of_all_and_agreement_of_each() {
         let train = [ranking("1", &["a", "aa", "aaa"], &[2, 1, 0])];
-        let training = [ranking("2", &["a", "aa"], &[1, 0]), ranking("2", &["a", "aa"], &[1, 0])];
-        let held_out = [ranking("2", &["a", "aa"], &[0, 1])];
+        let training = vec![ranking("2", &["a", "aa"], &[1, 0]), ranking("2", &["a", "aa"], &[1, 0])];
+        let held_out = vec![ranking("2", &["a", "aa"], &[0, 1])];
         let report = LabelReport::of_simulated(&Length, &train, &training, &held_out, 1).unwrap();
         assert_eq!(report.pairs, 3);
         // Both training labelers alike; the third differs from each of them.
         assert_eq!(report.labeler_agreement.unwrap().value, 1.0);
         assert_eq!(report.all_agreement.unwrap().value, 1.0 / 3.0);
         assert_eq!(report.gold_accuracy.unwrap().value, 1.0);
-        let people = LabelReport::of_people(&train);
-        assert!(people.pairs == 3 && people.gold_accuracy.is_none());
+        let people = LabelReport::of_people(&train, 1);
+        assert!(people.pairs == 3 && people.gold_accuracy.is_none() && people.labeler_agreement.is_none());
+        let several = LabelReport::of_people(&[training, held_out].concat(), 1);
+        assert_eq!(several.labeler_agreement.map(|found| found.n), Some(3));
     }
 }
