@@ -54,7 +54,12 @@ fn main() -> ExitCode {
     }
     // On a thread of the pool that computes: it takes a share of the work it hands out, where the main thread would
     // only be put to sleep and woken again at every operation.
-    match rayon::scope(|_| dispatch(cli)) {
+    let result = match cli.command {
+        // It only waits, and the models compute on threads of theirs: a thread of the pool that waits is missing there.
+        Command::Other(commands::Command::Serve(_)) => dispatch(cli),
+        _ => rayon::scope(|_| dispatch(cli)),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             progress::note(&format!("error: {error}"));

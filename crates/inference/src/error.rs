@@ -49,6 +49,15 @@ pub enum Error {
         /// New tokens before it.
         position: usize,
     },
+    /// As many requests wait as may.
+    #[error("{waiting} requests wait already, and no more may")]
+    Overloaded {
+        /// Requests that may wait.
+        waiting: usize,
+    },
+    /// The engine's thread has ended.
+    #[error("the engine was stopped")]
+    EngineStopped,
     /// Sampling options out of range.
     #[error(transparent)]
     Sampling(#[from] ConfigErrors),

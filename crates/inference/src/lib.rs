@@ -16,6 +16,7 @@
 //! # Ok::<(), rlhf_inference::Error>(())
 //! ```
 
+pub mod engine;
 mod error;
 mod generate;
 mod memory;

@@ -61,10 +61,31 @@ impl KvCache {
         self.gather(Vec::new(), Vec::new(), 0);
     }
 
+    /// Makes room for `capacity` tokens, padding included, where there is less.
+    pub fn reserve(&mut self, capacity: usize) {
+        if capacity > self.capacity() {
+            self.gather_into(Vec::new(), Vec::new(), 0, capacity);
+        }
+    }
+
+    /// Forgets all but the first `tokens` tokens of its only sequence, padding not counted.
+    ///
+    /// # Panics
+    /// If there are several sequences.
+    pub fn truncate(&mut self, tokens: usize) {
+        assert_eq!(self.batch(), 1, "one sequence has an end of its own");
+        self.filled = self.filled.min(self.visible_from[0] + tokens);
+    }
+
     fn gather(&mut self, layers: Vec<Option<KvLayer>>, visible_from: Vec<usize>, filled: usize) {
+        let capacity = self.capacity();
+        self.gather_into(layers, visible_from, filled, capacity);
+    }
+
+    fn gather_into(&mut self, layers: Vec<Option<KvLayer>>, visible_from: Vec<usize>, filled: usize, capacity: usize) {
         let own = self.visible_from.iter().map(|&from| self.filled - from);
         let lens: Vec<usize> = own.chain(visible_from.iter().map(|&from| filled - from)).collect();
-        let (end, capacity) = (lens.iter().copied().max().unwrap_or(0), self.capacity());
+        let end = lens.iter().copied().max().unwrap_or(0);
         let mut others = layers.into_iter();
         for slot in &mut self.layers {
             let own = slot.take().map(|layer| (layer, self.filled));

@@ -16,6 +16,7 @@ mod output;
 mod report;
 mod sampling;
 mod score;
+mod serve;
 mod stages;
 mod template;
 mod turns;
@@ -80,6 +81,11 @@ pub(crate) enum Command {
     Bench(bench::Args),
     /// Show the curves of a run in the terminal while it goes on
     Watch(watch::Args),
+    /// Serve models by an OpenAI-compatible API
+    ///
+    /// `POST /v1/chat/completions` and `/v1/completions`, streamed or whole, `GET /v1/models`, `/healthz`, `/readyz`, `/metrics`. Requests are
+    /// answered together as they come. Ctrl-C answers what is under way and ends.
+    Serve(serve::Args),
     /// Look at data files
     #[command(subcommand)]
     Data(data::Command),
@@ -100,6 +106,7 @@ pub(crate) fn run(command: Command, locations: &Locations) -> Result<()> {
         Command::Config(args) => config::run(&args, locations),
         Command::Bench(args) => bench::run(&args),
         Command::Watch(args) => watch::run(&args),
+        Command::Serve(args) => serve::run(&args, locations),
         Command::Data(command) => data::run(&command, locations),
     };
     match result {

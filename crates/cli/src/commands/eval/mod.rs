@@ -9,6 +9,7 @@ mod reward;
 mod summaries;
 
 use clap::Subcommand;
+pub(crate) use named::{NamedModel, check_names};
 use rlhf_pipeline::Locations;
 
 use crate::error::Result;

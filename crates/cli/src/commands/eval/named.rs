@@ -6,9 +6,9 @@ use crate::error::{Error, Result};
 
 /// A checkpoint that an evaluation calls by a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct NamedModel {
-    pub(super) name: String,
-    pub(super) path: PathBuf,
+pub(crate) struct NamedModel {
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
 }
 
 impl std::str::FromStr for NamedModel {
@@ -34,7 +34,7 @@ impl std::str::FromStr for NamedModel {
 }
 
 /// Refuses two models of one name: their figures would stand in one place.
-pub(super) fn check_names(models: &[NamedModel]) -> Result<()> {
+pub(crate) fn check_names(models: &[NamedModel]) -> Result<()> {
     let twice = |(number, model): (usize, &NamedModel)| models[..number].iter().any(|other| other.name == model.name);
     match models.iter().enumerate().find(|&model| twice(model)) {
         None => Ok(()),
