@@ -137,7 +137,12 @@ fn the_code_that_the_readmes_of_stages_show_is_that_of_their_examples_and_tests(
         let read = |path: &str| {
             fs::read_to_string(root().join(format!("crates/{stage}/{path}"))).expect("a file of the stage")
         };
-        let compiled = [read(&format!("examples/train_{stage}.rs")), read("tests/learning.rs")].concat();
+        let tests = if stage == "ppo" {
+            "tests/training/bandit.rs"
+        } else {
+            "tests/learning.rs"
+        };
+        let compiled = [read(&format!("examples/train_{stage}.rs")), read(tests)].concat();
         let compiled: BTreeSet<&str> = compiled.lines().map(str::trim).collect();
         let readme = read("README.md");
         let shown = code(&readme);

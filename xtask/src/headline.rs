@@ -25,7 +25,7 @@ pub(crate) struct Args {
     #[arg(long, value_delimiter = ',', default_value = "0.05,0.8")]
     kl: Vec<f64>,
     /// Larger models, which are only fine-tuned on demonstrations: layers x width x heads
-    #[arg(long, value_delimiter = ',', default_value = "7x192x6,7x384x6")]
+    #[arg(long, value_delimiter = ',', default_value = "3x128x4,7x192x6")]
     larger: Vec<Size>,
     /// A setting of every run, as in `rlhf --set`; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]
