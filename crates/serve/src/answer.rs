@@ -117,6 +117,26 @@ impl Answer {
         }
     }
 
+    /// Waits for all completions: of each its text behind what it opens with, its tokens, and why it ended.
+    ///
+    /// # Errors
+    /// Whatever ended a completion before its end.
+    pub(crate) async fn whole(&mut self, openings: Vec<String>) -> Result<Vec<Given>, ApiError> {
+        let mut found: Vec<Given> = openings
+            .into_iter()
+            .map(|opening| (opening, Vec::new(), None))
+            .collect();
+        let tokenizer = self.tokenizer();
+        let mut pieces = self.pieces(&tokenizer);
+        while let Some(piece) = pieces.next().await? {
+            let (text, tokens, finish) = &mut found[piece.choice];
+            text.push_str(&piece.text);
+            tokens.extend(piece.tokens);
+            *finish = piece.finish.or(*finish);
+        }
+        Ok(found)
+    }
+
     pub(crate) fn tokenizer(&self) -> Arc<Tokenizer> {
         Arc::clone(&self.served.tokenizer)
     }
@@ -205,7 +225,8 @@ struct Text<'a> {
     last: Option<Instant>,
 }
 
-type Given = (String, Vec<Drawn>, Option<&'static str>);
+/// Text, the tokens it is made of, and why it ended, if it did.
+pub(crate) type Given = (String, Vec<Drawn>, Option<&'static str>);
 
 impl<'a> Text<'a> {
     fn new(tokenizer: &'a Tokenizer, stops: Vec<String>) -> Self {

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::answer::{Answer, Piece, Usage};
+use crate::answer::{Answer, Given, Piece, Usage};
 use crate::error::{ApiError, Kind};
 use crate::fields::{Choosing, ignored, part, read, with_ignored};
 use crate::guard::{Account, id};
@@ -202,16 +202,8 @@ struct Writer {
 
 impl Writer {
     async fn whole(&self, mut answer: Answer, choices: usize) -> Result<Response, ApiError> {
-        let mut texts = vec![(String::new(), Vec::new(), ""); choices];
-        let tokenizer = answer.tokenizer();
-        let mut pieces = answer.pieces(&tokenizer);
-        while let Some(piece) = pieces.next().await? {
-            let (text, tokens, finish) = &mut texts[piece.choice];
-            text.push_str(&piece.text);
-            tokens.extend(piece.tokens);
-            *finish = piece.finish.unwrap_or(finish);
-        }
-        let choice = |(index, (text, tokens, finish)): (usize, (String, Vec<Drawn>, &str))| {
+        let texts = answer.whole(vec![String::new(); choices]).await?;
+        let choice = |(index, (text, tokens, finish)): (usize, Given)| {
             json!({
                 "index": index,
                 "message": { "role": "assistant", "content": text, "refusal": null },

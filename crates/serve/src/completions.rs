@@ -152,19 +152,10 @@ struct Writer {
 
 impl Writer {
     async fn whole(&self, mut answer: Answer, openings: Vec<String>) -> Result<Response, ApiError> {
-        let mut found: Vec<(String, Vec<Drawn>, &str)> =
-            openings.into_iter().map(|opening| (opening, Vec::new(), "")).collect();
-        let tokenizer = answer.tokenizer();
-        let mut pieces = answer.pieces(&tokenizer);
-        while let Some(piece) = pieces.next().await? {
-            let (text, tokens, finish) = &mut found[piece.choice];
-            text.push_str(&piece.text);
-            tokens.extend(piece.tokens);
-            *finish = piece.finish.unwrap_or(finish);
-        }
+        let found = answer.whole(openings).await?;
         let choices = found.iter().enumerate();
         let choices: Vec<Value> = choices
-            .map(|(index, (text, tokens, finish))| self.choice(index, text, tokens, 0, Some(finish)))
+            .map(|(index, (text, tokens, finish))| self.choice(index, text, tokens, 0, *finish))
             .collect();
         let body = self.body(choices.into(), answer.usage.body());
         Ok(Json(body).into_response())
